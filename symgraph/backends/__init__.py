@@ -1,0 +1,1 @@
+"""Backends: one folder each, turning Kernel IR into something that runs."""

@@ -1,0 +1,1 @@
+"""The CPU backend: LLVM text, one Numba compilation, native call."""

@@ -1,0 +1,554 @@
+"""Kernel IR → LLVM IR with explicit vectors.
+
+A `vector` loop runs `lanes` indices at a time; what is left over runs once more under a
+mask. Values that depend on the vector index are vectors, others stay scalar and are
+spread when they meet one. Accumulators live in registers (phi nodes); one declared
+outside a vector loop becomes a vector inside it and is reduced at its end. Scalar
+primitives come from `math`. In: a Kernel. Out: the text of one LLVM function
+``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from symgraph.backends.cpu import math as primitives
+from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Builder, Value, suffix
+from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
+from symgraph.errors import NotSupportedError
+from symgraph.lower.ir import (
+    Access,
+    Call,
+    Const,
+    Expression,
+    Fail,
+    Fold,
+    Index,
+    Init,
+    Kernel,
+    Let,
+    Load,
+    Local,
+    Loop,
+    Size,
+    SizeValue,
+    Statement,
+    Store,
+    expressions,
+    identity,
+    walk,
+)
+
+MEMORY = {"bool": "i8"}  # a bool is a byte in memory and a bit in a register
+CHEAP = frozenset("add sub mul neg abs lt le gt ge eq ne and or not where maximum "
+                  "minimum cast sqrt div".split())  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Text of one LLVM function and of the declarations that it needs."""
+
+    name: str
+    text: str
+    declarations: dict[str, str]
+
+
+@dataclass(slots=True)
+class Lanes:
+    """The vector loop that is being written."""
+
+    index: str
+    count: int
+    base: Value  # index of lane 0
+    mask: Value | None
+
+
+def emit_kernel(
+    kernel: Kernel, name: str, features: frozenset[str], vector_bytes: int
+) -> Function:
+    """Write a kernel as an LLVM function."""
+    return _Writer(kernel, features, vector_bytes).function(name)
+
+
+class _Writer:
+    def __init__(
+        self, kernel: Kernel, features: frozenset[str], vector_bytes: int
+    ) -> None:
+        self.kernel = kernel
+        self.b = Builder(features)
+        self.vector_bytes = vector_bytes
+        self.env: dict[str, Value] = {}
+        self.combine: dict[str, tuple[str, str]] = {}
+        self.lanes: Lanes | None = None
+        self.dtype = {buffer.name: buffer.dtype for buffer in kernel.buffers}
+        for buffer in kernel.buffers:
+            if is_complex(buffer.dtype):
+                raise NotSupportedError(
+                    f"the CPU kernels have no vectors of {buffer.dtype}"
+                )
+
+    def function(self, name: str) -> Function:
+        params = ["ptr %slots"]
+        params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
+        params += [f"i64 %p.{size}" for size in self.kernel.sizes]
+        self._block(self.kernel.body)
+        lines = [
+            f"define internal void @{name}({', '.join(params)}) #0 {{",
+            "entry:",
+            *self.b.lines,
+            "  ret void",
+            "}",
+        ]
+        return Function(name, "\n".join(lines), self.b.declarations)
+
+    # --- statements -----------------------------------------------------------------------
+
+    def _block(self, body: Iterable[Statement]) -> None:
+        for statement in body:
+            match statement:
+                case Let(name, value):
+                    self.env[name] = self._value(value)
+                case Store(buffer, access, value):
+                    self._store(buffer, access, self._value(value))
+                case Loop(_, _, _, "vector") if self.lanes is None:
+                    self._vector_loop(statement)
+                case Loop(index, extent, inner, _):
+                    self._serial_loop(index, extent, inner)
+                case Init(name, combine, dtype):
+                    self.combine[name] = (combine, dtype)
+                    count = 1 if self.lanes is None else self.lanes.count
+                    self.env[name] = self.b.const(identity(combine, dtype), dtype, count)
+                case Fold(name, value):
+                    self._fold(name, self._value(value))
+                case Fail(condition, code):
+                    self._fail(self._value(condition), code)
+
+    def _fold(self, name: str, value: Value) -> None:
+        combine, dtype = self.combine[name]
+        accumulator = self.env[name]
+        if accumulator.lanes > 1 and value.lanes == 1:
+            value = self.b.splat(value, accumulator.lanes)
+        lanes = self.lanes
+        if lanes is not None and lanes.mask is not None and value.lanes > 1:
+            value = self.b.select(lanes.mask, value, identity(combine, dtype))
+        self.env[name] = primitives.emit(self.b, combine, [accumulator, value], dtype)
+
+    def _fail(self, condition: Value, code: int) -> None:
+        if condition.lanes > 1:
+            if self.lanes is not None and self.lanes.mask is not None:
+                condition = self.b.and_(condition, self.lanes.mask)
+            condition = self.b.any(condition)
+        flag = self.b.op("load i64, ptr %slots", "int64", 1)
+        new = self.b.select(condition, self.b.const(code, "int64"), flag)
+        self.b.emit(f"store i64 {new.text}, ptr %slots")
+
+    # --- loops ------------------------------------------------------------------------------
+
+    def _carried(self, body: tuple[Statement, ...]) -> list[str]:
+        """Accumulators that a loop body changes and that were declared before it."""
+        names = [s.name for s in walk(body) if isinstance(s, Fold)]
+        return [n for n in dict.fromkeys(names) if n in self.env]
+
+    def _serial_loop(
+        self, index: str, extent: Size, body: tuple[Statement, ...]
+    ) -> None:
+        if extent == 0:
+            return
+        self._counted(
+            index, self.b.const(0, "int64"), self._size(extent), 1,
+            self._carried(body), lambda: self._block(body),
+            isinstance(extent, int),
+        )  # fmt: skip
+
+    def _counted(
+        self,
+        index: str,
+        start: Value,
+        stop: Value,
+        step: int,
+        carried: list[str],
+        body: Callable[[], None],
+        certain: bool,
+    ) -> None:
+        """for index in range(start, stop, step): body; `certain`: it runs at least once."""
+        b = self.b
+        loop, done = b.label(), b.label()
+        first = {name: self.env[name] for name in carried}
+        before = b.block
+        if certain:
+            b.emit(f"br label %{loop}")
+        else:
+            some = b.compare("lt", start, stop)
+            b.emit(f"br i1 {some.text}, label %{loop}, label %{done}")
+        b.place(loop)
+        counter = Value(f"%{loop}.i", "int64", 1)
+        head = len(b.lines)
+        for position, name in enumerate(carried):
+            self.env[name] = Value(f"%{loop}.a{position}", first[name].dtype,
+                                   first[name].lanes)  # fmt: skip
+        self.env[index] = counter
+        body()
+        latch = b.block
+        phis = [f"  {counter.text} = phi i64 [ {start.text}, %{before} ], "
+                f"[ {loop_next(loop)}, %{latch} ]"]  # fmt: skip
+        last = {name: self.env[name] for name in carried}
+        for position, name in enumerate(carried):
+            value = first[name]
+            phis.append(
+                f"  %{loop}.a{position} = phi {value.type} "
+                f"[ {value.text}, %{before} ], [ {last[name].text}, %{latch} ]"
+            )
+        b.lines[head:head] = phis
+        b.emit(f"{loop_next(loop)} = add nuw nsw i64 {counter.text}, {step}")
+        b.emit(f"%{loop}.more = icmp slt i64 {loop_next(loop)}, {stop.text}")
+        b.emit(f"br i1 %{loop}.more, label %{loop}, label %{done}")
+        b.place(done)
+        for name in carried:
+            if certain:
+                self.env[name] = last[name]
+            else:
+                value = first[name]
+                self.env[name] = b.op(
+                    f"phi {value.type} [ {value.text}, %{before} ], "
+                    f"[ {last[name].text}, %{latch} ]", value.dtype, value.lanes,
+                )  # fmt: skip
+
+    def _vector_loop(self, loop: Loop) -> None:
+        extent = loop.extent
+        if extent == 0:
+            return
+        b = self.b
+        count = self._lane_count(loop)
+        carried = self._carried(loop.body)
+        outside = {name: self.env[name] for name in carried}
+        for name in carried:
+            combine, dtype = self.combine[name]
+            self.env[name] = b.const(identity(combine, dtype), dtype, count)
+        stop = self._size(extent)
+        main = extent // count * count if isinstance(extent, int) else None
+        full = (
+            b.const(main, "int64") if main is not None else b.and_(stop, -count)
+        )
+        if main != 0:
+            self._counted(
+                loop.index, b.const(0, "int64"), full, count, carried,
+                lambda: self._lane_body(loop, count, None), main is not None,
+            )  # fmt: skip
+        if main is None or main != extent:
+            self._tail(loop, count, carried, full, stop, main is not None)
+        for name in carried:
+            combine, dtype = self.combine[name]
+            total = self._reduced(self.env[name], combine)
+            self.env[name] = primitives.emit(b, combine, [outside[name], total], dtype)
+
+    def _tail(
+        self,
+        loop: Loop,
+        count: int,
+        carried: list[str],
+        full: Value,
+        stop: Value,
+        certain: bool,
+    ) -> None:
+        """The remaining indices, once, under a mask."""
+        b = self.b
+        rest, done = b.label(), b.label()
+        before = b.block
+        first = {name: self.env[name] for name in carried}
+        if certain:
+            b.emit(f"br label %{rest}")
+        else:
+            some = b.compare("lt", full, stop)
+            b.emit(f"br i1 {some.text}, label %{rest}, label %{done}")
+        b.place(rest)
+        left = b.splat(self._narrow(b.sub(stop, full), count), count)
+        mask = b.compare("lt", self._ramp(left.dtype, count), left)
+        self.env[loop.index] = full
+        self._lane_body(loop, count, mask)
+        after = b.block
+        b.emit(f"br label %{done}")
+        b.place(done)
+        for name in carried:
+            last, value = self.env[name], first[name]
+            if not certain:
+                self.env[name] = b.op(
+                    f"phi {value.type} [ {value.text}, %{before} ], "
+                    f"[ {last.text}, %{after} ]", value.dtype, value.lanes,
+                )  # fmt: skip
+
+    def _narrow(self, value: Value, count: int) -> Value:
+        return value if count <= 8 else self.b.cast(value, "int32")
+
+    def _ramp(self, dtype: str, count: int) -> Value:
+        element = ELEMENT[dtype]
+        lanes = ", ".join(f"{element} {i}" for i in range(count))
+        return Value(f"<{lanes}>", dtype, count)
+
+    def _lane_body(self, loop: Loop, count: int, mask: Value | None) -> None:
+        before = dict(self.env)
+        self.lanes = Lanes(loop.index, count, self.env[loop.index], mask)
+        self._block(loop.body)
+        self.lanes = None
+        for name, value in before.items():  # what the body named is not visible outside
+            if name not in self.combine:
+                self.env[name] = value
+
+    def _lane_count(self, loop: Loop) -> int:
+        sizes: set[int] = set()
+        wide: set[int] = set()
+        work = 0
+        for statement in walk(loop.body):
+            for expression in expressions(statement):
+                size = ITEMSIZE[expression.dtype]
+                (sizes if is_float(expression.dtype) else wide).add(size)
+                if isinstance(expression, Call):
+                    work += 1 if expression.function in CHEAP else 12
+        itemsize = max(sizes) if sizes else max(wide, default=8)
+        lanes = self.vector_bytes // itemsize
+        inner = any(isinstance(s, Loop) for s in walk(loop.body))
+        folds = bool(self._carried(loop.body))
+        factor = 1
+        if work <= 12:
+            factor = 4 if folds or inner else 2
+        elif work <= 40:
+            factor = 2
+        if isinstance(loop.extent, int):
+            while factor > 1 and lanes * factor > loop.extent:
+                factor //= 2
+            while factor == 1 and lanes > 2 and lanes // 2 >= loop.extent:
+                lanes //= 2
+        return lanes * factor
+
+    def _reduced(self, value: Value, combine: str) -> Value:
+        """All lanes of a vector combined."""
+        b, dtype = self.b, value.dtype
+        kind = suffix(dtype, value.lanes)
+        if is_float(dtype):
+            start = "-0.0" if combine == "add" else "1.0"
+            if combine in ("add", "mul"):
+                name = f"llvm.vector.reduce.f{combine}.{kind}"
+                element = ELEMENT[dtype]
+                b.declarations[name] = f"declare {element} @{name}({element}, {value.type})"
+                return b.op(
+                    f"call reassoc {element} @{name}({element} {start}, "
+                    f"{value.type} {value.text})", dtype, 1,
+                )  # fmt: skip
+            # halves of the vector, with the primitive's own NaN rule
+            return self._halved(value, combine)
+        name = combine
+        if combine in ("maximum", "minimum"):
+            if dtype == "bool":
+                name = "or" if combine == "maximum" else "and"
+            else:
+                name = ("s" if dtype in SIGNED else "u") + combine[:3]
+        elif dtype == "bool":
+            name = {"add": "or", "mul": "and"}.get(combine, combine)
+        full = f"llvm.vector.reduce.{name}.{kind}"
+        b.declarations[full] = f"declare {ELEMENT[dtype]} @{full}({value.type})"
+        return b.op(
+            f"call {ELEMENT[dtype]} @{full}({value.type} {value.text})", dtype, 1
+        )
+
+    def _halved(self, value: Value, combine: str) -> Value:
+        b = self.b
+        while value.lanes > 1:
+            half = value.lanes // 2
+            parts = []
+            for start in (0, half):
+                picks = ", ".join(f"i32 {start + i}" for i in range(half))
+                parts.append(
+                    b.op(
+                        f"shufflevector {value.type} {value.text}, {value.type} poison, "
+                        f"<{half} x i32> <{picks}>", value.dtype, half,
+                    )
+                    if half > 1
+                    else b.extract(value, start)
+                )  # fmt: skip
+            value = primitives.emit(b, combine, parts, value.dtype)
+        return value
+
+    # --- values -----------------------------------------------------------------------------
+
+    def _size(self, size: Size) -> Value:
+        if isinstance(size, int):
+            return self.b.const(size, "int64")
+        return Value(f"%p.{size}", "int64", 1)
+
+    def _value(self, expression: Expression) -> Value:
+        match expression:
+            case Const(value, dtype):
+                return self.b.const(value, dtype, 1)
+            case Local(name, _):
+                return self.env[name]
+            case Index(name, _):
+                return self._index(name)
+            case SizeValue(size, _):
+                return self._size(size)
+            case Load(buffer, access, _):
+                return self._load(buffer, access)
+            case Call(function, arguments, dtype):
+                return self._call(function, arguments, dtype)
+
+    def _index(self, name: str) -> Value:
+        lanes = self.lanes
+        value = self.env[name]
+        if lanes is None or lanes.index != name:
+            return value
+        spread = self.b.splat(value, lanes.count)
+        return self.b.add(spread, self._ramp("int64", lanes.count))
+
+    def _call(
+        self, function: str, arguments: tuple[Expression, ...], dtype: str
+    ) -> Value:
+        values = [self._value(argument) for argument in arguments]
+        kind = values[-1].dtype if function == "where" else values[0].dtype
+        if is_complex(kind) or not primitives.supports(function, kind):
+            raise NotSupportedError(
+                f"{function} of {kind} has no compiled form for the CPU"
+            )
+        return primitives.emit(self.b, function, values, dtype)
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def _place(self, buffer: str, access: Access) -> tuple[Value, Size, Value | None]:
+        """(pointer to lane 0, step between lanes, vector of dynamic offsets)."""
+        b = self.b
+        offset: Value | None = None
+        step: Size = 0
+        spread: Value | None = None
+
+        def added(part: Value) -> Value:
+            return part if offset is None else b.add(offset, part)
+
+        if access.offset != 0:
+            offset = self._size(access.offset)
+        for index, stride in access.terms:
+            if self.lanes is not None and index == self.lanes.index:
+                step = stride
+            value = self.env[index]
+            if stride != 1:
+                value = b.mul(value, self._size(stride))
+            offset = added(value)
+        if access.dynamic is not None:
+            dynamic = self._value(access.dynamic)
+            if dynamic.lanes > 1:
+                spread = dynamic
+            else:
+                offset = added(dynamic)
+        pointer = Value(f"%p.{buffer}", "int64", 1)
+        if offset is not None:
+            element = self._element(buffer)
+            pointer = b.op(
+                f"getelementptr {element}, ptr %p.{buffer}, i64 {offset.text}", "int64", 1
+            )
+        return pointer, step, spread
+
+    def _element(self, buffer: str) -> str:
+        dtype = self.dtype[buffer]
+        return MEMORY.get(dtype, ELEMENT[dtype])
+
+    def _pointers(
+        self, buffer: str, pointer: Value, step: Size, spread: Value | None
+    ) -> str:
+        """A vector of addresses, one for each lane."""
+        b, lanes = self.b, self.lanes
+        assert lanes is not None
+        offsets = spread
+        if step != 0:
+            ramp = self._ramp("int64", lanes.count)
+            along = ramp if step == 1 else b.mul(ramp, b.splat(self._size(step), lanes.count))
+            offsets = along if offsets is None else b.add(offsets, along)
+        assert offsets is not None
+        vector = b.op(
+            f"getelementptr {self._element(buffer)}, ptr {pointer.text}, "
+            f"{offsets.type} {offsets.text}", "int64", lanes.count,
+        )  # fmt: skip
+        return vector.text
+
+    def _mask(self) -> str:
+        lanes = self.lanes
+        assert lanes is not None
+        if lanes.mask is None:
+            return f"<{lanes.count} x i1> splat (i1 true)"
+        return f"{lanes.mask.type} {lanes.mask.text}"
+
+    def _load(self, buffer: str, access: Access) -> Value:
+        b, dtype = self.b, self.dtype[buffer]
+        pointer, step, spread = self._place(buffer, access)
+        element = self._element(buffer)
+        memory = "uint8" if dtype == "bool" else dtype
+        if self.lanes is None or (step == 0 and spread is None):
+            value = b.op(
+                f"load {element}, ptr {pointer.text}, align {ITEMSIZE[dtype]}", memory, 1
+            )
+        else:
+            count = self.lanes.count
+            kind = f"<{count} x {element}>"
+            code = suffix(memory, count)
+            if step == 1 and spread is None:
+                if self.lanes.mask is None:
+                    text = f"load {kind}, ptr {pointer.text}, align {ITEMSIZE[dtype]}"
+                else:
+                    name = f"llvm.masked.load.{code}.p0"
+                    b.declarations[name] = (
+                        f"declare {kind} @{name}(ptr, i32, <{count} x i1>, {kind})"
+                    )
+                    text = (
+                        f"call {kind} @{name}(ptr {pointer.text}, i32 {ITEMSIZE[dtype]}, "
+                        f"{self._mask()}, {kind} zeroinitializer)"
+                    )
+            else:
+                name = f"llvm.masked.gather.{code}.v{count}p0"
+                b.declarations[name] = (
+                    f"declare {kind} @{name}(<{count} x ptr>, i32, <{count} x i1>, {kind})"
+                )
+                text = (
+                    f"call {kind} @{name}(<{count} x ptr> "
+                    f"{self._pointers(buffer, pointer, step, spread)}, "
+                    f"i32 {ITEMSIZE[dtype]}, {self._mask()}, {kind} zeroinitializer)"
+                )
+            value = b.op(text, memory, count)
+        return b.compare("ne", value, 0) if dtype == "bool" else value
+
+    def _store(self, buffer: str, access: Access, value: Value) -> None:
+        b, dtype = self.b, self.dtype[buffer]
+        pointer, step, spread = self._place(buffer, access)
+        element = self._element(buffer)
+        align = ITEMSIZE[dtype]
+        lanes = self.lanes
+        if dtype == "bool":
+            value = b.cast(value, "uint8")
+        if lanes is None or (step == 0 and spread is None):
+            assert value.lanes == 1, "a vector stored to one element"
+            b.emit(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}")
+            return
+        if value.lanes == 1:
+            value = b.splat(value, lanes.count)
+        kind = f"<{lanes.count} x {element}>"
+        code = suffix(value.dtype, lanes.count)
+        if step == 1 and spread is None:
+            if lanes.mask is None:
+                b.emit(f"store {kind} {value.text}, ptr {pointer.text}, align {align}")
+                return
+            name = f"llvm.masked.store.{code}.p0"
+            b.declarations[name] = (
+                f"declare void @{name}({kind}, ptr, i32, <{lanes.count} x i1>)"
+            )
+            b.emit(
+                f"call void @{name}({kind} {value.text}, ptr {pointer.text}, i32 {align}, "
+                f"{self._mask()})"
+            )
+            return
+        name = f"llvm.masked.scatter.{code}.v{lanes.count}p0"
+        b.declarations[name] = (
+            f"declare void @{name}({kind}, <{lanes.count} x ptr>, i32, <{lanes.count} x i1>)"
+        )
+        addresses = self._pointers(buffer, pointer, step, spread)
+        b.emit(
+            f"call void @{name}({kind} {value.text}, <{lanes.count} x ptr> {addresses}, "
+            f"i32 {align}, {self._mask()})"
+        )
+
+
+def loop_next(label: str) -> str:
+    """Name of the next value of a loop's counter."""
+    return f"%{label}.n"

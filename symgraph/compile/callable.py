@@ -1,0 +1,198 @@
+"""CompiledFunction: what `symgraph.function` returns.
+
+A call goes straight to native code when its arguments fit the last signature; otherwise
+they are converted, checked and bound. A function that needs another form of its graph
+(an axis that turns out to broadcast, a shared variable of another shape) makes it on
+demand and keeps it. In: a Request and a Mode. Out: values.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.backends.reference import evaluate
+from symgraph.compile.arguments import Request
+from symgraph.compile.batches import Batches
+from symgraph.compile.build import Timings, build
+from symgraph.compile.debug import compare
+from symgraph.compile.forms import Form, form_of
+from symgraph.compile.inputs import converted
+from symgraph.compile.modes import Mode
+from symgraph.compile.stages import Stages
+from symgraph.core.shared import generation
+from symgraph.errors import InputError, MissingInputError
+from symgraph.runtime.executor import Broadcasts, Executor
+
+_empty = np.empty
+
+
+class CompiledFunction(Stages, Batches):
+    """A compiled function.
+
+    Call it with the values of its inputs, by position or by name. Every result is a
+    fresh NumPy array. `repeat` and `epoch` run many steps in one native call. `graph`,
+    `optimized`, `kernels`, `source`, `explain()` and `profile()` print the stages.
+
+    Examples
+    --------
+    >>> import symgraph as sg, symgraph.tensor as T
+    >>> x, y = T.dvectors("x", "y")
+    >>> f = sg.function([x, y], (x + y) + (x + y))
+    >>> f([1.0, 2.0], [3.0, 4.0])
+    array([ 8., 12.])
+    """
+
+    def __init__(
+        self, request: Request, mode: Mode, name: str | None, downcast: bool | None
+    ) -> None:
+        self.request = request
+        self.mode = mode
+        self.name = name
+        self.downcast = downcast
+        self.timings = Timings()
+        self._lock = threading.RLock()
+        self._executors: dict[Any, Executor] = {}
+        self._forms: dict[Any, Form] = {}
+        self._executor: Executor | None = None
+        self._fast: Any = None
+        self._made: list[tuple[tuple[int, ...], np.dtype]] = []
+        self._generation = -1
+        self._single = request.form == "single"
+        self._form = self._present_form(())
+        if mode.compiled:
+            self._use(self._form)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(e.name or "?" for e in self.request.inputs)
+        return f"<symgraph function {self.name or ''}({inputs}) {self.mode.name}>"
+
+    # --- calls ------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run once with the values of the inputs."""
+        fast = self._fast
+        if fast is not None and not kwargs and self._generation == generation.count:
+            outputs = [_empty(shape, dtype) for shape, dtype in self._made]
+            if len(args) == len(self.request.inputs) and fast(*args, *outputs) == 0:
+                return outputs[0] if self._single else self._result(outputs)
+        return self._slow(args, kwargs)
+
+    def _slow(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        arrays = self.convert(args, kwargs)
+        with self._lock:
+            return self._result(self._one(arrays))
+
+    def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        executor = self.executor_for(arrays)
+        outputs = executor.call(arrays)
+        if executor.is_static and not self.mode.debug:
+            binding = executor.bind(arrays)
+            self._fast, self._made = binding.fast, binding.outputs
+            self._generation = generation.count
+        return outputs
+
+    def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
+        """The executor whose form fits the arguments; compiles one if there is none."""
+        self._use(self._present_form(()))
+        assert self._executor is not None
+        try:
+            self._executor.bind(arrays)
+        except Broadcasts:
+            ones = tuple(
+                tuple(i for i, extent in enumerate(a.shape) if extent == 1)
+                for a in arrays
+            )
+            self._use(self._present_form(ones))
+            self._executor.bind(arrays)
+        return self._executor
+
+    def _present_form(self, ones: tuple[tuple[int, ...], ...]) -> Form:
+        shapes = tuple(v.container.array.shape for v in self.request.shared)
+        key = (shapes, ones)
+        found = self._forms.get(key)
+        if found is None:
+            found = self._forms[key] = form_of(self.request, key)
+        return found
+
+    def _use(self, form: Form) -> None:
+        if self._executor is not None and form is self._form:
+            return
+        self._fast = None
+        executor = self._executors.get(form.key)
+        if executor is None:
+            executor, self.timings = build(form.graph, form.leaves, self.request.shared)
+            self._executors[form.key] = executor
+        self._form, self._executor = form, executor
+
+    def _one(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """One step in the way of the mode."""
+        if not self.mode.compiled:
+            return self._by_reference(arrays)
+        if self.mode.debug:
+            compare(self, arrays)
+        return self._run([np.ascontiguousarray(a) for a in arrays])
+
+    # --- arguments and results -----------------------------------------------------------
+
+    def convert(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[np.ndarray]:
+        """The values of all inputs as arrays of their types."""
+        entries = self.request.inputs
+        if len(args) > len(entries):
+            raise InputError(
+                f"{self!r} takes {len(entries)} values, {len(args)} were given"
+            )
+        given: dict[int, Any] = dict(enumerate(args))
+        names = {e.name: i for i, e in enumerate(entries) if e.name}
+        for name, value in kwargs.items():
+            if name not in names:
+                raise InputError(
+                    f"{self!r} has no input {name!r}; there are {sorted(names)}"
+                )
+            if names[name] in given:
+                raise InputError(f"{self!r}: input {name!r} is given twice")
+            given[names[name]] = value
+        arrays = []
+        for i, entry in enumerate(entries):
+            if i not in given:
+                if entry.value is None:
+                    label = entry.name or f"number {i} ({entry.variable.type})"
+                    raise MissingInputError(f"{self!r}: no value for input {label}")
+                given[i] = entry.value
+            arrays.append(converted(given[i], entry, self.downcast))
+        return arrays
+
+    def _result(self, outputs: list[np.ndarray]) -> Any:
+        form = self.request.form
+        if form == "single":
+            return outputs[0]
+        if form == "dict":
+            return dict(zip(self.request.keys, outputs, strict=True))
+        return None if form == "none" else outputs
+
+    def _by_reference(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        request = self.request
+        values = dict(
+            zip((e.variable for e in request.inputs), arrays, strict=True)
+        )
+        roots = [*request.outputs, *(new for _, new in request.updates)]
+        results = [np.array(a) for a in evaluate(roots, values)]
+        count = len(request.outputs)
+        for (target, _), value in zip(request.updates, results[count:], strict=True):
+            target.set_value(value)
+        return results[:count]
+
+    # --- Theano's names ---------------------------------------------------------------------
+
+    def free(self) -> None:
+        """Give temporary memory and kept bindings back."""
+        with self._lock:
+            self._fast = None
+            for executor in self._executors.values():
+                executor.bindings.clear()
+
+    @property
+    def input_variables(self) -> list[Any]:
+        """The symbolic inputs."""
+        return [e.variable for e in self.request.inputs]

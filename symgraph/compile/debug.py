@@ -1,0 +1,117 @@
+"""DEBUG mode: the call is first carried out by the reference, node by node.
+
+A NaN that no operand of a node contained is reported with the node and the user's line.
+Then the compiled function must agree with the reference on every value it stores; the
+first node where rewritten and compiled results differ is named. In: a compiled function
+and its arguments. Out: nothing, or NaNError or DebugError. Shared values do not change.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.backends.reference import evaluate
+from symgraph.compile.build import build, optimized
+from symgraph.core.graph import Graph
+from symgraph.core.node import Apply, Variable, described, listing
+from symgraph.core.text import expression
+from symgraph.errors import DebugError, NaNError
+
+TOLERANCE = {"float32": 1e-4, "complex64": 1e-4, "float64": 1e-9, "complex128": 1e-9}
+
+
+def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
+    """Check one call of a function whose mode is DEBUG."""
+    function.executor_for(arrays)
+    form = function._form
+    values: dict[Variable, np.ndarray] = dict(
+        zip(form.graph.inputs, arrays, strict=True)
+    )
+    for leaf, variable in zip(form.leaves, function.request.shared, strict=True):
+        values[leaf] = variable.container.array
+    wanted = evaluate(form.graph.roots, values, watch=refuse_nan(values))
+    rewritten = optimized(form.graph).graph
+    inner = _stages(rewritten)
+    truth = evaluate(inner, values)
+    probe = Graph(rewritten.inputs, tuple(inner), (), rewritten.interner)
+    native, _ = build(probe, form.leaves, function.request.shared)
+    got = native.call(list(arrays))
+    for variable, want, have in zip(inner, truth, got, strict=True):
+        if not _close(want, have):
+            raise DebugError(
+                f"compiled code and reference disagree at {expression(variable)}"
+                f"{listing(variable)}\n{_difference(want, have)}"
+            )
+    for root, want, have in zip(
+        form.graph.roots, wanted, evaluate(rewritten.roots, values), strict=True
+    ):
+        if not _close(want, have):
+            raise DebugError(
+                f"a rewrite changed the value of {expression(root)}{listing(root)}\n"
+                f"{_difference(want, have)}\nSee explain() for the rewrites."
+            )
+
+
+def refuse_nan(values: dict[Variable, np.ndarray]) -> Any:
+    """A watcher that raises NaNError at the first node that makes a NaN."""
+    known = dict(values)
+
+    def watch(node: Apply, results: tuple[np.ndarray, ...]) -> None:
+        for variable, array in zip(node.outputs, results, strict=True):
+            known[variable] = array
+            if array.dtype.kind not in "fc" or not np.isnan(array).any():
+                continue
+            operands = [known[v] for v in node.inputs if v in known]
+            if any(a.dtype.kind in "fc" and np.isnan(a).any() for a in operands):
+                continue
+            texts = "".join(
+                f"\n  {described(v)}\n    values {_range(known[v])}"
+                for v in node.inputs
+                if v in known
+            )
+            raise NaNError(
+                f"{expression(variable)} has {int(np.isnan(array).sum())} NaN of "
+                f"{array.size} values, and its operands have none, at "
+                f"{variable.place[0]}:{variable.place[1]}{texts}"
+            )
+
+    return watch
+
+
+def _stages(graph: Graph) -> list[Variable]:
+    """Every floating or integer value that the rewritten graph computes."""
+    found = [v for node in graph.applies() for v in node.outputs]
+    return found or list(graph.roots)
+
+
+def _close(want: np.ndarray, have: np.ndarray) -> bool:
+    if want.shape != have.shape or want.dtype != have.dtype:
+        return False
+    if want.dtype.kind not in "fc":
+        return bool(np.array_equal(want, have))
+    tolerance = TOLERANCE[want.dtype.name]
+    finite = np.abs(want[np.isfinite(want)])
+    scale = float(finite.max()) if finite.size else 1.0
+    return bool(
+        np.allclose(have, want, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
+    )
+
+
+def _difference(want: np.ndarray, have: np.ndarray) -> str:
+    if want.shape != have.shape or want.dtype != have.dtype:
+        return (
+            f"reference {want.dtype} {want.shape}, compiled {have.dtype} {have.shape}"
+        )
+    with np.errstate(all="ignore"):
+        distance = np.abs(want.astype(np.complex128) - have.astype(np.complex128))
+    worst = np.unravel_index(int(np.nanargmax(distance)), want.shape) if want.size else ()
+    return f"at {tuple(map(int, worst))}: reference {want[worst]}, compiled {have[worst]}"
+
+
+def _range(array: np.ndarray) -> str:
+    if array.size == 0:
+        return "(none)"
+    if array.dtype.kind == "c" or array.size == 1:
+        return f"{array.reshape(-1)[:4].tolist()}"
+    return f"from {array.min()} to {array.max()}"

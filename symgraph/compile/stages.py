@@ -1,0 +1,130 @@
+"""The stages of a compiled function as values that print.
+
+`graph`, `optimized`, `kernels`, `source`, `explain()`, `profile()`, `to_networkx()`.
+They are computed when asked, by the same passes that compiled the function; a function
+that came from the cache has them too.
+"""
+
+from typing import Any
+
+from symgraph.compile.build import Timings, optimized, planned
+from symgraph.compile.forms import Form
+from symgraph.core.graph import Graph
+from symgraph.core.text import expression, program
+from symgraph.lower.sizes import Poly
+
+
+class Text(str):
+    """A string that shows itself unquoted at the prompt."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Stages:
+    """What `CompiledFunction` inherits to show its stages."""
+
+    _form: Form
+    timings: Timings
+    name: str | None
+
+    @property
+    def graph(self) -> Text:
+        """The graph as the user built it, one node a line."""
+        return Text(program(self._form.graph))
+
+    @property
+    def optimized(self) -> Text:
+        """The graph after all rewrites."""
+        return Text(program(self.rewritten.graph))
+
+    @property
+    def rewritten(self) -> Any:
+        """The rewritten graph and its firings (`rewrite.engine.Optimized`)."""
+        cached = self.__dict__.get("_rewritten")
+        if cached is None or cached[0] is not self._form:
+            cached = self.__dict__["_rewritten"] = (
+                self._form, optimized(self._form.graph),
+            )  # fmt: skip
+        return cached[1]
+
+    @property
+    def program(self) -> Any:
+        """The lowered program (`lower.program.Program`)."""
+        cached = self.__dict__.get("_program")
+        if cached is None or cached[0] is not self._form:
+            made = planned(self.rewritten.graph, self._form.leaves)
+            cached = self.__dict__["_program"] = (self._form, made)
+        return cached[1]
+
+    @property
+    def kernels(self) -> Text:
+        """The loops of every kernel, in Kernel IR, and the steps that run them."""
+        from symgraph.lower import ir
+
+        made = self.program
+        parts = [ir.text(kernel) for kernel in made.kernels.values()]
+        steps = "\n".join(f"  {_step(step, made.slots)}" for step in made.steps)
+        return Text("\n\n".join([*parts, "program\n" + steps]))
+
+    @property
+    def source(self) -> Text:
+        """The kernels as Python source."""
+        from symgraph.backends.writer import source
+
+        return Text(source(*self.program.kernels.values()))
+
+    def explain(self) -> Text:
+        """Every rewrite that was made, then the graph, kernels and timings.
+
+        Each line tells the rule, the expression before and after, and the user's line.
+        """
+        lines = [f"function {self.name or ''}".rstrip(), "", "graph", self.graph, ""]
+        firings = self.rewritten.firings
+        lines.append(f"rewrites ({len(firings)})")
+        for number, firing in enumerate(firings, 1):
+            file, line = firing.place
+            before, after = (
+                side if isinstance(side, str) else expression(side)
+                for side in (firing.before, firing.after)
+            )
+            lines.append(f"{number:4} {firing.rule}: {before}  ->  {after}   [{file}:{line}]")
+        lines += ["", "optimized", self.optimized, "", "kernels", self.kernels, ""]
+        lines.append("compilation" + (" (from the cache)" if self.timings.cached else ""))
+        for stage, seconds in self.timings.stages.items():
+            lines.append(f"  {stage:12} {seconds * 1e3:9.2f} ms")
+        return Text("\n".join(lines))
+
+    def to_networkx(self) -> Any:
+        """The graph as networkx.DiGraph: a node for each variable, edges to its users."""
+        import networkx
+
+        made = networkx.DiGraph()
+        graph: Graph = self._form.graph
+        for leaf in graph.leaves():
+            made.add_node(id(leaf), label=expression(leaf), type=repr(leaf.type))
+        for node in graph.applies():
+            for variable in node.outputs:
+                made.add_node(id(variable), label=str(node.op), type=repr(variable.type))
+                made.add_edges_from((id(v), id(variable)) for v in node.inputs)
+        return made
+
+
+def _step(step: Any, slots: list[Any]) -> str:
+    def name(slot: int) -> str:
+        what = slots[slot]
+        return str(what) if isinstance(what, Poly) else f"{what[0]}{what[1]}"
+
+    kind = type(step).__name__
+    if kind == "Launch":
+        sizes = ", ".join(name(s) for s in step.sizes)
+        buffers = ", ".join(name(b) for b in step.buffers)
+        return f"{step.kernel}({buffers}; {sizes})"
+    if kind == "Copy":
+        return f"{name(step.target)} = {name(step.source)}"
+    a, b = (
+        name(o.buffer) + (".T" if o.transposed else "") for o in (step.a, step.b)
+    )
+    return f"{name(step.c)} = {step.alpha} * {a} @ {b} + {step.beta} * {name(step.c)}"

@@ -1,0 +1,1 @@
+"""What a graph is: dtypes, types, nodes, ops, and how they print."""

@@ -1,0 +1,175 @@
+"""Graph: inputs, outputs and updates as one frozen value, and its fingerprint.
+
+`freeze` copies what the user built into interned nodes: equal applications of equal
+ops to the same inputs are one object, so common subexpressions merge by construction.
+Leaves (inputs, shared variables) stay the user's own objects. Rewrites build more
+interned nodes inside ``with interner:``.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from symgraph.core.node import Apply, Constant, Variable, building
+from symgraph.core.op import Op
+from symgraph.core.traverse import applies, leaves
+from symgraph.errors import GraphError
+
+
+class Interner:
+    """Makes each application once. As a context manager it serves the whole thread."""
+
+    def __init__(self) -> None:
+        self._applies: dict[tuple[Op, tuple[Variable, ...]], Apply] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Constant] = {}
+        self._previous: list[Interner | None] = []
+
+    def apply(self, op: Op, inputs: Sequence[Variable]) -> Apply:
+        """The one application of `op` to `inputs`."""
+        inputs = tuple(
+            self.constant(v) if isinstance(v, Constant) else v for v in inputs
+        )
+        key = (op, inputs)
+        found = self._applies.get(key)
+        if found is None:
+            found = self._applies[key] = Apply(op, inputs, op.infer(*inputs))
+        return found
+
+    def constant(self, constant: Constant) -> Constant:
+        """The one constant of this dtype, shape and value."""
+        data = constant.data
+        key = (data.dtype.name, data.shape, data.tobytes())
+        return self._constants.setdefault(key, constant)
+
+    def __enter__(self) -> "Interner":
+        self._previous.append(building.interner)
+        building.interner = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        building.interner = self._previous.pop()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A frozen graph.
+
+    Attributes
+    ----------
+    inputs : the variables whose values a call passes
+    outputs : what a call returns
+    updates : (shared variable, its new value) pairs, all from the old values
+    interner : holds the nodes; rewrites use it to build more
+    """
+
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+    updates: tuple[tuple[Variable, Variable], ...] = ()
+    interner: Interner = field(default_factory=Interner, compare=False, repr=False)
+
+    @property
+    def roots(self) -> tuple[Variable, ...]:
+        """Outputs, then the new values of the updates."""
+        return self.outputs + tuple(new for _, new in self.updates)
+
+    def applies(self) -> list[Apply]:
+        """The applications in topological order."""
+        return applies(self.roots)
+
+    def leaves(self) -> list[Variable]:
+        """Inputs, shared variables and constants that are used, in order of use."""
+        return leaves(self.roots)
+
+    def with_roots(self, roots: Sequence[Variable]) -> "Graph":
+        """The same graph with other outputs and new values, in the order of `roots`."""
+        count = len(self.outputs)
+        targets = [target for target, _ in self.updates]
+        return Graph(
+            self.inputs,
+            tuple(roots[:count]),
+            tuple(zip(targets, roots[count:], strict=True)),
+            self.interner,
+        )
+
+
+def freeze(
+    inputs: Iterable[Variable],
+    outputs: Iterable[Variable],
+    updates: Iterable[tuple[Variable, Variable]] = (),
+    substitutes: Mapping[Variable, Variable] | None = None,
+) -> Graph:
+    """Interned copy of what the user built; `substitutes` take the place of leaves."""
+    interner = Interner()
+    outputs, updates = tuple(outputs), tuple(updates)
+    roots = [*outputs, *(new for _, new in updates)]
+    made: dict[Variable, Variable] = dict(substitutes or {})
+    with interner:
+        before = building.place
+        try:
+            for node in applies(roots):
+                building.place = node.outputs[0].place
+                copy = interner.apply(node.op, [made.get(v, v) for v in node.inputs])
+                for old, new in zip(node.outputs, copy.outputs, strict=True):
+                    made[old] = new
+                    if new.name is None:
+                        new.name = old.name
+        finally:
+            building.place = before
+    final = [
+        interner.constant(v) if isinstance(v, Constant) else made.get(v, v)
+        for v in roots
+    ]
+    count = len(outputs)
+    targets = (made.get(target, target) for target, _ in updates)
+    pairs = zip(targets, final[count:], strict=True)
+    return Graph(tuple(inputs), tuple(final[:count]), tuple(pairs), interner)
+
+
+def verify(graph: Graph) -> None:
+    """Check the rules of a frozen graph: interned once, types as inferred, no cycle."""
+    seen: dict[tuple[Op, tuple[Variable, ...]], Apply] = {}
+    for node in graph.applies():
+        key = (node.op, node.inputs)
+        if seen.setdefault(key, node) is not node:
+            raise GraphError(f"two nodes compute {node.op} of the same inputs")
+        inferred = node.op.infer(*node.inputs)
+        for variable, expected in zip(node.outputs, inferred, strict=True):
+            if variable.type != expected:
+                raise GraphError(
+                    f"{node.op}: the node says {variable.type}, its op {expected}"
+                )
+    for target, new in graph.updates:
+        if target.type.dtype != new.type.dtype or target.ndim != new.ndim:
+            raise GraphError(f"update of {target}: {target.type} becomes {new.type}")
+
+
+def fingerprint(graph: Graph, extra: Iterable[Any] = ()) -> str:
+    """sha256 of the structure: ops, parameters, types, constants; names do not count.
+
+    `extra` holds whatever else decides the machine code (versions, CPU features). Only
+    values whose `repr` is exact may stand there.
+    """
+    digest = hashlib.sha256(repr(tuple(extra)).encode())
+    number: dict[Variable, int] = {}
+
+    def reference(variable: Variable) -> int:
+        found = number.get(variable)
+        if found is None:
+            found = number[variable] = len(number)
+            digest.update(f"leaf {variable.type!r}".encode())
+            if isinstance(variable, Constant):
+                digest.update(variable.data.tobytes())
+        return found
+
+    for variable in graph.inputs:
+        reference(variable)
+    for node in graph.applies():
+        operands = [reference(v) for v in node.inputs]
+        digest.update(f"{node.op!r} {operands}".encode())
+        for variable in node.outputs:
+            number[variable] = len(number)
+    digest.update(repr([reference(v) for v in graph.outputs]).encode())
+    pairs = [(reference(a), reference(b)) for a, b in graph.updates]
+    digest.update(repr(pairs).encode())
+    return digest.hexdigest()

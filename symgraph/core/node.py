@@ -1,0 +1,201 @@
+"""Variable, Apply, Constant, SharedVariable: what users hold.
+
+A node keeps its identity, its name and its place of birth (the user's file and line).
+Building the same expression twice gives two nodes; only the frozen copy that the
+optimizer works on merges them (see core/graph.py). Operators and methods are attached
+in core/operators.py; ops are in core/op.py.
+"""
+
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.core import types
+from symgraph.core.dtypes import NUMPY
+from symgraph.core.types import TensorType, fast_type
+
+if TYPE_CHECKING:
+    from symgraph.core.op import Op
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+Place = tuple[str, int]
+
+
+class _Building(threading.local):
+    """What is going on in this thread: the interner at work, the place it works for."""
+
+    interner: Any = None
+    place: Place | None = None
+
+
+building = _Building()
+
+
+def user_place() -> Place:
+    """File and line of the nearest caller outside the package."""
+    if building.place is not None:
+        return building.place
+    frame = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(PACKAGE):
+            return filename, frame.f_lineno
+        frame = frame.f_back
+    return "<symgraph>", 0
+
+
+class Variable:
+    """A symbolic tensor: a leaf, or one output of an `Apply`.
+
+    Attributes
+    ----------
+    type : TensorType
+    owner : Apply or None
+        the application that computes it; None for a leaf.
+    index : int
+        which output of the owner it is.
+    name : str or None
+    tag : namespace for anything the user wants to attach
+    place : (file, line) of the user's code that made it
+    """
+
+    __array_priority__ = 1000
+    __array_ufunc__ = None  # NumPy arrays on the left of an operator defer to us
+
+    def __init__(
+        self,
+        type: TensorType,
+        owner: "Apply | None" = None,
+        index: int = 0,
+        name: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self.type = type
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self.place = user_place() if place is None else place
+
+    @property
+    def tag(self) -> SimpleNamespace:
+        """Namespace for the user's own notes about the variable."""
+        found = self.__dict__.get("_tag")
+        if found is None:
+            found = self.__dict__["_tag"] = SimpleNamespace()
+        return found
+
+    @tag.setter
+    def tag(self, value: Any) -> None:
+        self.__dict__["_tag"] = value
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, known while building."""
+        return len(self.type.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        """True for each axis known to have extent 1."""
+        return self.type.broadcastable
+
+    def __hash__(self) -> int:
+        return id(self) >> 4
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        return self.name or (f"{self.owner.op}.out" if self.owner else f"<{self.type}>")
+
+    def clone(self, name: str | None = None) -> "Variable":
+        """A new leaf (or output of the same owner) of the same type."""
+        return Variable(self.type, self.owner, self.index, name or self.name)
+
+
+class Constant(Variable):
+    """A value known while building. `data` is a read-only NumPy array."""
+
+    def __init__(
+        self, data: np.ndarray, name: str | None = None, place: Place | None = None
+    ) -> None:
+        super().__init__(
+            fast_type(data.dtype.name, data.shape), None, 0, name, place
+        )
+        self.data = data
+        data.flags.writeable = False
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array (Theano's name for `data`)."""
+        return self.data
+
+    def __repr__(self) -> str:
+        if self.name:
+            return self.name
+        text = repr(self.data.tolist()) if self.data.size < 6 else f"<{self.type}>"
+        return text
+
+
+class Apply:
+    """An op applied to inputs; `outputs` are the variables it computes."""
+
+    __slots__ = ("__weakref__", "inputs", "op", "outputs")
+
+    def __init__(
+        self,
+        op: "Op",
+        inputs: tuple[Variable, ...],
+        output_types: tuple[TensorType, ...],
+        place: Place | None = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        place = user_place() if place is None else place
+        self.outputs = tuple(
+            Variable(type, self, index, None, place)
+            for index, type in enumerate(output_types)
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(map(repr, self.inputs))})"
+
+
+def _make_variable(type: TensorType, name: str | None = None) -> Variable:
+    return Variable(type, None, 0, name)
+
+
+types.make_variable = _make_variable
+
+
+def constant_of(data: Any, dtype: str | None = None, name: str | None = None) -> Constant:
+    """A Constant of a private copy of `data`."""
+    array = np.array(data, dtype=None if dtype is None else NUMPY[dtype], order="C")
+    return Constant(array, name)
+
+
+def described(variable: Variable) -> str:
+    """One line for error texts: name, type and place of birth."""
+    name = variable.name
+    if name is None:
+        if isinstance(variable, Constant) and variable.data.size == 1:
+            name = repr(variable.data.item())
+        elif variable.owner is not None:
+            name = f"{variable.owner.op}(...)"
+        else:
+            name = "<unnamed>"
+    file, line = variable.place
+    return f"{name} : {variable.type}   made at {file}:{line}"
+
+
+def listing(*variables: Variable) -> str:
+    """The lines of an error text that describe its operands."""
+    return "".join(f"\n  {described(v)}" for v in variables)

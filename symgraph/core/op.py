@@ -1,0 +1,186 @@
+"""The Op contract, and the registries that find ops and public functions by name.
+
+An op is an immutable value: its class plus its parameters (a frozen dataclass). Two ops
+with equal parameters are equal, so equal applications merge in a frozen graph. What an
+op must say of itself is listed in `Op`; the families in ops/families.py derive most of
+it from a description. Public functions are registered with `public`; `symgraph.tensor`
+and the methods of variables look them up by name.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from symgraph.core.dtypes import NUMPY, canonical, python_dtype
+from symgraph.core.node import Apply, Constant, Variable, building, constant_of
+from symgraph.core.types import TensorType
+from symgraph.errors import ConversionError, GradientError, NotSupportedError
+
+#: an extent in shape reasoning: a known int, or a 0-d int64 variable
+Extent = int | Variable
+Shape = tuple[Extent, ...]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+OPS: dict[str, type["Op"]] = {}
+PUBLIC: dict[str, Callable[..., Any]] = {}
+
+
+class Op:
+    """What can be applied to variables.
+
+    A subclass is a frozen dataclass of its parameters and states:
+
+    `infer`        types of the outputs from the inputs (checks ranks, dtypes, extents)
+    `infer_shape`  extents of the outputs, as ints or 0-d int64 variables
+    `grad`         gradients of the inputs from the gradients of the outputs
+    `reference`    the values, by NumPy: slow, obvious, the truth
+    """
+
+    name: ClassVar[str] = ""
+    #: True where a wrong value in an input can make the op fail at run time
+    can_fail: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        if cls.__dict__.get("name"):
+            if cls.name in OPS and OPS[cls.name].__qualname__ != cls.__qualname__:
+                raise ValueError(f"an op named {cls.name!r} is registered already")
+            OPS[cls.name] = cls
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """Types of the outputs; raises a named error where the inputs do not fit."""
+        raise NotImplementedError
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """Extents of the outputs, given the extents of the inputs."""
+        raise NotImplementedError
+
+    def grad(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        gradients: Sequence[Variable | None],
+    ) -> Sequence[Variable | None]:
+        """Gradient of each input, None where nothing flows.
+
+        `gradients` holds the gradient of each output, None where the cost does not
+        depend on it.
+        """
+        raise GradientError(f"{self} has no gradient")
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The outputs as NumPy arrays of exactly the inferred dtypes."""
+        raise NotSupportedError(f"{self} has no reference")
+
+    def connection(self) -> tuple[bool, ...] | None:
+        """For each input, whether a gradient can flow to it; None: to all."""
+        return None
+
+    def make(self, *inputs: Variable) -> tuple[Variable, ...]:
+        """Apply the op; in a frozen graph, equal applications are one object."""
+        interner = building.interner
+        if interner is not None:
+            return interner.apply(self, inputs).outputs
+        return Apply(self, inputs, self.infer(*inputs)).outputs
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Apply the op to variables or constants; one output comes bare."""
+        outputs = self.make(*(as_variable(value) for value in inputs))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def __str__(self) -> str:
+        fields = getattr(self, "__dataclass_fields__", {})
+        inside = ", ".join(f"{name}={getattr(self, name)}" for name in fields)
+        return f"{self.name}{{{inside}}}" if inside else self.name
+
+
+def public(function: Function) -> Function:
+    """Register a public function under its name (a trailing underscore included)."""
+    name = function.__name__
+    if name in PUBLIC and PUBLIC[name].__module__ != function.__module__:
+        raise ValueError(f"a public function {name!r} is registered already")
+    PUBLIC[name] = function
+    return function
+
+
+def as_variable(
+    value: Any, dtype: str | None = None, partners: tuple[str, ...] = ()
+) -> Variable:
+    """Variable, number, array or nested list as a variable.
+
+    Parameters
+    ----------
+    value : Variable, number, array, or (nested) list of those
+    dtype : str, optional
+        dtype of the constant that is made
+    partners : dtypes of the other operands; a Python number adapts to them
+    """
+    if isinstance(value, Variable):
+        return value
+    if dtype is not None:
+        dtype = canonical(dtype)
+    if isinstance(value, bool | int | float | complex) and not isinstance(
+        value, np.generic
+    ):
+        return scalar_constant(value, dtype or python_dtype(value, partners))
+    if isinstance(value, list | tuple) and any(map(_holds_variable, value)):
+        return PUBLIC["stack"](value)
+    if isinstance(value, list | tuple):
+        return _constant_of_list(value, dtype)
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+        canonical(array.dtype)
+        return constant_of(array, dtype)
+    convert = getattr(value, "_as_variable", None)
+    if convert is not None:
+        return convert()
+    raise ConversionError(
+        f"{value!r} of type {type(value).__name__} cannot become a variable; pass a "
+        "number, a NumPy array, a nested list of numbers, or a symbolic variable"
+    )
+
+
+_scalars: dict[tuple[str, Any, str], np.ndarray] = {}
+
+
+def scalar_constant(value: bool | int | float | complex, dtype: str) -> Constant:
+    """0-d constant; the arrays of small values are shared."""
+    key = (type(value).__name__, value if value else repr(value), dtype)
+    array = _scalars.get(key)
+    if array is None:
+        array = np.array(value, dtype=NUMPY[dtype])
+        if len(_scalars) < 4096:
+            _scalars[key] = array
+    return Constant(array)
+
+
+def _holds_variable(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_variable, value))
+    return isinstance(value, Variable)
+
+
+def _constant_of_list(value: Sequence[Any], dtype: str | None) -> Constant:
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise ConversionError(f"{value!r} is ragged: rows differ in length") from error
+    if array.dtype.kind not in "biufc":
+        raise ConversionError(f"{value!r} holds something that is not a number")
+    if dtype is None and array.dtype.kind == "f" and array.size:
+        dtype = python_dtype(1.0, ())
+    return constant_of(array, dtype)
+
+
+def as_operands(*values: Any) -> tuple[Variable, ...]:
+    """Operands of one elementwise op; Python numbers adapt to the others' dtypes."""
+    partners = tuple(
+        value.type.dtype
+        if isinstance(value, Variable)
+        else value.dtype.name
+        for value in values
+        if isinstance(value, Variable | np.ndarray | np.generic)
+    )
+    return tuple(as_variable(value, None, partners) for value in values)

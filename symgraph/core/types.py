@@ -1,0 +1,121 @@
+"""TensorType: what is known of a value before it exists.
+
+A type is a dtype and a static shape, one entry per axis: an int where the extent is
+known, None where it is not. An axis of static extent 1 broadcasts. This file also holds
+the algebra of static extents; nothing here knows of graphs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.core.dtypes import canonical
+from symgraph.errors import ArgumentError
+
+StaticShape = tuple[int | None, ...]
+#: set by core/node.py: makes a variable of a type
+make_variable: Callable[[Any, str | None], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Type of a tensor: dtype and static shape.
+
+    Parameters
+    ----------
+    dtype : str
+    shape : sequence
+        one entry per axis: int, None (unknown), or as in Theano's `broadcastable`
+        True (extent 1) and False (unknown).
+
+    Examples
+    --------
+    >>> TensorType("float32", (None, 784))
+    float32 (None, 784)
+    >>> TensorType("float64", (True, False)).shape
+    (1, None)
+    """
+
+    dtype: str
+    shape: StaticShape
+
+    def __init__(
+        self,
+        dtype: Any,
+        shape: Sequence[int | bool | None] | None = None,
+        *,
+        broadcastable: Sequence[bool] | None = None,
+    ) -> None:
+        given = broadcastable if shape is None else shape
+        if given is None:
+            raise ArgumentError("TensorType needs a shape or broadcastable")
+        object.__setattr__(self, "dtype", canonical(dtype))
+        object.__setattr__(self, "shape", tuple(_extent(e) for e in given))
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        """True for each axis whose extent is known to be 1."""
+        return tuple(extent == 1 for extent in self.shape)
+
+    def __call__(self, name: str | None = None) -> Any:
+        """Make a variable of this type."""
+        return make_variable(self, name)
+
+    def clone(self, dtype: str | None = None, shape: Any = None) -> "TensorType":
+        """Copy with another dtype or shape."""
+        return TensorType(
+            self.dtype if dtype is None else dtype,
+            self.shape if shape is None else shape,
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.dtype} {self.shape}"
+
+
+def fast_type(dtype: str, shape: StaticShape) -> TensorType:
+    """TensorType of a canonical dtype and a checked shape, without checking again."""
+    made = object.__new__(TensorType)
+    object.__setattr__(made, "dtype", dtype)
+    object.__setattr__(made, "shape", shape)
+    return made
+
+
+def _extent(entry: Any) -> int | None:
+    if entry is None or entry is False:
+        return None
+    if entry is True:
+        return 1
+    if isinstance(entry, str) or int(entry) != entry or entry < 0:
+        raise ArgumentError(f"extent {entry!r}: expected a non-negative int or None")
+    return int(entry)
+
+
+def broadcast_extents(extents: Sequence[int | None]) -> int | None:
+    """Extent of the broadcast of one axis; raises ValueError where two known differ.
+
+    Unknown against 1 is unknown; unknown against another known extent is that extent
+    (an unknown axis that turns out to be 1 at run time broadcasts as well).
+
+    Examples
+    --------
+    >>> broadcast_extents([None, 1]), broadcast_extents([None, 5]), broadcast_extents([1])
+    (None, 5, 1)
+    """
+    known = {e for e in extents if e is not None and e != 1}
+    if len(known) > 1:
+        raise ValueError(f"extents {sorted(known)} differ")
+    if known:
+        return known.pop()
+    return None if None in extents else 1
+
+
+def broadcast_shapes(shapes: Sequence[StaticShape]) -> StaticShape:
+    """Static shape of the broadcast of several, aligned at the last axis."""
+    ndim = max(map(len, shapes), default=0)
+    padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
+    return tuple(broadcast_extents(axis) for axis in zip(*padded, strict=True))

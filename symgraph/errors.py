@@ -1,0 +1,182 @@
+"""Every exception of symgraph, one class per kind of mistake.
+
+The docstring of a class tells the cause and the cure; `docs/reference/errors.md`
+is made from them. Messages are written where the mistake is found and hold the
+operand names, their types, the user's file and line, and what to do. Each class
+also derives from the built-in exception that NumPy or Theano raises for the same
+mistake, so old ``except`` clauses go on working.
+"""
+
+
+class SymgraphError(Exception):
+    """Any mistake that symgraph reports. Catch this to catch them all."""
+
+
+class ShapeError(SymgraphError, ValueError):
+    """Extents or ranks do not fit together.
+
+    Cause: operands whose shapes cannot be combined, found while building the graph
+    when extents are known, otherwise when the compiled function is called.
+    Cure: transpose, reshape or `dimshuffle` the operand named in the message.
+    """
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis number lies outside the rank of its operand.
+
+    Cure: use an axis in ``-ndim .. ndim - 1``.
+    """
+
+
+class DtypeError(SymgraphError, TypeError):
+    """A dtype is unknown, or an operation is not defined for it.
+
+    Cure: `cast` the operand to a dtype that the message lists.
+    """
+
+
+class ConversionError(SymgraphError, TypeError):
+    """A Python object cannot become a symbolic variable or constant.
+
+    Cure: pass a number, a NumPy array, a nested list of those, or a variable.
+    """
+
+
+class SymbolicValueError(SymgraphError, TypeError):
+    """A symbolic variable was used where a concrete value is needed.
+
+    Cause: ``if x > 0:``, ``range(x)``, ``float(x)``, ``for row in x``: the value is
+    not known while the graph is built. Cure: `switch`, `arange`, or evaluate first.
+    """
+
+
+class IndexRangeError(SymgraphError, IndexError):
+    """An index lies outside its axis.
+
+    Cause: found while building the graph for constant indices, else at run time.
+    Cure: bring the index into ``-extent .. extent - 1``.
+    """
+
+
+class ArgumentError(SymgraphError, ValueError):
+    """An argument of a symgraph function has a value it does not accept.
+
+    Cure: pass one of the values that the message lists.
+    """
+
+
+class InputError(SymgraphError, TypeError):
+    """A call of a compiled function passes a value its input cannot take.
+
+    Cause: wrong rank, a dtype that would lose data, too many or unknown arguments.
+    Cure: convert the value, or compile with ``allow_input_downcast=True``.
+    """
+
+
+class MissingInputError(SymgraphError, TypeError):
+    """A value was needed that nobody gave.
+
+    Cause: the outputs depend on a variable that is neither an input nor shared, or a
+    compiled function was called with too few arguments. Cure: add the input.
+    """
+
+
+class UnusedInputError(SymgraphError, ValueError):
+    """An input of `function` takes no part in outputs or updates.
+
+    Cure: remove it, or pass ``on_unused_input="ignore"``.
+    """
+
+
+class UpdateError(SymgraphError, TypeError):
+    """An update does not fit its shared variable.
+
+    Cause: another dtype or rank, the same variable updated twice, or a target that is
+    not shared. Cure: `cast` the new value, or name each shared variable once.
+    """
+
+
+class GivensError(SymgraphError, ValueError):
+    """The ``givens`` of `function` cannot be carried out.
+
+    Cause: a cycle among replacements, or a replacement of another type.
+    Cure: replace by expressions that do not contain the replaced variable.
+    """
+
+
+class ModeError(SymgraphError, ValueError):
+    """The compilation mode or device is unknown. Cure: use one the message lists."""
+
+
+class ConfigError(SymgraphError, ValueError):
+    """A setting is unknown or has a value outside its choices."""
+
+
+class GradientError(SymgraphError, TypeError):
+    """A gradient was asked that is not defined.
+
+    Cause: the cost is no scalar or no float, or an operation has no derivative.
+    Cure: reduce the cost to a scalar (`mean`), or use `disconnected_grad`.
+    """
+
+
+class DisconnectedInputError(SymgraphError, ValueError):
+    """The cost does not depend on a variable of ``wrt``.
+
+    Cure: check the expression, or pass ``disconnected_inputs="ignore"``.
+    """
+
+
+class VerifyGradError(SymgraphError, AssertionError):
+    """A symbolic gradient and finite differences disagree."""
+
+
+class GraphError(SymgraphError, ValueError):
+    """A graph breaks the rules that every graph obeys (a cycle, a foreign node)."""
+
+
+class RewriteError(SymgraphError, RuntimeError):
+    """A rewrite rule is malformed, or changed the type of what it replaced."""
+
+
+class KernelError(SymgraphError, ValueError):
+    """A Kernel IR tree is not well formed. It is a defect of a lowering pass."""
+
+
+class BackendError(SymgraphError, RuntimeError):
+    """The machine code could not be made or loaded.
+
+    Cause: a version of Numba or llvmlite that is not supported, or a broken
+    installation. Cure: see the versions in the message and ``symgraph doctor``.
+    """
+
+
+class NotSupportedError(SymgraphError, NotImplementedError):
+    """The request is understood and not supported. The message says what is."""
+
+
+class NaNError(SymgraphError, FloatingPointError):
+    """DEBUG mode met a NaN that no input contained. The message names the node."""
+
+
+class DebugError(SymgraphError, AssertionError):
+    """DEBUG mode found compiled code and reference to disagree at a node."""
+
+
+class DataError(SymgraphError, ValueError):
+    """A data file or model file is damaged or not what its name says.
+
+    Cure: fetch or write the file again; the message tells what was expected.
+    """
+
+
+class LockstepError(SymgraphError, RuntimeError):
+    """A generated CUDA kernel did something that is undefined on a GPU."""
+
+
+class CacheWarning(UserWarning):
+    """The cache of compiled code is not used; everything works, start-up is slower."""
+
+
+class SymgraphWarning(UserWarning):
+    """Something was done that the user may not have meant."""

@@ -1,0 +1,1 @@
+"""How a graph becomes loops: Kernel IR, fusion, loop nests, memory, program."""

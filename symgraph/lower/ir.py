@@ -1,0 +1,300 @@
+"""Kernel IR: the one normal form below the graph. A kernel is loops over flat buffers.
+
+    kernel     := Kernel(name, buffers, sizes, body)
+    buffer     := Buffer(name, dtype, role)            role: in | out | inout
+    statement  := Let(name, expression)                a value, visible below in its block
+                | Store(buffer, access, expression)
+                | Loop(index, extent, body, kind)      kind: serial | vector | unroll
+                | Init(name, combine, dtype)           declares an accumulator
+                | Fold(name, expression)               accumulator = combine(it, expression)
+                | Fail(condition, code)                sets the error flag where true
+    expression := Const(value, dtype) | Local(name, dtype) | Index(name) | SizeValue(size)
+                | Load(buffer, access, dtype) | Call(function, arguments, dtype)
+    access     := Access(offset, terms, dynamic)
+                  element = offset + sum(index * stride for terms) + dynamic
+    size       := int | str       a literal, or the name of a run-time int64 of the kernel
+
+Indices, sizes and dynamic offsets are int64. All arguments of a `Call` have one dtype,
+except `where` (bool condition first), `cast`, `philox`, comparisons (bool result) and
+shifts. Functions are the scalar primitives (`PRIMITIVES`). A `vector` loop promises
+that its iterations are independent but for `Fold`; an `unroll` loop has a literal
+extent. An accumulator is read with `Local` after the loops that fold into it. Nothing
+here knows of graphs above or of machines below.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Size = int | str
+
+PRIMITIVES = frozenset(
+    """add sub mul div floordiv mod fmod pow neg abs sign maximum minimum fmax fmin sqrt
+    rsqrt cbrt floor ceil trunc rint round_half_away lt le gt ge eq ne and or xor not
+    shift_left shift_right where isnan isinf isfinite signbit copysign exp exp2 expm1 log
+    log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh
+    arccosh arctanh sigmoid softplus log_sigmoid erf erfc erfinv erfcinv erfcx gammaln
+    digamma philox cast real imag conj angle""".split()
+)
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+#: combine of an accumulator → its identity, given the dtype (see `identity`)
+COMBINES = ("add", "mul", "maximum", "minimum", "and", "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which element of a flat buffer: offset + sum(index * stride) + dynamic."""
+
+    offset: Size = 0
+    terms: tuple[tuple[str, Size], ...] = ()
+    dynamic: "Expression | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal. `value` is a Python bool, int, float or complex."""
+
+    value: Any
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The value of a `Let` or of an accumulator."""
+
+    name: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The index of an enclosing loop, int64."""
+
+    name: str
+    dtype: str = "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeValue:
+    """A size as a value, int64."""
+
+    size: Size
+    dtype: str = "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """An element of a buffer."""
+
+    buffer: str
+    access: Access
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A scalar primitive applied to expressions; `dtype` is that of the result."""
+
+    function: str
+    arguments: tuple["Expression", ...]
+    dtype: str
+
+
+Expression = Const | Local | Index | SizeValue | Load | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """Names the value of an expression."""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Writes an element of a buffer."""
+
+    buffer: str
+    access: Access
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Runs `body` for index = 0 .. extent - 1."""
+
+    index: str
+    extent: Size
+    body: tuple["Statement", ...]
+    kind: str = "serial"
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """Declares an accumulator and sets it to the identity of `combine`."""
+
+    name: str
+    combine: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Combines a value into an accumulator declared outside."""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Sets the function's error flag to `code` where the bool condition is true."""
+
+    condition: Expression
+    code: int
+
+
+Statement = Let | Store | Loop | Init | Fold | Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A flat array that a kernel reads or writes."""
+
+    name: str
+    dtype: str
+    role: str = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A function of buffers and sizes that computes by loops.
+
+    `origin` lists the user's places (file, line) whose expressions it computes.
+    """
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    sizes: tuple[str, ...]
+    body: tuple[Statement, ...]
+    origin: tuple[tuple[str, int], ...] = ()
+
+
+def identity(combine: str, dtype: str) -> Any:
+    """The value that `combine` leaves unchanged, as a Python number.
+
+    Examples
+    --------
+    >>> identity("add", "float32"), identity("maximum", "float64"), identity("and", "bool")
+    (0.0, -inf, True)
+    """
+    if combine in ("and", "or"):
+        return combine == "and" if dtype == "bool" else (-1 if combine == "and" else 0)
+    if combine in ("add", "mul"):
+        unit = 0 if combine == "add" else 1
+        return unit if "int" in dtype else bool(unit) if dtype == "bool" else float(unit)
+    low = combine == "maximum"
+    if dtype == "bool":
+        return not low
+    if dtype.startswith("float"):
+        return float("-inf") if low else float("inf")
+    bits = int(dtype.lstrip("uint"))
+    if dtype.startswith("uint"):
+        return 0 if low else 2**bits - 1
+    return -(2 ** (bits - 1)) if low else 2 ** (bits - 1) - 1
+
+
+def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Every statement, outer before inner."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, Loop):
+            yield from walk(statement.body)
+
+
+def expressions(statement: Statement) -> Iterator[Expression]:
+    """Every expression that a statement evaluates itself, outer before inner."""
+    match statement:
+        case Let(_, value) | Fold(_, value):
+            yield from parts(value)
+        case Store(_, access, value):
+            yield from parts(value)
+            if access.dynamic is not None:
+                yield from parts(access.dynamic)
+        case Fail(condition, _):
+            yield from parts(condition)
+
+
+def parts(expression: Expression) -> Iterator[Expression]:
+    """An expression and all inside it."""
+    yield expression
+    if isinstance(expression, Call):
+        for argument in expression.arguments:
+            yield from parts(argument)
+    elif isinstance(expression, Load) and expression.access.dynamic is not None:
+        yield from parts(expression.access.dynamic)
+
+
+def text(kernel: Kernel) -> str:
+    """The kernel as indented lines, for people."""
+    head = ", ".join(f"{b.role} {b.name}: {b.dtype}" for b in kernel.buffers)
+    sizes = f" sizes({', '.join(kernel.sizes)})" if kernel.sizes else ""
+    lines = [f"kernel {kernel.name}({head}){sizes}"]
+    _lines(kernel.body, 1, lines)
+    return "\n".join(lines)
+
+
+def _lines(body: tuple[Statement, ...], depth: int, out: list[str]) -> None:
+    pad = "  " * depth
+    for statement in body:
+        match statement:
+            case Let(name, value):
+                out.append(f"{pad}{name} = {show(value)}")
+            case Store(buffer, access, value):
+                out.append(f"{pad}{buffer}[{show_access(access)}] = {show(value)}")
+            case Loop(index, extent, inner, kind):
+                mark = "" if kind == "serial" else f"{kind} "
+                out.append(f"{pad}{mark}for {index} in {extent}:")
+                _lines(inner, depth + 1, out)
+            case Init(name, combine, dtype):
+                out.append(f"{pad}{name} = {identity(combine, dtype)}  # {dtype}")
+            case Fold(name, value):
+                out.append(f"{pad}{name} <- {show(value)}")
+            case Fail(condition, code):
+                out.append(f"{pad}fail {code} if {show(condition)}")
+
+
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=",
+          "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}  # fmt: skip
+
+
+def show(expression: Expression) -> str:
+    """One expression as text."""
+    match expression:
+        case Const(value, _):
+            return repr(value)
+        case Local(name, _) | Index(name, _):
+            return name
+        case SizeValue(size, _):
+            return str(size)
+        case Load(buffer, access, _):
+            return f"{buffer}[{show_access(access)}]"
+        case Call("cast", (argument,), dtype):
+            return f"{dtype}({show(argument)})"
+        case Call(function, (a, b), _) if function in _SIGNS:
+            return f"({show(a)} {_SIGNS[function]} {show(b)})"
+        case Call(function, arguments, _):
+            return f"{function}({', '.join(map(show, arguments))})"
+
+
+def show_access(access: Access) -> str:
+    """The position of an access as text."""
+    pieces = [
+        index if stride == 1 else f"{index}*{stride}" for index, stride in access.terms
+    ]
+    if access.offset != 0:
+        pieces.append(str(access.offset))
+    if access.dynamic is not None:
+        pieces.append(show(access.dynamic))
+    return " + ".join(pieces) or "0"

@@ -1,0 +1,158 @@
+"""Where every stored value lives: outputs, shared variables in place, or scratch memory.
+
+Lifetimes and in-place writes are decided here and nowhere else. A new value of a shared
+variable is written over the old one when nothing reads the old one afterwards and no
+later step can fail; otherwise it is copied when everything has been computed, so a call
+that fails leaves shared variables as they were. In: Graph, Fusion, the written kernels.
+Out: `Placement`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from symgraph.core.graph import Graph
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.lower.builder import Builder
+from symgraph.lower.fuse import Fusion, Group
+from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
+
+#: ("leaf", k), ("output", k) or ("temp", k)
+Storage = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Placement:
+    """Storage of every stored variable.
+
+    Attributes
+    ----------
+    of : variable → storage
+    temps : (variable, first step, last step) of each temporary
+    copies : (target, source variable) to carry out after all steps
+    """
+
+    of: dict[Variable, Storage] = field(default_factory=dict)
+    temps: list[tuple[Variable, int, int]] = field(default_factory=list)
+    copies: list[tuple[Storage, Variable]] = field(default_factory=list)
+
+
+def place(
+    graph: Graph,
+    fusion: Fusion,
+    kernels: Sequence[Builder | None],
+    leaves: Sequence[Variable],
+) -> Placement:
+    """Give every stored variable its memory."""
+    result = Placement()
+    for k, leaf in enumerate(leaves):
+        result.of[leaf] = ("leaf", k)
+    reads = [_reads(fusion, unit) for unit in fusion.units]
+    made: dict[Variable, int] = {}
+    for number, unit in enumerate(fusion.units):
+        for variable in unit.members if isinstance(unit, Group) else unit.outputs:
+            made[variable] = number
+    for k, variable in enumerate(graph.outputs):
+        if variable in result.of:
+            result.copies.append((("output", k), variable))
+        else:
+            result.of[variable] = ("output", k)
+    fails = [
+        number
+        for number, unit in enumerate(fusion.units)
+        if any(n is not None and n.op.can_fail for n in _nodes(unit))
+    ]
+    for target, new in graph.updates:
+        home = result.of[target]
+        if new is target:
+            continue
+        in_place = (
+            new not in result.of
+            and new in made
+            and not any(number > made[new] for number in fails)
+            and not any(target in reads[n] for n in range(made[new] + 1, len(reads)))
+            and _same_places(fusion.units[made[new]], kernels[made[new]], target, new)
+            and not any(_is_copied(result, target))
+        )
+        if in_place:
+            result.of[new] = home
+        else:
+            result.copies.append((home, new))
+    last = _last_uses(reads, made, result, len(fusion.units))
+    for variable in made:
+        if variable in fusion.stored and variable not in result.of:
+            result.of[variable] = ("temp", len(result.temps))
+            result.temps.append((variable, made[variable], last.get(variable, made[variable])))
+    return result
+
+
+def _is_copied(result: Placement, target: Variable) -> list[bool]:
+    return [source is target for _, source in result.copies]
+
+
+def _nodes(unit: Group | Apply) -> list[Apply | None]:
+    return [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+
+
+def _reads(fusion: Fusion, unit: Group | Apply) -> set[Variable]:
+    """Leaves and stored variables that a unit reads."""
+    return {
+        source
+        for source in fusion.sources(unit)
+        if not isinstance(source, Constant)
+    }
+
+
+def _last_uses(
+    reads: Sequence[set[Variable]],
+    made: dict[Variable, int],
+    result: Placement,
+    count: int,
+) -> dict[Variable, int]:
+    last = dict(made)
+    for number, sources in enumerate(reads):
+        for variable in sources:
+            last[variable] = max(last.get(variable, 0), number)
+    for _, variable in result.copies:
+        last[variable] = count
+    return last
+
+
+def _same_places(
+    unit: Group | Apply, build: Builder | None, target: Variable, new: Variable
+) -> bool:
+    """Whether a kernel reads each element of `target` only just before writing it."""
+    if build is None:  # a product may read only the matrix it adds to
+        assert isinstance(unit, Apply)
+        return target not in unit.inputs[1:] and (
+            unit.op.name == "gemm" or target not in unit.inputs
+        )
+    read, written = build.buffers.get(target), build.buffers[new]
+    if read is None:
+        return True
+    seen: set[Access] = set()
+    return _ordered(build.statements(), read.name, written.name, seen) and len(seen) == 1
+
+
+def _ordered(
+    body: Sequence[Statement], read: str, written: str, seen: set[Access]
+) -> bool:
+    """Whether all loads of `read` stand in the block of the store to `written`."""
+    loads: list[int] = []
+    stores: list[int] = []
+    for number, statement in enumerate(body):
+        if isinstance(statement, Loop):
+            if not _ordered(statement.body, read, written, seen):
+                return False
+            continue
+        for expression in expressions(statement):
+            if isinstance(expression, Load) and expression.buffer == read:
+                if not isinstance(statement, Let):
+                    return False
+                loads.append(number)
+                seen.add(expression.access)
+        if isinstance(statement, Store) and statement.buffer == written:
+            stores.append(number)
+            seen.add(statement.access)
+    if loads and not stores:
+        return False
+    return not (loads and stores) or max(loads) < min(stores)

@@ -1,0 +1,184 @@
+"""Kernels of the nodes that are no groups: joins, assignments, scatter, permutations.
+
+Each function writes the loops of one node; its operands are stored or views of what is
+stored. Products without BLAS (integers, bools) are written here as well.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from symgraph.core.node import Apply, Variable
+from symgraph.lower.builder import ORIGIN, Builder, Position
+from symgraph.lower.fuse import Fusion
+from symgraph.lower.ir import Access, Call, Const, Expression, Load, SizeValue
+from symgraph.lower.nest import checked_index
+from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
+from symgraph.ops.slices import filled, slice_bounds
+
+Codes = dict[int, Variable]
+
+
+def write(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
+    """The kernel of a node."""
+    build = Builder(fusion.extents, fusion.stored)
+    _WRITERS[node.op.name](build, node, codes)
+    return build
+
+
+def _loops(
+    build: Builder, stack: ExitStack, shape: Sequence[Poly], vector: bool = True
+) -> list[Position]:
+    """One loop for each extent, the last one over vectors."""
+    last = max((i for i, e in enumerate(shape) if e != ONE), default=-1)
+    return [
+        stack.enter_context(
+            build.loop(extent, "vector" if vector and i == last else "serial")
+        )
+        for i, extent in enumerate(shape)
+    ]
+
+
+def _write_to(
+    build: Builder, out: Variable, positions: Sequence[Position], value: Expression
+) -> None:
+    strides = row_major(build.extents.shape(out))
+    build.store(build.buffer(out, "out"), build.access(positions, strides), value)
+
+
+def _read_back(
+    build: Builder, out: Variable, positions: Sequence[Position]
+) -> tuple[Access, Expression]:
+    """The present element of a buffer that the kernel is writing."""
+    access = build.access(positions, row_major(build.extents.shape(out)))
+    buffer = build.buffer(out, "inout")
+    return access, build.emit(Load(buffer, access, out.type.dtype))
+
+
+def _copy(build: Builder, source: Variable, out: Variable) -> None:
+    with ExitStack() as stack:
+        positions = _loops(build, stack, build.extents.shape(out))
+        _write_to(build, out, positions, build.load(source, positions))
+
+
+def _make_vector(build: Builder, node: Apply, codes: Codes) -> None:
+    for k, element in enumerate(node.inputs):
+        _write_to(build, node.outputs[0], [Position(poly(k))], build.load(element, ()))
+
+
+def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
+    axis = node.op.axis  # type: ignore[attr-defined]
+    start = ZERO
+    for part in node.inputs:
+        shape = build.extents.shape(part)
+        with ExitStack() as stack:
+            positions = _loops(build, stack, shape)
+            value = build.load(part, positions)
+            target = list(positions)
+            target[axis] = build.scaled(positions[axis], start, ONE)
+            _write_to(build, node.outputs[0], target, value)
+        start = start + shape[axis]
+
+
+def _set_subtensor(build: Builder, node: Apply, codes: Codes) -> None:
+    (out,) = node.outputs
+    x, y, *scalars = node.inputs
+    _copy(build, x, out)
+    region: list[Poly] = []
+    for entry, extent in zip(
+        filled(node.op.spec, scalars),  # type: ignore[attr-defined]
+        build.extents.given(x),
+        strict=True,
+    ):
+        if isinstance(entry, tuple):
+            region.append(build.extents.atoms.poly(slice_bounds(entry, extent)[1]))
+    with ExitStack() as stack:
+        positions = _loops(build, stack, region)
+        shift = len(region) - y.ndim
+        own = [
+            ORIGIN if extent == ONE else positions[shift + i]
+            for i, extent in enumerate(build.extents.shape(y))
+        ]
+        value = build.load(y, own)
+        target = build.sliced(node, positions, scalars)
+        if node.op.mode == "inc":  # type: ignore[attr-defined]
+            _, before = _read_back(build, out, target)
+            value = build.call("add", out.type.dtype, before, value)
+        _write_to(build, out, target, value)
+
+
+def _scatter(build: Builder, node: Apply, codes: Codes) -> None:
+    (out,) = node.outputs
+    base, indices, values = node.inputs
+    axis = node.op.axis  # type: ignore[attr-defined]
+    _copy(build, base, out)
+    shape = build.extents.shape(values)
+    rank = indices.ndim
+    with ExitStack() as stack:
+        before = _loops(build, stack, shape[:axis], vector=False)
+        along = _loops(build, stack, shape[axis : axis + rank], vector=False)
+        extent = build.extents.shape(base)[axis]
+        size: Expression = SizeValue(build.size(extent))
+        if extent.constant is not None:
+            size = Const(extent.constant, "int64")
+        index = checked_index(build, build.load(indices, along), size, out, codes)
+        after = _loops(build, stack, shape[axis + rank :])
+        target = [*before, Position(dynamic=index), *after]
+        value = build.load(values, [*before, *along, *after])
+        if node.op.name == "scatter_add":
+            _, old = _read_back(build, out, target)
+            value = build.call("add", out.type.dtype, old, value)
+        _write_to(build, out, target, value)
+
+
+def _permutation(build: Builder, node: Apply, codes: Codes) -> None:
+    """Fisher-Yates: for i = n-1 .. 1 swap element i with a random one of 0 .. i."""
+    (out,) = node.outputs
+    key, call, _ = node.inputs
+    (extent,) = build.extents.shape(out)
+    with build.loop(extent, "vector") as position:
+        _write_to(build, out, [position], build.index(position))
+    words = (build.load(key, ()), build.load(call, ()))
+    with build.loop(extent) as position:
+        i = build.index(build.scaled(position, extent - ONE, poly(-1)))
+        bits = build.call("philox", "uint64", *words, i)
+        count = build.call("cast", "uint64", build.call("add", "int64", i, Const(1, "int64")))
+        j = build.call("cast", "int64", build.call("mod", "uint64", bits, count))
+        access_i, at_i = _read_back(build, out, [Position(dynamic=i)])
+        access_j, at_j = _read_back(build, out, [Position(dynamic=j)])
+        buffer = build.buffer(out, "inout")
+        build.store(buffer, access_i, at_j)
+        build.store(buffer, access_j, at_i)
+
+
+def _dot(build: Builder, node: Apply, codes: Codes) -> None:
+    """out[i, j] = sum_k a[i, k] * b[k, j], for dtypes that BLAS does not know."""
+    (out,) = node.outputs
+    a, b = node.inputs
+    left, right = build.extents.shape(a), build.extents.shape(b)
+    dtype = out.type.dtype
+    batched = node.op.name == "batched_dot"
+    with ExitStack() as stack:
+        batch = _loops(build, stack, left[:1], vector=False) if batched else []
+        skip = len(batch)
+        rows = _loops(build, stack, left[skip:-1], vector=False)
+        columns = _loops(build, stack, right[skip + 1 :])
+        total = build.init("or" if dtype == "bool" else "add", dtype)
+        with build.loop(left[-1]) as k:
+            x = build.load(a, [*batch, *rows, k])
+            y = build.load(b, [*batch, k, *columns])
+            product = build.emit(Call("and" if dtype == "bool" else "mul", (x, y), dtype))
+            build.fold(total, product)
+        _write_to(build, out, [*batch, *rows, *columns], total)
+
+
+_WRITERS: dict[str, Callable[[Builder, Apply, Codes], None]] = {
+    "make_vector": _make_vector,
+    "concatenate": _concatenate,
+    "set_subtensor": _set_subtensor,
+    "scatter_add": _scatter,
+    "scatter_set": _scatter,
+    "permutation": _permutation,
+    "dot": _dot,
+    "batched_dot": _dot,
+}
+OPAQUE = frozenset(_WRITERS)

@@ -1,0 +1,88 @@
+"""Make a graph ready for loops: copies where memory must be contiguous.
+
+Most movements are free, as index arithmetic. Where the layout of memory matters (a
+reshape of a transposed tensor, an operand of a matrix product that no leading dimension
+describes, a result that is only a view) an explicit copy is put in. It fuses with what
+computes its operand. In: Graph, Extents. Out: Graph.
+"""
+
+from symgraph.core.graph import Graph
+from symgraph.core.node import Apply, Variable
+from symgraph.core.traverse import applies
+from symgraph.lower.extents import Extents
+from symgraph.lower.fuse import VIEWS
+from symgraph.lower.sizes import ONE
+from symgraph.lower.views import matrix_of
+from symgraph.ops.families import Elementwise, define, keeping
+
+define("materialize", 1, keeping, body=lambda m, x: x, grad=lambda g, y, x: (g,))
+PRODUCTS = {"dot": (0, 1), "batched_dot": (0, 1), "gemm": (2, 3)}
+
+
+def decompose(graph: Graph) -> Graph:
+    """The graph with named compositions (softmax, argmax) written out."""
+    with graph.interner:
+        while True:
+            made: dict[Variable, Variable] = {}
+            for node in graph.applies():
+                inputs = [made.get(v, v) for v in node.inputs]
+                write_out = getattr(node.op, "decompose", None)
+                if write_out is not None:
+                    made[node.outputs[0]] = write_out(*inputs)
+                elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+                    made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
+            if not made:
+                return graph
+            graph = graph.with_roots([made.get(v, v) for v in graph.roots])
+
+
+def prepare(graph: Graph, extents: Extents) -> Graph:
+    """The graph with copies where they are needed."""
+    copy = Elementwise("materialize")
+    made: dict[Variable, Variable] = {}
+
+    def is_view(variable: Variable) -> bool:
+        return variable.owner is not None and variable.owner.op.name in VIEWS
+
+    def contiguous(variable: Variable) -> Variable:
+        return copy(variable) if is_view(variable) else variable
+
+    def prepared(node: Apply) -> tuple[Variable, ...]:
+        inputs = [made.get(v, v) for v in node.inputs]
+        name = node.op.name
+        if name == "reshape" and not _keeps_layout(node, extents):
+            inputs[0] = contiguous(inputs[0])
+        elif name in PRODUCTS:
+            if name == "gemm":
+                inputs[0] = contiguous(inputs[0])
+            for k in PRODUCTS[name]:
+                if is_view(inputs[k]) and matrix_of(node.inputs[k], extents) is None:
+                    inputs[k] = copy(inputs[k])
+        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            return node.outputs
+        return node.op.make(*inputs)
+
+    with graph.interner:
+        for node in applies(graph.roots):
+            for old, new in zip(node.outputs, prepared(node), strict=True):
+                made[old] = new
+        roots = []
+        for root in graph.roots:
+            new = made.get(root, root)
+            if new.owner is None or is_view(new):
+                new = copy(new)
+            roots.append(new)
+    return graph.with_roots(roots)
+
+
+def _keeps_layout(node: Apply, extents: Extents) -> bool:
+    """Whether a reshape can be read in place: of contiguous memory, or of ones only."""
+    source = node.inputs[0]
+    if [e for e in extents.shape(source) if e != ONE] == [
+        e for e in extents.shape(node.outputs[0]) if e != ONE
+    ]:
+        return True
+    owner = source.owner
+    if owner is None or owner.op.name not in VIEWS or owner.op.name == "iota":
+        return True
+    return owner.op.name == "reshape" and _keeps_layout(owner, extents)

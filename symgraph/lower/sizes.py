@@ -1,0 +1,297 @@
+"""Extents as polynomials, so that sizes and strides can be compared and multiplied.
+
+A `Poly` is a sum of integer multiples of products of atoms. An atom is something that
+is known only when a call binds its arguments: the extent of an input axis, the value of
+a 0-d integer input, or a scalar expression of those that is no polynomial. Equal sizes
+are equal objects. `Atoms` numbers the atoms and turns 0-d int64 variables into Polys;
+`evaluate` computes atoms from a call's shapes. Which extents a graph has is decided in
+lower/extents.py.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.core.node import Constant, Variable
+from symgraph.core.op import Op
+from symgraph.errors import NotSupportedError
+
+Monomial = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Poly:
+    """sum of coefficient * product of atoms; `terms` is sorted and has no zeros."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: "Poly | int") -> "Poly":
+        other = poly(other)
+        merged = dict(self.terms)
+        for monomial, coefficient in other.terms:
+            merged[monomial] = merged.get(monomial, 0) + coefficient
+        return _made(merged)
+
+    def __mul__(self, other: "Poly | int") -> "Poly":
+        other = poly(other)
+        if other == ONE:
+            return self
+        merged: dict[Monomial, int] = {}
+        for a, p in self.terms:
+            for b, q in other.terms:
+                key = tuple(sorted(a + b))
+                merged[key] = merged.get(key, 0) + p * q
+        return _made(merged)
+
+    def __neg__(self) -> "Poly":
+        return self * -1
+
+    def __sub__(self, other: "Poly | int") -> "Poly":
+        return self + poly(other) * -1
+
+    @property
+    def constant(self) -> int | None:
+        """The value, if no atom takes part."""
+        if not self.terms:
+            return 0
+        if len(self.terms) == 1 and self.terms[0][0] == ():
+            return self.terms[0][1]
+        return None
+
+    @property
+    def atom(self) -> int | None:
+        """The atom, if the polynomial is one atom."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1:
+            monomial = self.terms[0][0]
+            return monomial[0] if len(monomial) == 1 else None
+        return None
+
+    def atoms(self) -> set[int]:
+        """The atoms that take part."""
+        return {atom for monomial, _ in self.terms for atom in monomial}
+
+    def value(self, atoms: Sequence[int]) -> int:
+        """The number, given the value of each atom."""
+        return sum(c * math.prod(atoms[a] for a in m) for m, c in self.terms)
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "0"
+        return " + ".join(
+            "*".join([str(c)] * (c != 1 or not m) + [f"n{a}" for a in m])
+            for m, c in self.terms
+        )
+
+
+def _made(terms: dict[Monomial, int]) -> Poly:
+    return Poly(tuple(sorted((m, c) for m, c in terms.items() if c)))
+
+
+def poly(value: "Poly | int") -> Poly:
+    """An int as a polynomial."""
+    if isinstance(value, Poly):
+        return value
+    return Poly((((), int(value)),)) if value else ZERO
+
+
+ZERO = Poly(())
+ONE = Poly((((), 1),))
+
+
+def product(factors: Sequence[Poly]) -> Poly:
+    """Product of polynomials; 1 for none."""
+    result = ONE
+    for factor in factors:
+        result = result * factor
+    return result
+
+
+def row_major(shape: Sequence[Poly]) -> tuple[Poly, ...]:
+    """Strides, in elements, of a contiguous array."""
+    strides: list[Poly] = []
+    step = ONE
+    for extent in reversed(shape):
+        strides.append(step)
+        step = step * extent
+    return tuple(reversed(strides))
+
+
+#: an atom as data: ("extent", leaf, axis) | ("value", leaf) | ("element", leaf, position)
+#: | ("poly", terms) | ("call", function, *atoms as data) | ("number", value)
+Recipe = tuple[Any, ...]
+
+
+class Atoms:
+    """Numbers the atoms of one graph and knows how each is computed."""
+
+    def __init__(self, leaves: Sequence[Variable]) -> None:
+        self.leaf = {variable: i for i, variable in enumerate(leaves)}
+        self.recipes: list[Recipe] = []
+        self._number: dict[Any, int] = {}
+        self._bound: dict[int, Poly] = {}
+        self._polys: dict[Variable, Poly] = {}
+
+    def number(self, recipe: Recipe) -> int:
+        """Number of the atom with this recipe."""
+        found = self._number.get(recipe)
+        if found is None:
+            found = self._number[recipe] = len(self.recipes)
+            self.recipes.append(recipe)
+        return found
+
+    def poly(self, extent: Any) -> Poly:
+        """An int or a 0-d integer variable as polynomial, with what `bind` told."""
+        if isinstance(extent, Poly):
+            return self.resolve(extent)
+        if not isinstance(extent, Variable):
+            return poly(int(extent))
+        found = self._polys.get(extent)
+        if found is None:
+            found = self._polys[extent] = self._convert(extent)
+        return self.resolve(found)
+
+    def _convert(self, variable: Variable) -> Poly:
+        if isinstance(variable, Constant):
+            return poly(int(variable.data))
+        node = variable.owner
+        if node is not None and variable.type.dtype == "int64":
+            name = getattr(node.op, "scalar", node.op.name)
+            if name in ("add", "sub", "mul"):
+                a, b = (self.poly(v) for v in node.inputs)
+                return a + b if name == "add" else a - b if name == "sub" else a * b
+            if name == "neg":
+                return -self.poly(node.inputs[0])
+            if name == "cast" and "int" in node.inputs[0].type.dtype:
+                return self.poly(node.inputs[0])
+            if name == "broadcast_extent":
+                a, b = (self.poly(v) for v in node.inputs)
+                if a == b or b == ONE:
+                    return a
+                if a == ONE:
+                    return b
+        return Poly((((self.number(self.recipe(variable)),), 1),))
+
+    def recipe(self, variable: Variable) -> Recipe:
+        """How a scalar is computed from the shapes and integer values of leaves."""
+        if isinstance(variable, Constant):
+            return ("number", variable.data.item())
+        if variable in self.leaf and variable.ndim == 0:
+            return ("value", self.leaf[variable])
+        node = variable.owner
+        if node is None:
+            raise _unknown(variable)
+        op: Op = node.op
+        name = getattr(op, "scalar", op.name)
+        if name == "extent":
+            (x,) = node.inputs
+            if x in self.leaf:
+                return ("extent", self.leaf[x], op.axis)  # type: ignore[attr-defined]
+            raise _unknown(variable)
+        if name == "subtensor" and node.inputs[0] in self.leaf:
+            (entry,) = op.spec if len(op.spec) == 1 else (None,)  # type: ignore[attr-defined]
+            if isinstance(entry, int):
+                return ("element", self.leaf[node.inputs[0]], entry)
+        if name == "cast":
+            kind = "int" if "int" in variable.type.dtype else variable.type.dtype
+            return ("call", f"to_{kind}", self.recipe(node.inputs[0]))
+        if name in SCALAR_FUNCTIONS:
+            return ("call", name, *(self.recipe(v) for v in node.inputs))
+        raise _unknown(variable)
+
+    def bind(self, atom: int, value: Poly) -> None:
+        """State that an atom equals a polynomial in which it does not occur."""
+        self._bound[atom] = value
+
+    def resolve(self, size: Poly) -> Poly:
+        """The polynomial after all that `bind` told."""
+        if not self._bound:
+            return size
+        for _ in range(100):
+            hit = next((a for a in size.atoms() if a in self._bound), None)
+            if hit is None:
+                return size
+            result = ZERO
+            for monomial, coefficient in size.terms:
+                term = poly(coefficient)
+                for atom in monomial:
+                    term = term * (
+                        self._bound[atom] if atom == hit else Poly((((atom,), 1),))
+                    )
+                result = result + term
+            size = result
+        raise AssertionError("extents are bound in a circle")
+
+
+def _unknown(variable: Variable) -> NotSupportedError:
+    file, line = variable.place
+    return NotSupportedError(
+        f"an extent is computed from data, at {file}:{line}: {variable!r}\n"
+        "Extents may depend on shapes of inputs and on 0-d integer inputs, not on "
+        "values computed inside the function. Compute it in a function of its own and "
+        "pass it as an input."
+    )
+
+
+SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b if b else math.nan,
+    "floordiv": lambda a, b: a // b if b else 0,
+    "mod": lambda a, b: a % b if b else 0,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "sign": lambda a: (a > 0) - (a < 0),
+    "maximum": max,
+    "minimum": min,
+    "pow": lambda a, b: a**b,
+    "sqr": lambda a: a * a,
+    "ceil": lambda a: float(math.ceil(a)) if math.isfinite(a) else a,
+    "floor": lambda a: float(math.floor(a)) if math.isfinite(a) else a,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
+    "not": lambda a: not a if isinstance(a, bool) else ~a,
+    "where": lambda c, a, b: a if c else b,
+    "broadcast_extent": lambda a, b: b if a == 1 else a,
+    "to_int": int,
+    "to_float64": float,
+    "to_float32": float,
+    "to_bool": bool,
+}
+
+
+def evaluate(
+    recipe: Recipe, shapes: Sequence[Sequence[int]], value: Callable[[int], Any]
+) -> Any:
+    """Compute an atom from the shapes of the leaves; `value(leaf)` gives an array."""
+    match recipe:
+        case ("number", number):
+            return number
+        case ("extent", leaf, axis):
+            return shapes[leaf][axis]
+        case ("value", leaf):
+            return value(leaf).item()
+        case ("element", leaf, position):
+            return value(leaf)[position].item()
+        case ("call", name, *arguments):
+            return SCALAR_FUNCTIONS[name](
+                *(evaluate(argument, shapes, value) for argument in arguments)
+            )
+    raise AssertionError(f"unknown recipe {recipe!r}")
+
+
+def reads_values(recipe: Recipe) -> set[int]:
+    """Leaves whose values, not only shapes, a recipe needs."""
+    match recipe:
+        case ("value", leaf) | ("element", leaf, _):
+            return {leaf}
+        case ("call", _, *arguments):
+            return set().union(*(reads_values(argument) for argument in arguments))
+    return set()

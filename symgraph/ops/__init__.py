@@ -1,0 +1,1 @@
+"""What can be computed: one file per family, an op beside its adjoint."""

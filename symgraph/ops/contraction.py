@@ -1,0 +1,504 @@
+"""Sums of products: dot and what is made of it.
+
+The ops are `Dot` (vectors and matrices), `BatchedDot` (a stack of matrix products) and
+`Gemm` (made by rewrites only). Products of tensors of higher rank are these between
+reshapes. All operands of an op have one dtype; the public functions promote.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.dtypes import is_complex, is_discrete, upcast
+from symgraph.core.node import Variable, listing
+from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
+from symgraph.core.types import TensorType, fast_type
+from symgraph.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from symgraph.ops.families import broadcast_extents_of, cast
+from symgraph.ops.shape import extents, normalize_axis, product, variable
+
+Gradients = Sequence[Variable | None]
+
+
+def _named(v: Variable, fallback: str) -> str:
+    return v.name or fallback
+
+
+def _check_extents(
+    what: str, a: Variable, axis_a: int, b: Variable, axis_b: int, kind: str = "inner"
+) -> None:
+    """ShapeError where two known extents that are summed over (or shared) differ."""
+    m, n = a.type.shape[axis_a], b.type.shape[axis_b]
+    if m is not None and n is not None and m != n:
+        raise ShapeError(
+            f"{what}: {kind} extents differ, {m} ({_named(a, 'left operand')}, axis "
+            f"{axis_a}) and {n} ({_named(b, 'right operand')}, axis {axis_b})"
+            f"{listing(a, b)}\nTranspose, reshape or dimshuffle one operand."
+        )
+
+
+def _check_dtypes(what: str, *operands: Variable) -> str:
+    dtypes = {v.type.dtype for v in operands}
+    if len(dtypes) > 1:
+        raise DtypeError(
+            f"{what}: operands have dtypes {', '.join(sorted(dtypes))}, expected one"
+            f"{listing(*operands)}\nCast them first."
+        )
+    (dtype,) = dtypes
+    if dtype == "bool":
+        raise DtypeError(
+            f"{what}: it is not defined for two bools{listing(*operands)}\n"
+            "Cast one operand to a number, or use any(and_(a, b))."
+        )
+    return dtype
+
+
+def _differentiable(what: str, x: Variable) -> bool:
+    if is_complex(x.type.dtype):
+        raise GradientError(
+            f"{what}: the gradient of a product of complex numbers is not defined here"
+            f"{listing(x)}\nDifferentiate through real and imaginary parts."
+        )
+    return not is_discrete(x.type.dtype)
+
+
+def _transposed(x: Variable) -> Variable:
+    return PUBLIC["dimshuffle"](x, *range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+
+
+def _mismatch(what: str, a: np.ndarray, b: np.ndarray) -> ShapeError:
+    return ShapeError(f"{what}: shapes {a.shape} and {b.shape} do not fit together")
+
+
+@dataclass(frozen=True, slots=True)
+class Dot(Op):
+    """out[i, j] = sum over k of a[i, k] * b[k, j]; a without i or b without j allowed."""
+
+    name = "dot"
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """Ranks 1 or 2, equal dtypes, equal inner extents."""
+        a, b = inputs
+        if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2):
+            raise ShapeError(
+                f"dot: the op takes vectors and matrices{listing(a, b)}\n"
+                "Use the function dot for other ranks."
+            )
+        dtype = _check_dtypes("dot", a, b)
+        _check_extents("dot", a, a.ndim - 1, b, 0)
+        return (fast_type(dtype, a.type.shape[:-1] + b.type.shape[1:]),)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """Rows of a, columns of b."""
+        a, b = shapes
+        return (a[:-1] + b[1:],)
+
+    def grad(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+        gradients: Gradients,
+    ) -> Gradients:  # fmt: skip
+        """Ga = g @ b.T and gb = a.T @ g, as each pair of ranks has it."""
+        (g,), (a, b) = gradients, inputs
+        if g is None or not _differentiable("dot", a):
+            return (None, None)
+        if a.ndim == 1 and b.ndim == 1:
+            return (g * b, g * a)
+        if a.ndim == 1:
+            return (Dot()(b, g), _outer(a, g))
+        if b.ndim == 1:
+            return (_outer(g, b), Dot()(g, a))
+        return (Dot()(g, _transposed(b)), Dot()(_transposed(a), g))
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """NumPy's dot."""
+        a, b = arrays
+        if a.shape[-1] != b.shape[0]:
+            raise _mismatch("dot", a, b)
+        with np.errstate(all="ignore"):
+            return (np.asarray(np.dot(a, b)),)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchedDot(Op):
+    """out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]."""
+
+    name = "batched_dot"
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """Rank 3 both, equal dtypes, equal batch and inner extents."""
+        a, b = inputs
+        if a.ndim != 3 or b.ndim != 3:
+            raise ShapeError(
+                f"batched_dot: the op takes two stacks of matrices{listing(a, b)}\n"
+                "Use the function batched_dot or matmul for other ranks."
+            )
+        dtype = _check_dtypes("batched_dot", a, b)
+        _check_extents("batched_dot", a, 0, b, 0, "batch")
+        _check_extents("batched_dot", a, 2, b, 1)
+        batch = a.type.shape[0] if a.type.shape[0] is not None else b.type.shape[0]
+        return (fast_type(dtype, (batch, a.type.shape[1], b.type.shape[2])),)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """Batch, rows of a, columns of b."""
+        a, b = shapes
+        return ((a[0], a[1], b[2]),)
+
+    def grad(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+        gradients: Gradients,
+    ) -> Gradients:  # fmt: skip
+        """As `Dot`, for each matrix of the batch."""
+        (g,), (a, b) = gradients, inputs
+        if g is None or not _differentiable("batched_dot", a):
+            return (None, None)
+        return (BatchedDot()(g, _transposed(b)), BatchedDot()(_transposed(a), g))
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """NumPy's matmul of stacks of equal length."""
+        a, b = arrays
+        if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
+            raise _mismatch("batched_dot", a, b)
+        with np.errstate(all="ignore"):
+            return (np.matmul(a, b),)
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm(Op):
+    """out = beta * z + alpha * (a @ b), for matrices; alpha and beta are scalars.
+
+    Operands in the order z, alpha, a, b, beta. z may have known extents of 1, which
+    broadcast.
+    """
+
+    name = "gemm"
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """Matrices of one dtype whose shapes fit."""
+        z, alpha, a, b, beta = inputs
+        dtype = _check_dtypes("gemm", *inputs)
+        if (z.ndim, alpha.ndim, a.ndim, b.ndim, beta.ndim) != (2, 0, 2, 2, 0):
+            raise ShapeError(
+                f"gemm: it takes a matrix, a scalar, two matrices, a scalar"
+                f"{listing(*inputs)}"
+            )
+        _check_extents("gemm", a, 1, b, 0)
+        shape = []
+        for axis, outer in enumerate((a, b)):
+            known = outer.type.shape[axis]
+            if z.type.shape[axis] != 1:
+                _check_extents("gemm", z, axis, outer, axis, "outer")
+                known = z.type.shape[axis] if known is None else known
+            shape.append(known)
+        return (fast_type(dtype, tuple(shape)),)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """Rows of a, columns of b."""
+        return ((shapes[2][0], shapes[3][1]),)
+
+    def grad(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+        gradients: Gradients,
+    ) -> Gradients:  # fmt: skip
+        """That of the expression it stands for."""
+        (g,), (z, alpha, a, b, beta) = gradients, inputs
+        if g is None or not _differentiable("gemm", a):
+            return (None,) * 5
+        total = PUBLIC["sum"]
+        to_z = g * beta
+        axes = tuple(axis for axis in (0, 1) if z.type.shape[axis] == 1)
+        if axes:
+            to_z = total(to_z, axis=axes, keepdims=True)
+        return (
+            to_z,
+            total(g * Dot()(a, b)),
+            alpha * Dot()(g, _transposed(b)),
+            alpha * Dot()(_transposed(a), g),
+            total(g * z),
+        )
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The expression, by NumPy."""
+        z, alpha, a, b, beta = arrays
+        if a.shape[1] != b.shape[0]:
+            raise _mismatch("gemm", a, b)
+        shape = (a.shape[0], b.shape[1])
+        if any(n not in (1, m) for n, m in zip(z.shape, shape, strict=True)):
+            raise ShapeError(f"gemm: z has shape {z.shape}, the product {shape}")
+        with np.errstate(all="ignore"):
+            return (np.asarray(beta * z + alpha * np.dot(a, b)).astype(a.dtype),)
+
+
+# --- public functions --------------------------------------------------------------
+
+
+def _promoted(*values: Any) -> tuple[Variable, ...]:
+    operands = as_operands(*values)
+    common = upcast(*(v.type.dtype for v in operands))
+    return tuple(cast(v, common) for v in operands)
+
+
+def _outer(a: Variable, b: Variable) -> Variable:
+    return PUBLIC["dimshuffle"](a, 0, "x") * PUBLIC["dimshuffle"](b, "x", 0)
+
+
+@public
+def dot(a: Any, b: Any) -> Variable:
+    """Out = sum over the last axis of a and the last but one (or only) axis of b.
+
+    Scalars multiply. Vectors give their inner product, matrices the matrix product;
+    other ranks follow NumPy's dot.
+
+    Parameters
+    ----------
+    a : (..., k)
+    b : (k,) or (..., k, n)
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> T.dot(T.fmatrix("x"), T.fvector("w")).type
+    float32 (None,)
+    """
+    a, b = _promoted(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if a.ndim <= 2 and b.ndim <= 2:
+        return Dot()(a, b)
+    return _contracted("dot", a, b, (a.ndim - 1,), (max(b.ndim - 2, 0),))
+
+
+@public
+def matmul(a: Any, b: Any) -> Variable:
+    """Out = a @ b: matrix products over the last two axes, the others broadcast.
+
+    Parameters
+    ----------
+    a : (..., m, k) or (k,)
+    b : (..., k, n) or (k,)
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> T.matmul(T.ftensor3("a"), T.fmatrix("b")).type
+    float32 (None, None, None)
+    """
+    a, b = _promoted(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(
+            f"matmul: scalars have no axis to sum over{listing(a, b)}\nUse * for scalars."
+        )
+    if b.ndim <= 2:
+        return dot(a, b)
+    if a.ndim == 1:
+        row = matmul(PUBLIC["dimshuffle"](a, "x", 0), b)
+        return _without_axis(row, row.ndim - 2)
+    _check_extents("matmul", a, a.ndim - 1, b, b.ndim - 2)
+    shape_a, shape_b = extents(a), extents(b)
+    batch = max(a.ndim, b.ndim) - 2
+    _check_batch(a, b)
+    shared = broadcast_extents_of([shape_a[:-2], shape_b[:-2]], batch)
+    count = product(shared)
+    stacks = [
+        PUBLIC["reshape"](
+            PUBLIC["broadcast_to"](x, (*shared, *shape[-2:])), (count, *shape[-2:])
+        )
+        if batch != 1 or x.ndim != 3 or x.type.shape[0] == 1
+        else x
+        for x, shape in ((a, shape_a), (b, shape_b))
+    ]
+    out = BatchedDot()(*stacks)
+    return out if batch == 1 else PUBLIC["reshape"](out, (*shared, *extents(out)[1:]))
+
+
+def _check_batch(a: Variable, b: Variable) -> None:
+    left, right = a.type.shape[:-2], b.type.shape[:-2]
+    for axis in range(1, min(len(left), len(right)) + 1):
+        m, n = left[-axis], right[-axis]
+        if m is not None and n is not None and 1 not in (m, n) and m != n:
+            raise ShapeError(
+                f"matmul: batch extents differ, {m} ({_named(a, 'left operand')}) and "
+                f"{n} ({_named(b, 'right operand')}){listing(a, b)}\n"
+                "They must be equal or 1."
+            )
+
+
+def _without_axis(x: Variable, axis: int) -> Variable:
+    return PUBLIC["dimshuffle"](x, *(i for i in range(x.ndim) if i != axis))
+
+
+@public
+def batched_dot(a: Any, b: Any) -> Variable:
+    """out[s] = dot(a[s], b[s]) for each s.
+
+    Parameters
+    ----------
+    a : (batch, k), (batch, m, k) or of higher rank
+    b : (batch, k), (batch, k, n) or of higher rank
+        an operand of rank 1 holds one scalar for each s.
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> T.batched_dot(T.ftensor3("a"), T.fmatrix("b")).type
+    float32 (None, None)
+    """
+    a, b = _promoted(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(
+            f"batched_dot: a scalar has no batch axis{listing(a, b)}\nUse * for scalars."
+        )
+    _check_extents("batched_dot", a, 0, b, 0, "batch")
+    if a.ndim == 1:
+        return PUBLIC["dimshuffle"](a, 0, *["x"] * (b.ndim - 1)) * b
+    if b.ndim == 1:
+        return a * PUBLIC["dimshuffle"](b, 0, *["x"] * (a.ndim - 1))
+    if a.ndim == 3 and b.ndim == 3:
+        return BatchedDot()(a, b)
+    return _contracted("batched_dot", a, b, (a.ndim - 1,), (max(b.ndim - 2, 1),), 1)
+
+
+@public
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
+    """Out = sum over paired axes of a and b; the other axes follow, a's before b's.
+
+    Parameters
+    ----------
+    axes : int n, for the last n axes of a with the first n of b; or a pair of axes or
+        lists of axes: (of a, of b)
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> T.tensordot(T.ftensor3("a"), T.fmatrix("b"), [[1], [0]]).type
+    float32 (None, None, None)
+    """
+    a, b = _promoted(a, b)
+    return _contracted("tensordot", a, b, *_axes_of("tensordot", a, b, axes, 0))
+
+
+@public
+def batched_tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
+    """out[s] = tensordot(a[s], b[s]); axes are counted with the batch axis.
+
+    Parameters
+    ----------
+    axes : int, or a pair of axes or lists of axes, none of them 0
+    """
+    a, b = _promoted(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(
+            f"batched_tensordot: a scalar has no batch axis{listing(a, b)}"
+        )
+    pairs = _axes_of("batched_tensordot", a, b, axes, 1)
+    return _contracted("batched_tensordot", a, b, *pairs, 1)
+
+
+@public
+def outer(x: Any, y: Any) -> Variable:
+    """out[i, j] = x[i] * y[j], of the flattened operands."""
+    x, y = as_operands(x, y)
+    return _outer(PUBLIC["flatten"](x), PUBLIC["flatten"](y))
+
+
+@public
+def inner(a: Any, b: Any) -> Variable:
+    """Out = sum over the last axes of a and b; scalars multiply."""
+    a, b = _promoted(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if a.ndim == 1 and b.ndim == 1:
+        return Dot()(a, b)
+    return _contracted("inner", a, b, (a.ndim - 1,), (b.ndim - 1,))
+
+
+@public
+def vdot(a: Any, b: Any) -> Variable:
+    """Out = sum of conj(a) * b over all elements."""
+    a, b = _promoted(a, b)
+    if is_complex(a.type.dtype):
+        a = PUBLIC["conj"](a)
+    return Dot()(PUBLIC["flatten"](a), PUBLIC["flatten"](b))
+
+
+def _axes_of(
+    what: str, a: Variable, b: Variable, axes: Any, batch: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if isinstance(axes, Variable):
+        raise ArgumentError(f"{what}: axes must be ints, not{listing(axes)}")
+    if isinstance(axes, int | np.integer):
+        count = int(axes)
+        if not 0 <= count <= min(a.ndim, b.ndim) - batch:
+            raise ShapeError(
+                f"{what}: axes={count} for operands of rank {a.ndim} and {b.ndim}"
+                f"{listing(a, b)}"
+            )
+        return tuple(range(a.ndim - count, a.ndim)), tuple(range(batch, batch + count))
+    if len(axes) != 2:
+        raise ArgumentError(
+            f"{what}: axes={axes!r}; pass an int, or a pair (axes of a, axes of b)"
+        )
+    found = []
+    for x, some in zip((a, b), axes, strict=True):
+        listed = some if isinstance(some, list | tuple | np.ndarray) else (some,)
+        found.append(tuple(normalize_axis(axis, x.ndim, what, x) for axis in listed))
+        if len(set(found[-1])) != len(found[-1]) or (batch and 0 in found[-1]):
+            told = f"axes {tuple(listed)} name an axis twice, or the batch axis"
+            raise ArgumentError(f"{what}: {told}{listing(x)}")
+    if len(found[0]) != len(found[1]):
+        raise ArgumentError(
+            f"{what}: {len(found[0])} axes of a are paired with {len(found[1])} of b"
+            f"{listing(a, b)}"
+        )
+    return found[0], found[1]
+
+
+def _contracted(
+    what: str,
+    a: Variable,
+    b: Variable,
+    axes_a: tuple[int, ...],
+    axes_b: tuple[int, ...],
+    batch: int = 0,
+) -> Variable:
+    """Sum over pairs of axes, as one matrix product (or one for each of a batch)."""
+    for i, j in zip(axes_a, axes_b, strict=True):
+        _check_extents(what, a, i, b, j)
+    if batch:
+        _check_extents(what, a, 0, b, 0, "batch")
+    free_a = [i for i in range(batch, a.ndim) if i not in axes_a]
+    free_b = [j for j in range(batch, b.ndim) if j not in axes_b]
+    lead = list(range(batch))
+    shape_a, shape_b = extents(a), extents(b)
+    rows, columns = [shape_a[i] for i in free_a], [shape_b[j] for j in free_b]
+    if not axes_a and not batch:
+        left = PUBLIC["dimshuffle"](a, *range(a.ndim), *["x"] * b.ndim)
+        return left * b
+    stack = [shape_a[0]] if batch else []
+    left = _arranged(a, [lead, free_a, list(axes_a)])
+    right = _arranged(b, [lead, list(axes_b), free_b])
+    out = BatchedDot()(left, right) if batch else Dot()(left, right)
+    wanted = (*stack, *rows, *columns)
+    if len(rows) == 1 and len(columns) == 1:
+        return out
+    return PUBLIC["reshape"](out, tuple(map(variable, wanted)))
+
+
+def _arranged(x: Variable, groups: list[list[int]]) -> Variable:
+    """Each group of axes as one axis; the first, the batch, is left out if empty."""
+    groups = [group for i, group in enumerate(groups) if group or i]
+    order = [axis for group in groups for axis in group]
+    shape = extents(x)
+    if order != list(range(x.ndim)):
+        x = PUBLIC["dimshuffle"](x, *order)
+    if all(len(group) == 1 for group in groups):
+        return x
+    merged = (product(shape[axis] for axis in group) for group in groups)
+    return PUBLIC["reshape"](x, tuple(merged))

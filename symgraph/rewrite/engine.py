@@ -1,0 +1,329 @@
+"""The engine: apply rules to a frozen graph until nothing changes; record each firing.
+
+In: a graph and passes (named lists of rules). Out: a graph that computes the same, and
+the list of firings. Nodes are visited once per sweep, inputs first; what a rule makes is
+brought into normal form before anything that uses it is looked at. As nodes are
+interned, equal expressions are visited once. Rules themselves, and what they may ask,
+are in rule.py and context.py.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from symgraph.core.graph import Graph
+from symgraph.core.node import Apply, Constant, Place, Variable, building
+from symgraph.core.text import expression
+from symgraph.core.traverse import applies
+from symgraph.errors import RewriteError
+from symgraph.ops.families import Elementwise
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.pattern import SWAPPABLE
+from symgraph.rewrite.rule import Rule, key_of
+
+#: a pass over the whole graph at once: (graph, record) → new roots
+Transform = Callable[[Graph, Context, "Record"], Sequence[Variable]]
+Record = Callable[[str, Variable, Variable], None]
+DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One application of a rule.
+
+    Attributes
+    ----------
+    rule : name of the rule
+    old, new : the variable before and after
+    place : (file, line) of the user's code
+    pass_name : the pass it happened in
+    """
+
+    rule: str
+    old: Variable
+    new: Variable
+    place: Place
+    pass_name: str
+
+    @property
+    def before(self) -> str:
+        """The expression before, in infix; what is deep inside is left out."""
+        return shallow(self.old)
+
+    @property
+    def after(self) -> str:
+        """The expression after."""
+        return shallow(self.new)
+
+    def __str__(self) -> str:
+        file, line = self.place
+        return f"{self.rule}: {self.before} -> {self.after}  ({file}:{line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A named stage: rules that are applied until none fires, or a transform."""
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    transforms: tuple[Transform, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {', '.join(r.name for r in self.rules)}"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """How much work was done: node visits and rules tried."""
+
+    visits: int = 0
+    attempts: int = 0
+    sweeps: int = 0
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A rewritten graph and how it came about."""
+
+    graph: Graph
+    firings: tuple[Firing, ...] = ()
+    statistics: Statistics = field(default_factory=Statistics, compare=False)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.firings))
+
+
+def shallow(v: Variable, depth: int = DEPTH) -> str:
+    """`expression` of v without what lies deeper than `depth` operations."""
+    names: dict[Variable, str] = {}
+    level = {v}
+    for _ in range(depth):
+        level = {u for w in level if w.owner for u in w.owner.inputs}
+    for u in level:
+        if u.owner is not None and u is not v:
+            names[u] = u.name or "..."
+    return expression(v, names)
+
+
+class Index:
+    """Rules by the key of the nodes they are tried on."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._by_key: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            for key in rule.on:
+                self._by_key.setdefault(key, []).append(rule)
+        self._everywhere = self._by_key.pop("*", [])
+        self.needs_users = any(rule.needs_users for rule in self.rules)
+
+    def __getitem__(self, key: str) -> list[Rule]:
+        return self._everywhere + self._by_key.get(key, [])
+
+
+class Sweep:
+    """One pass over a graph, inputs first, rules applied wherever they match."""
+
+    def __init__(
+        self, graph: Graph, index: Index, pass_name: str, statistics: Statistics
+    ) -> None:
+        self.index = index
+        self.pass_name = pass_name
+        self.statistics = statistics
+        nodes = graph.applies()
+        self.context = Context(nodes, graph.roots)
+        self.firings: list[Firing] = []
+        self.limit = 1000 + 50 * len(nodes)
+        self._normal: dict[Variable, Variable] = {}
+        self._instead: dict[Variable, Variable] = {}
+        self._twins: dict[tuple[str, frozenset[Variable]], Variable] = {}
+        self._tables: dict[str, list[Rule]] = {}
+        statistics.sweeps += 1
+
+    def record(self, rule: str, old: Variable, new: Variable) -> None:
+        """Check a replacement and write it down."""
+        check(rule, old, new)
+        if new.name is None and old.name is not None and new.owner is not None:
+            new.name = old.name
+        self.firings.append(Firing(rule, old, new, old.place, self.pass_name))
+        if len(self.firings) > self.limit:
+            recent = [firing.rule for firing in self.firings[-12:]]
+            raise RewriteError(
+                f"pass {self.pass_name}: more than {self.limit} rewrites; the last "
+                f"rules were {', '.join(dict.fromkeys(recent))}"
+            )
+
+    def normalize(self, root: Variable) -> Variable:
+        """The normal form of a variable."""
+        normal, instead = self._normal, self._instead
+        if root in normal:
+            return normal[root]
+        waits: set[Variable] = set()
+        stack = [root]
+        while stack:
+            v = stack[-1]
+            node = v.owner
+            if v in normal:
+                stack.pop()
+                waits.discard(v)
+                continue
+            if v in instead:
+                target = instead[v]
+                if target in normal:
+                    normal[v] = normal[target]
+                else:
+                    self._push([target], v, stack, waits)
+                continue
+            if node is None:
+                normal[v] = v
+                continue
+            waiting = [u for u in node.inputs if u not in normal]
+            if waiting:
+                self._push(reversed(waiting), v, stack, waits)
+                continue
+            self._visit(v, node)
+        return normal[root]
+
+    def _push(
+        self,
+        needed: Iterable[Variable],
+        v: Variable,
+        stack: list[Variable],
+        waits: set[Variable],
+    ) -> None:
+        """Bring `needed` into normal form before v, which waits for them."""
+        waits.add(v)
+        for u in needed:
+            if u in waits:
+                rules = dict.fromkeys(f.rule for f in self.firings[-8:])
+                raise RewriteError(
+                    f"pass {self.pass_name}: rules undo one another, or contain what "
+                    f"they replace; the last ones were {', '.join(rules)}"
+                )
+            stack.append(u)
+
+    def _visit(self, v: Variable, node: Apply) -> None:
+        """Give v a normal form or something to become."""
+        normal = self._normal
+        self.statistics.visits += 1
+        building.place = v.place
+        inputs = tuple(normal[u] for u in node.inputs)
+        if inputs != node.inputs:
+            for old, new in zip(node.outputs, node.op.make(*inputs), strict=True):
+                self._becomes(old, new)
+                if new.name is None:
+                    new.name = old.name
+            return
+        key = key_of(node)
+        rules = self._tables.get(key)
+        if rules is None:
+            rules = self._tables[key] = self.index[key]
+        if len(node.outputs) == 1:
+            self.statistics.attempts += len(rules)
+            for rule in rules:
+                new = rule.replacement(node, self.context)
+                if new is not None and new is not v:
+                    self.record(rule.name, v, new)
+                    self._becomes(v, new)
+                    return
+            if key in SWAPPABLE and isinstance(node.op, Elementwise):
+                pair = (key, frozenset(inputs))
+                twin = self._twins.setdefault(pair, v)
+                if twin is not v and twin.type.shape == v.type.shape:
+                    self.record("commuted_to_same", v, twin)
+                    self._becomes(v, twin)
+                    return
+        for out in node.outputs:
+            normal[out] = out
+
+    def _becomes(self, old: Variable, new: Variable) -> None:
+        self.context.inherit(old, new)
+        if new is old:
+            self._normal[old] = old
+        else:
+            self._instead[old] = new
+
+
+def check(rule: str, old: Variable, new: Variable) -> None:
+    """Raise RewriteError where a replacement changes what is known of the type."""
+    if (
+        old.type.dtype != new.type.dtype
+        or old.ndim != new.ndim
+        or any(
+            o is not None and o != n
+            for o, n in zip(old.type.shape, new.type.shape, strict=True)
+        )
+    ):
+        raise RewriteError(
+            f"rule {rule}: {old.type} became {new.type}\n"
+            f"  {expression(old)}\n  {expression(new)}"
+        )
+
+
+MAX_SWEEPS = 24
+
+
+def run(
+    graph: Graph, passes: Sequence[Pass], indexes: dict[str, Index] | None = None
+) -> Optimized:
+    """Rewrite a frozen graph by the passes, one after the other."""
+    statistics = Statistics()
+    firings: list[Firing] = []
+    indexes = {} if indexes is None else indexes
+    place = building.place
+    with graph.interner:
+        try:
+            for stage in passes:
+                index = indexes.get(stage.name)
+                if index is None or index.rules != stage.rules:
+                    index = indexes[stage.name] = Index(stage.rules)
+                graph = _run_pass(graph, stage, index, statistics, firings)
+        finally:
+            building.place = place
+    return Optimized(graph, tuple(firings), statistics)
+
+
+def _run_pass(
+    graph: Graph,
+    stage: Pass,
+    index: Index,
+    statistics: Statistics,
+    firings: list[Firing],
+) -> Graph:
+    for _ in range(MAX_SWEEPS):
+        count = len(firings)
+        if stage.rules:
+            sweep = Sweep(graph, index, stage.name, statistics)
+            graph = graph.with_roots([sweep.normalize(v) for v in graph.roots])
+            firings.extend(sweep.firings)
+        if stage.transforms:
+            graph = _transform(graph, stage, firings)
+        elif not index.needs_users:
+            return graph
+        if len(firings) == count:
+            return graph
+    recent = dict.fromkeys(firing.rule for firing in firings[-12:])
+    raise RewriteError(
+        f"pass {stage.name}: no end after {MAX_SWEEPS} sweeps; the last rules were "
+        f"{', '.join(recent)}"
+    )
+
+
+def _transform(graph: Graph, stage: Pass, firings: list[Firing]) -> Graph:
+    for transform in stage.transforms:
+        nodes = applies(graph.roots)
+
+        def record(rule: str, old: Variable, new: Variable) -> None:
+            check(rule, old, new)
+            if new.name is None and old.name is not None and new.owner is not None:
+                new.name = old.name
+            firings.append(Firing(rule, old, new, old.place, stage.name))
+
+        roots = transform(graph, Context(nodes, graph.roots), record)
+        if any(a is not b for a, b in zip(roots, graph.roots, strict=True)):
+            graph = graph.with_roots(roots)
+    return graph
+
+
+def constants_only(node: Apply) -> bool:
+    """Whether all inputs of a node are known."""
+    return all(isinstance(v, Constant) for v in node.inputs)

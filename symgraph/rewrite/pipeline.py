@@ -1,0 +1,105 @@
+"""The passes in order, as data, and `optimize`, which runs them.
+
+    canonicalize   shapes, casts, constants, algebra; sums and products collected
+    stabilize      formulas that overflow or cancel become ones that do not
+    specialize     forms that the machine does faster: shared sums, gemm
+    expand         named compositions become primitive ops, powers products
+
+In: a frozen graph. Out: the rewritten graph and what was done to it. Each pass prints
+its rules; `rules_table` is the text of docs/reference/rules.md.
+"""
+
+from collections.abc import Sequence
+
+from symgraph.core.graph import Graph
+from symgraph.core.text import expression
+from symgraph.rewrite.collect import collect_factors, collect_terms
+from symgraph.rewrite.engine import Index, Optimized, Pass, run
+from symgraph.rewrite.fold import fold
+from symgraph.rewrite.reuse import NAME, reuse_sums
+from symgraph.rewrite.rule import Rule
+from symgraph.rewrite.rules.algebra import ALGEBRA
+from symgraph.rewrite.rules.elementwise import ELEMENTWISE_RULES
+from symgraph.rewrite.rules.expand import EXPAND, MARKERS
+from symgraph.rewrite.rules.linear import GEMM, LINEAR
+from symgraph.rewrite.rules.shapes import SHAPES
+from symgraph.rewrite.rules.stability import STABILITY
+
+CLEANING: tuple[Rule, ...] = (fold, *MARKERS, *ELEMENTWISE_RULES, *SHAPES)
+COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
+
+CANONICALIZE = Pass("canonicalize", (*CLEANING, *ALGEBRA, *LINEAR, *COLLECTING))
+STABILIZE = Pass("stabilize", (*CLEANING, *STABILITY, *ALGEBRA, *LINEAR, *COLLECTING))
+SHARE = Pass("share", (), (reuse_sums,))
+SPECIALIZE = Pass("specialize", GEMM)
+EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
+
+DEFAULT: tuple[Pass, ...] = (CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, EXPANSION)
+_indexes: dict[str, Index] = {}
+
+
+def optimize(graph: Graph, passes: Sequence[Pass] = DEFAULT) -> Optimized:
+    """Rewrite a frozen graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    passes : in the order in which they run
+
+    Returns
+    -------
+    Optimized : `.graph`, a new Graph with the same inputs, and `.firings`
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> from symgraph.core.graph import freeze
+    >>> x, y = T.dvectors("x", "y")
+    >>> print(optimize(freeze([x, y], [(x + y) + (x + y)])).firings[0].after)
+    2.0 * (x + y)
+    """
+    return run(graph, passes, _indexes)
+
+
+def all_rules(passes: Sequence[Pass] = DEFAULT) -> list[Rule]:
+    """The rules of the passes, each once, in order of first use."""
+    return list(dict.fromkeys(rule for stage in passes for rule in stage.rules))
+
+
+def rules_table(passes: Sequence[Pass] = DEFAULT) -> str:
+    """Text of docs/reference/rules.md: every rule, with its NaN label and source."""
+    lines = [
+        "# Rewrite rules",
+        "",
+        "Made from the tables in `symgraph/rewrite/rules/`. *NaN* tells what a rule does to",
+        "NaN and infinite operands: *exact* keeps them, *may hide NaN* may give a number",
+        "where the original gives NaN. Sums and products of floats are reassociated.",
+    ]
+    seen: set[str] = set()
+    for stage in passes:
+        new = [r for r in stage.rules if r.name not in seen]
+        seen.update(r.name for r in new)
+        if stage.transforms:
+            lines += ["", f"## Pass `{stage.name}`", "", "| rule | rewrite | NaN |",
+                      "| --- | --- | --- |"]  # fmt: skip
+            lines.append(
+                f"| `{NAME}` | a sum that contains another sum of the graph is built from "
+                "it: p + mu*v - lr*g beside v' = mu*v - lr*g becomes p + v' | exact |"
+            )
+        if not new:
+            continue
+        lines += [
+            "", f"## Pass `{stage.name}`", "",
+            "| rule | rewrite | NaN | dtypes | source |",
+            "| --- | --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for one in new:
+            if one.before is not None and one.after is not None:
+                text = f"`{expression(one.before)}` → `{expression(one.after)}`"
+            else:
+                text = one.text
+            text = text.replace("|", "\\|")
+            lines.append(
+                f"| `{one.name}` | {text} | {one.nan} | {one.dtypes} | {one.source} |"
+            )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,187 @@
+"""Rules on sums and matrix products: what factors out, transposes, gemm.
+
+A product with one element is cheaper after a reduction than before it, and free as the
+alpha of a gemm.
+"""
+
+from symgraph.core.dtypes import is_complex, is_float
+from symgraph.core.node import Apply, Variable
+from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.ops.contraction import BatchedDot, Dot, Gemm
+from symgraph.ops.families import Elementwise
+from symgraph.ops.movement import DimShuffle
+from symgraph.ops.reduction import Reduce
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.pattern import number_of
+from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
+from symgraph.rewrite.rules.shapes import owner_of
+
+T = PUBLIC
+DOTS = ("Dot", "BatchedDot")
+
+
+def split_scalar(v: Variable) -> tuple[str, Variable | None, Variable] | None:
+    """(name, c, x) where v is c * x ("mul"), x / c ("div") or -x ("neg"), c 0-d."""
+    node = v.owner
+    if node is None or not isinstance(node.op, Elementwise):
+        return None
+    name = node.op.scalar
+    if name == "neg":
+        return name, None, node.inputs[0]
+    if name == "mul":
+        for c, x in (node.inputs, node.inputs[::-1]):
+            if c.ndim == 0 and x.ndim > 0:
+                return name, c, x
+    if name == "div" and node.inputs[1].ndim == 0 and node.inputs[0].ndim > 0:
+        if is_float(v.type.dtype) or is_complex(v.type.dtype):
+            return name, node.inputs[1], node.inputs[0]
+    return None
+
+
+def with_scalar(name: str, c: Variable | None, x: Variable) -> Variable:
+    """The inverse of `split_scalar`."""
+    if c is None:
+        return _neg(x)
+    made: Variable = Elementwise(name)(*((x, c) if name == "div" else (c, x)))
+    return made
+
+
+def _neg(x: Variable) -> Variable:
+    made: Variable = Elementwise("neg")(x)
+    return made
+
+
+@rule(
+    "scalar_out_of_sum", on="Reduce", nan=HIDES_NAN, ranks=(2, 0), dtypes="number",
+    example=lambda x, y: T["sum"](x * y, 0),
+)  # fmt: skip
+def scalar_out_of_sum(node: Apply, context: Context) -> Variable | None:
+    """sum(c * x) -> c * sum(x), sum(x / c) -> sum(x) / c, sum(-x) -> -sum(x).
+
+    Of an empty sum, c = inf or NaN makes NaN.
+    """
+    assert isinstance(node.op, Reduce)
+    found = split_scalar(node.inputs[0]) if node.op.combine == "sum" else None
+    if found is None:
+        return None
+    name, c, x = found
+    return context.fit(with_scalar(name, c, node.op(x)), node.outputs[0])
+
+
+@rule(
+    "scalar_out_of_dot", on=DOTS, nan=HIDES_NAN, ranks=(2, 2), dtypes="number",
+    example=lambda x, y: T["dot"](x * 3.0, y), needs_users=True,
+)  # fmt: skip
+def scalar_out_of_dot(node: Apply, context: Context) -> Variable | None:
+    """dot(c * a, b) -> c * dot(a, b), also / c and -a, if c * a has no other use."""
+    a, b = node.inputs
+    for i, operand in enumerate((a, b)):
+        if context.is_shared(operand):
+            continue
+        found = split_scalar(operand)
+        if found is None:
+            continue
+        name, c, x = found
+        made = node.op(x, b) if i == 0 else node.op(a, x)
+        return context.fit(with_scalar(name, c, made), node.outputs[0])
+    return None
+
+
+@rule(
+    "dot_with_zero_to_zero", on=DOTS, nan=HIDES_NAN, ranks=(2, 2),
+    example=lambda x, y: T["dot"](x, T["zeros_like"](y)),
+)  # fmt: skip
+def dot_with_zero_to_zero(node: Apply, context: Context) -> Variable | None:
+    """dot(x, zeros) -> zeros."""
+    if all(number_of(v) != 0 for v in node.inputs):
+        return None
+    out = node.outputs[0]
+    return context.fit(scalar_constant(0, out.type.dtype), out)
+
+
+@rule(
+    "transposed_dot_to_dot", on="DimShuffle", nan=EXACT, ranks=(2, 2), needs_users=True,
+    example=lambda x, y: T["dot"](x, y).T,
+)  # fmt: skip
+def transposed_dot_to_dot(node: Apply, context: Context) -> Variable | None:
+    """dot(a, b).T -> dot(b.T, a.T): transposed operands cost nothing, a result does."""
+    (x,) = node.inputs
+    owner = x.owner
+    if owner is None or context.is_shared(x):
+        return None
+    pattern = node.op.pattern  # type: ignore[attr-defined]
+    if isinstance(owner.op, Dot) and x.ndim == 2 and pattern == (1, 0):
+        a, b = owner.inputs
+        if a.ndim != 2 or b.ndim != 2:
+            return None
+        return context.fit(owner.op(_turned(b), _turned(a)), node.outputs[0])
+    if isinstance(owner.op, BatchedDot) and pattern == (0, 2, 1):
+        a, b = owner.inputs
+        return context.fit(owner.op(_turned(b), _turned(a)), node.outputs[0])
+    return None
+
+
+def _turned(x: Variable) -> Variable:
+    made: Variable = DimShuffle((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))(x)
+    return made
+
+
+LINEAR: tuple[Rule, ...] = (
+    scalar_out_of_sum,
+    scalar_out_of_dot,
+    dot_with_zero_to_zero,
+    transposed_dot_to_dot,
+)
+
+
+# --- gemm ----------------------------------------------------------------------------
+
+
+def _scaled(v: Variable, context: Context) -> tuple[Variable, Variable]:
+    """(c, x) with v = c * x; products that others use too are left alone."""
+    one = scalar_constant(1, v.type.dtype)
+    found = None if context.is_shared(v) else split_scalar(v)
+    if found is None:
+        return one, v
+    name, c, x = found
+    if name == "neg":
+        inner, x = _scaled(x, context)
+        return _neg(inner), x
+    assert c is not None
+    return (c, x) if name == "mul" else (Elementwise("div")(one, c), x)
+
+
+@rule(
+    "sum_with_dot_to_gemm", on=("add", "sub"), nan=HIDES_NAN, ranks=(2, 2, 2),
+    example=lambda x, y, z: x - 0.5 * T["dot"](y, z), dtypes="float", needs_users=True,
+)  # fmt: skip
+def sum_with_dot_to_gemm(node: Apply, context: Context) -> Variable | None:
+    """beta * z + alpha * dot(a, b) -> gemm, if z has the full shape.
+
+    The product must have no other use. With alpha or beta 0 a gemm may skip its operand.
+    """
+    out = node.outputs[0]
+    if out.ndim != 2:
+        return None
+    minus = node.op.scalar == "sub"  # type: ignore[attr-defined]
+    for i in (1, 0):
+        alpha, product = _scaled(node.inputs[i], context)
+        owner = owner_of(product, Dot)
+        if owner is None or context.is_shared(product):
+            continue
+        a, b = owner.inputs
+        if a.ndim != 2 or b.ndim != 2:
+            continue
+        beta, z = _scaled(node.inputs[1 - i], context)
+        if not context.same_shape(z, product):
+            continue
+        if minus and i == 1:
+            alpha = _neg(alpha)
+        elif minus:
+            beta = _neg(beta)
+        made: Variable = Gemm()(z, alpha, a, b, beta)
+        return context.fit(made, out)
+    return None
+
+
+GEMM: tuple[Rule, ...] = (sum_with_dot_to_gemm,)

@@ -1,0 +1,664 @@
+"""Rules on shapes and rearranged data: what need not be computed, moved or copied.
+
+An extent is read from the leaves of the graph, never from a computed array; chains of
+reshapes, dimshuffles, slices, repetitions and reductions become one; those that change
+nothing vanish.
+"""
+
+from collections.abc import Sequence
+
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.ops.broadcast import BroadcastTo, SumTo
+from symgraph.ops.families import Cast, Elementwise
+from symgraph.ops.indexing import SetSubtensor, Subtensor
+from symgraph.ops.movement import Concatenate, DimShuffle, Reshape
+from symgraph.ops.reduction import Reduce
+from symgraph.ops.shape import (
+    Extent,
+    MakeVector,
+    SpecifyShape,
+    inferred_extents,
+    product,
+    variable,
+)
+from symgraph.ops.slices import ALL, Entry, Spec, scalar_count
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.pattern import number_of
+from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
+
+T = PUBLIC
+
+
+def owner_of(v: Variable, op: type) -> Apply | None:
+    """The application that computes v, if it is of this class."""
+    node = v.owner
+    return node if node is not None and isinstance(node.op, op) else None
+
+
+# --- extents ------------------------------------------------------------------------
+
+
+@rule(
+    "extent_to_inputs", on="Extent", nan=EXACT, ranks=(2, 2),
+    example=lambda x, y: T["exp"](T["reshape"](x, (-1,))).shape[0],
+)  # fmt: skip
+def extent_to_inputs(node: Apply, context: Context) -> Variable | None:
+    """The extent of a computed array, from the extents of what it is computed of."""
+    (x,) = node.inputs
+    assert isinstance(node.op, Extent)
+    known = x.type.shape[node.op.axis]
+    if known is not None:
+        return scalar_constant(known, "int64")
+    if x.owner is None:
+        return None
+    found = variable(inferred_extents(x)[node.op.axis])
+    return None if found is node.outputs[0] else found
+
+
+# --- dimshuffle ----------------------------------------------------------------------
+
+
+@rule(
+    "dimshuffle_to_operand", on="DimShuffle", nan=EXACT, ranks=(2,),
+    example=lambda x: DimShuffle((0, 1))(x),
+)  # fmt: skip
+def dimshuffle_to_operand(node: Apply, context: Context) -> Variable | None:
+    """Axes that stay where they are need no dimshuffle."""
+    (x,) = node.inputs
+    assert isinstance(node.op, DimShuffle)
+    return x if node.op.pattern == tuple(range(x.ndim)) else None
+
+
+@rule(
+    "dimshuffle_dimshuffle_to_one", on="DimShuffle", nan=EXACT, ranks=(2,),
+    example=lambda x: T["exp"](x.T).T.T,
+)  # fmt: skip
+def dimshuffle_dimshuffle_to_one(node: Apply, context: Context) -> Variable | None:
+    """Two dimshuffles become one, x.T.T becomes x."""
+    inner = owner_of(node.inputs[0], DimShuffle)
+    if inner is None:
+        return None
+    first, then = inner.op.pattern, node.op.pattern  # type: ignore[attr-defined]
+    pattern = tuple(p if p == "x" else first[p] for p in then)
+    made: Variable = DimShuffle(pattern)(inner.inputs[0])
+    return made
+
+
+@rule(
+    "dimshuffle_of_broadcast_to_broadcast", on="DimShuffle", nan=EXACT, ranks=(2, 2),
+    example=lambda x, y: T["full_like"](x, T["sum"](y)).T,
+)  # fmt: skip
+def dimshuffle_of_broadcast_to_broadcast(
+    node: Apply, context: Context
+) -> Variable | None:
+    """A repeated scalar in another order is the scalar repeated otherwise."""
+    inner = owner_of(node.inputs[0], BroadcastTo)
+    if inner is None or inner.inputs[0].ndim:
+        return None
+    x, *shape = inner.inputs
+    one = scalar_constant(1, "int64")
+    pattern = node.op.pattern  # type: ignore[attr-defined]
+    made = BroadcastTo(len(pattern))(x, *(one if p == "x" else shape[p] for p in pattern))
+    return context.fit(made, node.outputs[0])
+
+
+# --- reshape --------------------------------------------------------------------------
+
+
+@rule(
+    "reshape_to_operand", on="Reshape", nan=EXACT, ranks=(2,),
+    example=lambda x: T["reshape"](T["exp"](x), (x.shape[0], x.shape[1])),
+)  # fmt: skip
+def reshape_to_operand(node: Apply, context: Context) -> Variable | None:
+    """A reshape to the shape that x has already is dropped."""
+    x, out = node.inputs[0], node.outputs[0]
+    if x.ndim == 1 and out.ndim == 1:  # the number of elements stays
+        return context.fit(x, out) if x.type.shape == out.type.shape else None
+    if x.ndim != out.ndim or not context.same_shape(x, out):
+        return None
+    return context.fit(x, out)
+
+
+@rule(
+    "reshape_reshape_to_one", on="Reshape", nan=EXACT, ranks=(2,),
+    example=lambda x: T["reshape"](T["flatten"](x), (x.shape[1], x.shape[0])),
+)  # fmt: skip
+def reshape_reshape_to_one(node: Apply, context: Context) -> Variable | None:
+    """Of two reshapes the first is dropped; so is a dimshuffle that moves no axis."""
+    x, *shape = node.inputs
+    inner = owner_of(x, Reshape)
+    if inner is None:
+        inner = owner_of(x, DimShuffle)
+        if inner is None:
+            return None
+        kept = [p for p in inner.op.pattern if p != "x"]  # type: ignore[attr-defined]
+        if kept != sorted(kept):
+            return None
+    made: Variable = node.op(inner.inputs[0], *shape)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "reshape_to_dimshuffle", on="Reshape", nan=EXACT, ranks=(1,),
+    example=lambda x: T["reshape"](x, (x.shape[0], 1)),
+)  # fmt: skip
+def reshape_to_dimshuffle(node: Apply, context: Context) -> Variable | None:
+    """A reshape that only adds or drops axes of extent 1 is a dimshuffle."""
+    x, out = node.inputs[0], node.outputs[0]
+    kept = [i for i, e in enumerate(x.type.shape) if e != 1]
+    places = [i for i, e in enumerate(out.type.shape) if e != 1]
+    if len(kept) != len(places) or x.ndim == out.ndim == len(kept):
+        return None
+    if len(kept) > 1:
+        before, after = context.axes(x), context.axes(out)
+        if before is None or after is None:
+            return None
+        if any(before[i] != after[j] for i, j in zip(kept, places, strict=True)):
+            return None
+    pattern: list[int | str] = ["x"] * out.ndim
+    for i, j in zip(kept, places, strict=True):
+        pattern[j] = i
+    made: Variable = DimShuffle(tuple(pattern))(x)
+    if any(
+        o is not None and o != n
+        for o, n in zip(out.type.shape, made.type.shape, strict=True)
+    ):
+        return None
+    return made
+
+
+@rule(
+    "reshape_of_broadcast_to_broadcast", on="Reshape", nan=EXACT, ranks=(2,),
+    example=lambda x: T["flatten"](T["ones_like"](x)),
+)  # fmt: skip
+def reshape_of_broadcast_to_broadcast(node: Apply, context: Context) -> Variable | None:
+    """A repeated scalar in another shape is the scalar repeated to that shape."""
+    x, *shape = node.inputs
+    inner = owner_of(x, BroadcastTo)
+    if inner is None or inner.inputs[0].ndim:
+        return None
+    made: Variable = BroadcastTo(len(shape))(inner.inputs[0], *shape)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "specified_shape_to_operand", on="SpecifyShape", nan=EXACT, ranks=(2,),
+    example=lambda x: T["exp"](SpecifyShape((None, None))(x)),
+)  # fmt: skip
+def specified_shape_to_operand(node: Apply, context: Context) -> Variable | None:
+    """A promise that says nothing new is dropped."""
+    (x,) = node.inputs
+    return x if x.type.shape == node.outputs[0].type.shape else None
+
+
+# --- repetition -------------------------------------------------------------------------
+
+
+@rule(
+    "broadcast_to_operand", on="BroadcastTo", nan=EXACT, ranks=(2,),
+    example=lambda x: BroadcastTo(2)(T["exp"](x), x.shape[0], x.shape[1]),
+)  # fmt: skip
+def broadcast_to_operand(node: Apply, context: Context) -> Variable | None:
+    """A repetition to the shape that x has already is dropped."""
+    x, out = node.inputs[0], node.outputs[0]
+    if x.ndim != out.ndim or not context.same_shape(x, out):
+        return None
+    return context.fit(x, out)
+
+
+@rule(
+    "broadcast_broadcast_to_one", on="BroadcastTo", nan=EXACT, ranks=(1, 2),
+    example=lambda x, y: BroadcastTo(3)(
+        BroadcastTo(2)(T["sum"](x), y.shape[0], y.shape[1]),
+        x.shape[0], y.shape[0], y.shape[1],
+    ),
+)  # fmt: skip
+def broadcast_broadcast_to_one(node: Apply, context: Context) -> Variable | None:
+    """Of two repetitions the first is dropped; so are leading new axes."""
+    x, *shape = node.inputs
+    inner = owner_of(x, BroadcastTo)
+    if inner is None:
+        inner = owner_of(x, DimShuffle)
+        if inner is None:
+            return None
+        pattern = inner.op.pattern  # type: ignore[attr-defined]
+        rank = inner.inputs[0].ndim
+        lead = len(pattern) - rank
+        if lead < 0 or pattern != ("x",) * lead + tuple(range(rank)):
+            return None
+    made: Variable = node.op(inner.inputs[0], *shape)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "sum_to_operand", on="SumTo", nan=EXACT, ranks=(2,),
+    example=lambda x: SumTo()(T["exp"](x), x),
+)  # fmt: skip
+def sum_to_operand(node: Apply, context: Context) -> Variable | None:
+    """Summing to the shape that g has already does nothing; known axes are summed."""
+    g, x = node.inputs
+    out = node.outputs[0]
+    if context.same_shape(g, x):
+        return context.fit(g, out)
+    have, want = context.axes(g), context.axes(x)
+    if have is None or want is None:
+        return None
+    axes = []
+    for i, (a, b) in enumerate(zip(have, want, strict=True)):
+        if a == b or isinstance(b, int):
+            continue
+        if b != frozenset():
+            return None  # decided when extents are known
+        axes.append(i)
+    kept = iter(range(g.ndim))
+    pattern = tuple("x" if i in axes else next(kept) for i in range(g.ndim))
+    total = Reduce("sum", tuple(axes))(g) if axes else g
+    return context.fit(DimShuffle(pattern)(total), out)
+
+
+@rule(
+    "sum_to_reads_shape_of_leaf", on="SumTo", nan=EXACT, ranks=(2, 2),
+    example=lambda x, y: SumTo()(y, T["exp"](x)),
+)  # fmt: skip
+def sum_to_reads_shape_of_leaf(node: Apply, context: Context) -> Variable | None:
+    """Of the operand whose shape is wanted, an elementwise function is not computed."""
+    g, x = node.inputs
+    owner = x.owner
+    if owner is None or not isinstance(owner.op, Elementwise | Cast):
+        return None
+    for v in owner.inputs:
+        if v.ndim == x.ndim and v.type.shape == x.type.shape and context.same_shape(v, x):
+            made: Variable = node.op(g, v)
+            return context.fit(made, node.outputs[0])
+    return None
+
+
+# --- reductions ------------------------------------------------------------------------
+
+
+@rule(
+    "reduce_reduce_to_one", on="Reduce", nan=EXACT, ranks=(3,),
+    example=lambda x: T["sum"](T["sum"](x, 1), 0),
+)  # fmt: skip
+def reduce_reduce_to_one(node: Apply, context: Context) -> Variable | None:
+    """sum(sum(x, 1), 0) -> sum(x, (0, 1)); the same for max, min, prod, all, any."""
+    inner = owner_of(node.inputs[0], Reduce)
+    assert isinstance(node.op, Reduce)
+    if inner is None or inner.op.combine != node.op.combine:  # type: ignore[attr-defined]
+        return None
+    x = inner.inputs[0]
+    gone = inner.op.axes  # type: ignore[attr-defined]
+    kept = [i for i in range(x.ndim) if i not in gone]
+    axes = tuple(sorted((*gone, *(kept[i] for i in node.op.axes))))
+    made: Variable = Reduce(node.op.combine, axes)(x)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "reduce_of_dimshuffle_to_reduce", on="Reduce", nan=EXACT, ranks=(2,),
+    example=lambda x: T["sum"](x.T, 0),
+)  # fmt: skip
+def reduce_of_dimshuffle_to_reduce(node: Apply, context: Context) -> Variable | None:
+    """sum(x.T, 0) -> sum(x, 1); new axes of extent 1 are not reduced."""
+    inner = owner_of(node.inputs[0], DimShuffle)
+    if inner is None:
+        return None
+    assert isinstance(node.op, Reduce)
+    (x,) = inner.inputs
+    pattern = inner.op.pattern  # type: ignore[attr-defined]
+    axes = tuple(sorted(pattern[i] for i in node.op.axes if pattern[i] != "x"))
+    out: Variable = Reduce(node.op.combine, axes)(x) if axes else x
+    place = {axis: i for i, axis in enumerate(a for a in range(x.ndim) if a not in axes)}
+    rest = tuple(
+        p if p == "x" else place[p]
+        for i, p in enumerate(pattern)
+        if i not in node.op.axes
+    )
+    made: Variable = DimShuffle(rest)(out) if rest != tuple(range(out.ndim)) else out
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "reduce_of_ones_to_dimshuffle", on="Reduce", nan=EXACT, ranks=(1,),
+    example=lambda x: Reduce("sum", (1,))(SpecifyShape((None, 1))(
+        T["reshape"](x, (x.shape[0], 1)) * T["exp"](T["reshape"](x, (x.shape[0], 1))))),
+)  # fmt: skip
+def reduce_of_ones_to_dimshuffle(node: Apply, context: Context) -> Variable | None:
+    """Reducing axes of extent 1 only drops them."""
+    (x,) = node.inputs
+    assert isinstance(node.op, Reduce)
+    ones = [i for i in node.op.axes if x.type.shape[i] == 1]
+    if not ones:
+        return None
+    rest = [i for i in range(x.ndim) if i not in ones]
+    made: Variable = DimShuffle(tuple(rest))(x)
+    axes = tuple(rest.index(i) for i in node.op.axes if i not in ones)
+    if axes:
+        made = Reduce(node.op.combine, axes)(made)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "sum_of_broadcast_to_product", on="Reduce", nan=HIDES_NAN, ranks=(2, 1),
+    example=lambda x, y: T["sum"](T["full_like"](x, T["prod"](y)), 0),
+)  # fmt: skip
+def sum_of_broadcast_to_product(node: Apply, context: Context) -> Variable | None:
+    """The sum of n equal terms is n times the term; their max and min is the term.
+
+    NaN or inf times n = 0 would be NaN; the sum of nothing is 0.
+    """
+    inner = owner_of(node.inputs[0], BroadcastTo)
+    if inner is None or inner.inputs[0].ndim:
+        return None
+    assert isinstance(node.op, Reduce)
+    if node.op.combine not in ("sum", "max", "min", "all", "any"):
+        return None
+    term, *shape = inner.inputs
+    rest = [e for i, e in enumerate(shape) if i not in node.op.axes]
+    if node.op.combine == "sum":
+        count = product([_extent(shape[i]) for i in node.op.axes])
+        factor = T["cast"](variable(count), term.type.dtype)
+        term = Elementwise("mul")(term, factor)
+    elif any(number_of(shape[i]) in (None, 0) for i in node.op.axes):
+        return None  # the extreme of nothing must fail
+    if not rest:
+        return context.fit(term, node.outputs[0])
+    return context.fit(BroadcastTo(len(rest))(term, *rest), node.outputs[0])
+
+
+def _extent(v: Variable) -> int | Variable:
+    return int(v.data) if isinstance(v, Constant) else v
+
+
+# --- slices -----------------------------------------------------------------------------
+
+
+def _is_all(entry: Entry) -> bool:
+    return isinstance(entry, tuple) and entry[1:] in (
+        (None, None, None), (0, None, None), (None, None, 1), (0, None, 1),
+    )  # fmt: skip
+
+
+@rule(
+    "subtensor_to_operand", on="Subtensor", nan=EXACT, ranks=(2,),
+    example=lambda x: Subtensor((ALL, ("slice", 0, None, 1)))(x),
+)  # fmt: skip
+def subtensor_to_operand(node: Apply, context: Context) -> Variable | None:
+    """x[:, 0:] -> x."""
+    assert isinstance(node.op, Subtensor)
+    x = node.inputs[0]
+    for axis, entry in enumerate(node.op.spec):
+        if _is_all(entry):
+            continue
+        known = x.type.shape[axis]
+        if not isinstance(entry, tuple) or known is None or "v" in entry:
+            return None
+        if range(known)[slice(*entry[1:])] != range(known):
+            return None
+    return context.fit(x, node.outputs[0])
+
+
+@rule(
+    "element_of_vector_to_scalar", on="Subtensor", nan=EXACT, ranks=(2,),
+    example=lambda x: Subtensor((1,))(x.shape),
+)  # fmt: skip
+def element_of_vector_to_scalar(node: Apply, context: Context) -> Variable | None:
+    """An element or a part of a vector made of scalars is found among the scalars."""
+    inner = owner_of(node.inputs[0], MakeVector)
+    assert isinstance(node.op, Subtensor)
+    if inner is None or scalar_count(node.op.spec):
+        return None
+    (entry,) = node.op.spec
+    if not isinstance(entry, tuple):
+        made: Variable = inner.inputs[int(entry)]
+        return made
+    part = inner.inputs[slice(*entry[1:])]
+    made = inner.op(*part)
+    return made
+
+
+@rule(
+    "subtensor_subtensor_to_one", on="Subtensor", nan=EXACT, ranks=(2,),
+    example=lambda x: Subtensor((ALL, 0))(Subtensor((("slice", 1, None, None), ALL))(x)),
+)  # fmt: skip
+def subtensor_subtensor_to_one(node: Apply, context: Context) -> Variable | None:
+    """x[1:][:, 0] -> x[1:, 0]; two slices of one axis where its extent is known."""
+    inner = owner_of(node.inputs[0], Subtensor)
+    assert isinstance(node.op, Subtensor)
+    if inner is None:
+        return None
+    x, *first = inner.inputs
+    then = list(node.inputs[1:])
+    outer = iter(node.op.spec)
+    spec: list[Entry] = []
+    scalars: list[Variable] = []
+    for axis, entry in enumerate(inner.op.spec):  # type: ignore[attr-defined]
+        count = scalar_count((entry,))
+        mine, first = first[:count], first[count:]
+        if not isinstance(entry, tuple):
+            spec.append(entry)
+            scalars.extend(mine)
+            continue
+        other = next(outer)
+        count = scalar_count((other,))
+        theirs, then = then[:count], then[count:]
+        if _is_all(entry):
+            spec.append(other)
+            scalars.extend(theirs)
+        elif _is_all(other):
+            spec.append(entry)
+            scalars.extend(mine)
+        else:
+            known = x.type.shape[axis]
+            if known is None or mine or theirs:
+                return None
+            merged = _merged(entry, other, known)
+            if merged is None:
+                return None
+            spec.append(merged)
+    made: Variable = Subtensor(tuple(spec))(x, *scalars)
+    return context.fit(made, node.outputs[0])
+
+
+def _merged(first: Entry, then: Entry, extent: int) -> Entry | None:
+    """One entry for two of the same axis, both of known numbers."""
+    places = range(extent)[slice(*first[1:])]  # type: ignore[index]
+    if not isinstance(then, tuple):
+        try:
+            return places[int(then)]
+        except IndexError:
+            return None
+    places = places[slice(*then[1:])]  # type: ignore[index]
+    if not places:
+        return ("slice", 0, 0, None)
+    stop: int | None = places.stop
+    if places.step < 0 and places.stop < 0:
+        stop = None
+    return ("slice", places.start, stop, places.step)
+
+
+@rule(
+    "subtensor_of_broadcast_to_broadcast", on="Subtensor", nan=EXACT, ranks=(2, 1),
+    example=lambda x, y: T["full_like"](x, T["sum"](y))[1:],
+)  # fmt: skip
+def subtensor_of_broadcast_to_broadcast(
+    node: Apply, context: Context
+) -> Variable | None:
+    """A part of a repeated scalar is the scalar repeated less often."""
+    inner = owner_of(node.inputs[0], BroadcastTo)
+    assert isinstance(node.op, Subtensor)
+    if inner is None or inner.inputs[0].ndim:
+        return None
+    if not all(isinstance(entry, tuple) for entry in node.op.spec):
+        return None  # an index may be out of range
+    return context.fit(inner.inputs[0], node.outputs[0])
+
+
+@rule(
+    "subtensor_of_concatenate_to_part", on="Subtensor", nan=EXACT, ranks=(1, 1),
+    example=lambda x, y: Subtensor((("slice", None, 2, None),))(
+        Concatenate(0)(T["alloc"](x[0], 2), T["exp"](y))),
+)  # fmt: skip
+def subtensor_of_concatenate_to_part(node: Apply, context: Context) -> Variable | None:
+    """A slice or index that lies within one of the joined parts is taken from it."""
+    inner = owner_of(node.inputs[0], Concatenate)
+    assert isinstance(node.op, Subtensor)
+    if inner is None:
+        return None
+    axis = inner.op.axis  # type: ignore[attr-defined]
+    entry = node.op.spec[axis]
+    if scalar_count((entry,)):
+        return None
+    start = 0
+    for part in inner.inputs:
+        extent = part.type.shape[axis]
+        if extent is None:
+            return None
+        new = _within(entry, start, extent, node.inputs[0].type.shape[axis])
+        if new is not None:
+            spec: Spec = (*node.op.spec[:axis], new, *node.op.spec[axis + 1 :])
+            made: Variable = Subtensor(spec)(part, *node.inputs[1:])
+            return context.fit(made, node.outputs[0])
+        start += extent
+    return None
+
+
+def _within(entry: Entry, start: int, extent: int, whole: int | None) -> Entry | None:
+    """The entry counted from `start`, if it lies within `extent` elements from there."""
+    if not isinstance(entry, tuple):
+        place = int(entry)
+        if place < 0:
+            if whole is None:
+                return None
+            place += whole
+        return place - start if start <= place < start + extent else None
+    _, first, stop, step = entry
+    if whole is None:
+        if (
+            first is not None and int(first) < 0
+            or stop is None or int(stop) < 0
+            or step is not None and int(step) <= 0
+        ):  # fmt: skip
+            return None
+        places = range(int(first or 0), int(stop), int(step or 1))
+    else:
+        places = range(whole)[slice(first, stop, step)]  # type: ignore[misc]
+    if not places or min(places) < start or max(places) >= start + extent:
+        return None
+    end: int | None = places.stop - start
+    if places.step < 0 and end is not None and end < 0:
+        end = None
+    return ("slice", places.start - start, end, places.step)
+
+
+@rule(
+    "subtensor_of_set_to_value", on="Subtensor", nan=EXACT, ranks=(1, 1),
+    example=lambda x, y: Subtensor((("slice", None, 1, None),))(
+        SetSubtensor((("slice", None, 1, None),), "set")(x, T["exp"](y)[:1])),
+)  # fmt: skip
+def subtensor_of_set_to_value(node: Apply, context: Context) -> Variable | None:
+    """Reading what was just written there: set_subtensor(x[s], y)[s] -> y."""
+    inner = owner_of(node.inputs[0], SetSubtensor)
+    assert isinstance(node.op, Subtensor)
+    if inner is None or inner.op.mode != "set":  # type: ignore[attr-defined]
+        return None
+    _, y, *scalars = inner.inputs
+    if inner.op.spec != node.op.spec:  # type: ignore[attr-defined]
+        return None
+    if any(a is not b for a, b in zip(scalars, node.inputs[1:], strict=True)):
+        return None
+    return context.fit(y, node.outputs[0])
+
+
+@rule(
+    "subtensor_of_elementwise_to_elementwise", on="Subtensor", nan=EXACT, ranks=(2, 2),
+    example=lambda x, y: T["exp"](x * 2.0)[0], needs_users=True,
+)  # fmt: skip
+def subtensor_of_elementwise_to_elementwise(
+    node: Apply, context: Context
+) -> Variable | None:
+    """exp(x)[0] -> exp(x[0]), if nothing else needs exp(x)."""
+    x = node.inputs[0]
+    owner = x.owner
+    if owner is None or not isinstance(owner.op, Elementwise | Cast):
+        return None
+    if context.is_shared(x) or not context.knows(x):
+        return None
+    if not all(v.ndim == 0 or context.same_shape(v, x) for v in owner.inputs):
+        return None
+    scalars = node.inputs[1:]
+    parts = [v if v.ndim == 0 else node.op(v, *scalars) for v in owner.inputs]
+    made: Variable = owner.op(*parts)
+    return context.fit(made, node.outputs[0])
+
+
+# --- joining ------------------------------------------------------------------------------
+
+
+@rule(
+    "concatenate_of_one_to_operand", on="Concatenate", nan=EXACT, ranks=(1,),
+    example=lambda x: Concatenate(0)(T["exp"](x)),
+)  # fmt: skip
+def concatenate_of_one_to_operand(node: Apply, context: Context) -> Variable | None:
+    """Joining one tensor, or several of which all others are empty, gives it back."""
+    axis = node.op.axis  # type: ignore[attr-defined]
+    full = [v for v in node.inputs if v.type.shape[axis] != 0]
+    if len(full) == len(node.inputs) > 1 or not full:
+        return None
+    if len(full) == 1:
+        return context.fit(full[0], node.outputs[0])
+    made: Variable = node.op(*full)
+    return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "concatenate_concatenate_to_one", on="Concatenate", nan=EXACT, ranks=(1, 1, 1),
+    example=lambda x, y, z: Concatenate(0)(Concatenate(0)(x, y), z),
+)  # fmt: skip
+def concatenate_concatenate_to_one(node: Apply, context: Context) -> Variable | None:
+    """Joined parts that are joined again along the same axis are joined at once."""
+    parts: list[Variable] = []
+    for v in node.inputs:
+        inner = v.owner
+        same = inner is not None and inner.op == node.op
+        parts.extend(inner.inputs if same and inner is not None else (v,))
+    if len(parts) == len(node.inputs):
+        return None
+    made: Variable = node.op(*parts)
+    return context.fit(made, node.outputs[0])
+
+
+def names(rules: Sequence[Rule]) -> list[str]:
+    """Names of rules."""
+    return [r.name for r in rules]
+
+
+SHAPES: tuple[Rule, ...] = (
+    extent_to_inputs,
+    dimshuffle_to_operand,
+    dimshuffle_dimshuffle_to_one,
+    dimshuffle_of_broadcast_to_broadcast,
+    reshape_to_operand,
+    reshape_reshape_to_one,
+    reshape_to_dimshuffle,
+    reshape_of_broadcast_to_broadcast,
+    specified_shape_to_operand,
+    broadcast_to_operand,
+    broadcast_broadcast_to_one,
+    sum_to_operand,
+    sum_to_reads_shape_of_leaf,
+    reduce_reduce_to_one,
+    reduce_of_dimshuffle_to_reduce,
+    reduce_of_ones_to_dimshuffle,
+    sum_of_broadcast_to_product,
+    subtensor_to_operand,
+    element_of_vector_to_scalar,
+    subtensor_subtensor_to_one,
+    subtensor_of_broadcast_to_broadcast,
+    subtensor_of_concatenate_to_part,
+    subtensor_of_set_to_value,
+    subtensor_of_elementwise_to_elementwise,
+    concatenate_of_one_to_operand,
+    concatenate_concatenate_to_one,
+)

@@ -1,0 +1,1 @@
+"""What lives while compiled functions run: buffers, the object cache, execution."""

@@ -1,0 +1,70 @@
+"""The arena: one block of memory for all temporaries of a function.
+
+Offsets come from lifetimes: two temporaries share memory when no step needs both. In:
+(bytes, first step, last step) of each temporary. Out: an offset for each, and the size
+of the block. Everything is aligned to 64 bytes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+ALIGNMENT = 64
+
+
+def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Offsets in bytes and the total.
+
+    Largest first, each at the lowest place that is free during its life (greedy by
+    size; Pisarchyk and Lee 2020, arXiv:2001.03288).
+
+    Examples
+    --------
+    >>> layout([(100, 0, 1), (50, 1, 2), (100, 2, 3)])
+    ([0, 128, 0], 192)
+    """
+    order = sorted(range(len(temps)), key=lambda k: -temps[k][0])
+    offsets = [0] * len(temps)
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first, last
+    total = 0
+    for k in order:
+        size, first, last = temps[k]
+        size = max(ALIGNMENT, -(-size // ALIGNMENT) * ALIGNMENT)
+        start = 0
+        for begin, end, one, other in placed:
+            if one <= last and first <= other and begin < start + size and start < end:
+                start = end
+        # a later neighbour may lie before the one that moved us: look again
+        moved = True
+        while moved:
+            moved = False
+            for begin, end, one, other in placed:
+                if one <= last and first <= other and begin < start + size and start < end:
+                    start, moved = end, True
+        offsets[k] = start
+        placed.append((start, start + size, first, last))
+        placed.sort()
+        total = max(total, start + size)
+    return offsets, total
+
+
+class Arena:
+    """Memory that only grows. `address` is valid until `reserve` gives another block."""
+
+    __slots__ = ("address", "generation", "size", "_block")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.generation = 0
+        self.address = 0
+        self._block = np.empty(0, np.uint8)
+
+    def reserve(self, size: int) -> None:
+        """Have at least `size` bytes."""
+        if size <= self.size and self.address:
+            return
+        self._block = np.empty(size + ALIGNMENT, np.uint8)
+        start = self._block.ctypes.data
+        self.address = start + -start % ALIGNMENT
+        self.size = size
+        self.generation += 1

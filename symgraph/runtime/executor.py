@@ -1,0 +1,247 @@
+"""Executor: binds and runs a compiled function.
+
+A `Binding` holds the slots for one signature (the shapes of all inputs and shared
+variables, and the values of integers that decide extents): made once, then a call is
+one native function. In: an Image, the mapped object code, the shared variables. Out: what
+a call returns, as fresh NumPy arrays. Converting the user's arguments is left to
+compile/.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.backends.cpu.entry import ArgumentSpec, make_entry
+from symgraph.core.dtypes import NUMPY
+from symgraph.core.shared import SharedVariable, generation
+from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.lower.sizes import Poly, evaluate, reads_values
+from symgraph.runtime.buffers import Arena, layout
+from symgraph.runtime.cache import default_cache
+from symgraph.runtime.image import Image
+
+MISMATCH = -1
+KEPT_BINDINGS = 512
+
+
+class Broadcasts(Exception):
+    """A size is 1 at run time where the function was compiled for equal sizes."""
+
+
+@dataclass(slots=True)
+class Binding:
+    """The slots for one signature.
+
+    Attributes
+    ----------
+    slots : int64 table, its address fixed
+    outputs : (shape, dtype) of each output
+    fast : the native entry: arguments, then output arrays
+    arena : generation of the arena that the slots point into
+    shared : generation of shared storage that the slots point into
+    """
+
+    slots: np.ndarray
+    outputs: list[tuple[tuple[int, ...], np.dtype]]
+    offsets: list[tuple[int, int]]
+    fast: Any
+    arena: int
+    shared: int
+    sizes: list[int]
+
+
+class Executor:
+    """Runs one compiled object."""
+
+    def __init__(self, image: Image, library: Any, shared: Sequence[SharedVariable]) -> None:
+        self.image = image
+        self.library = library
+        self.shared = list(shared)
+        self.step = library.address("step")
+        self.arena = Arena()
+        self.bindings: dict[Any, Binding] = {}
+        self.input_count = len(image.leaves) - len(self.shared)
+        read: set[int] = set()
+        for recipe in image.recipes:
+            read |= reads_values(recipe)
+        self.read_inputs = sorted(k for k in read if k < self.input_count)
+        self.read_shared = sorted(k for k in read if k >= self.input_count)
+        self.slot_of: dict[Any, int] = {}
+        for number, what in enumerate(image.slots):
+            if not isinstance(what, Poly):
+                self.slot_of[what] = number
+        self._constants = [np.ascontiguousarray(a) for a in image.constants]
+        self._run: Any = None
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the signature depends on shapes alone, so a binding can be reused."""
+        return not self.read_inputs and not self.read_shared
+
+    def bind(self, arrays: Sequence[np.ndarray]) -> Binding:
+        """The binding for these arguments.
+
+        Raises
+        ------
+        ShapeError, IndexRangeError : the shapes do not fit the function
+        Broadcasts : they would, with an axis of extent 1 known to broadcast
+        """
+        values = [v.container.array for v in self.shared]
+        leaves = [*arrays, *values]
+        key = (
+            tuple(a.shape for a in leaves),
+            tuple(leaves[k].tobytes() for k in self.read_inputs + self.read_shared),
+        )
+        binding = self.bindings.get(key)
+        if binding is None:
+            binding = self._bind(leaves)
+            if len(self.bindings) >= KEPT_BINDINGS:
+                self.bindings.pop(next(iter(self.bindings)))
+            self.bindings[key] = binding
+        self.refresh(binding)
+        return binding
+
+    def refresh(self, binding: Binding) -> None:
+        """Point the slots at the present arena and storage of shared variables."""
+        slots = binding.slots
+        if binding.arena != self.arena.generation:
+            for slot, offset in binding.offsets:
+                slots[slot] = self.arena.address + offset
+            binding.arena = self.arena.generation
+        if binding.shared != generation.count:
+            binding.shared = generation.count
+            for k, variable in enumerate(self.shared):
+                slot = self.slot_of.get(("leaf", self.input_count + k))
+                if slot is not None:
+                    slots[slot] = variable.container.array.ctypes.data
+
+    def _bind(self, leaves: Sequence[np.ndarray]) -> Binding:
+        image = self.image
+        shapes = [a.shape for a in leaves]
+        atoms = [int(evaluate(r, shapes, leaves.__getitem__)) for r in image.recipes]
+        self._check(atoms)
+        temps = [(size.value(atoms), first, last) for size, first, last in image.temps]
+        offsets, total = layout(temps)
+        self.arena.reserve(total)
+        slots = np.zeros(len(image.slots), np.int64)
+        places: list[tuple[int, int]] = []
+        for number, what in enumerate(image.slots):
+            if isinstance(what, Poly):
+                slots[number] = what.value(atoms)
+            elif what[0] == "temp":
+                places.append((number, offsets[what[1]]))
+            elif what[0] == "constant":
+                slots[number] = self._constants[what[1]].ctypes.data
+        outputs = [
+            (tuple(e.value(atoms) for e in shape), NUMPY[dtype])
+            for dtype, shape in image.outputs
+        ]
+        specs = [
+            ArgumentSpec(dtype, shapes[k], self.slot_of.get(("leaf", k), self._spare()))
+            for k, (_, dtype, _) in enumerate(image.leaves[: self.input_count])
+        ]
+        slots = np.append(slots, 0)  # the spare slot takes what no kernel reads
+        output_slots = [
+            self.slot_of.get(("output", k), self._spare()) for k in range(len(outputs))
+        ]
+        fast = make_entry(
+            self.step, slots, specs, output_slots, keep=self.library,
+            store=default_cache(),
+        )  # fmt: skip
+        return Binding(slots, outputs, places, fast, -1, -1, atoms)
+
+    def _spare(self) -> int:
+        return len(self.image.slots)
+
+    def _check(self, atoms: Sequence[int]) -> None:
+        for left, right, message, broadcast in self.image.checks:
+            a, b = left.value(atoms), right.value(atoms)
+            if a != b:
+                if broadcast and 1 in (a, b):
+                    raise Broadcasts
+                raise ShapeError(message.replace("{left}", str(a)).replace("{right}", str(b)))
+        for index, extent, message, empty in self.image.ranges:
+            i, n = index.value(atoms), extent.value(atoms)
+            if empty:
+                if n == 0:
+                    raise ShapeError(message)
+            elif not -n <= i < n:
+                raise IndexRangeError(
+                    message.replace("{index}", str(i)).replace("{extent}", str(n))
+                )
+
+    def failure(self, flag: int) -> IndexRangeError:
+        """The exception for an error flag."""
+        return IndexRangeError(self.image.failures.get(flag, f"error flag {flag}"))
+
+    def call(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """One execution with converted arguments."""
+        binding = self.bind(arrays)
+        outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
+        flag = binding.fast(*arrays, *outputs)
+        if flag:
+            raise self.failure(flag)
+        return outputs
+
+    # --- many steps in one native call ------------------------------------------------
+
+    def run(
+        self,
+        steps: int,
+        arrays: Sequence[np.ndarray],
+        advance: Sequence[int],
+        outputs: Sequence[np.ndarray],
+        order: np.ndarray | None = None,
+        batch: int = 0,
+        sources: Sequence[np.ndarray] = (),
+    ) -> None:
+        """`steps` executions in one call.
+
+        Parameters
+        ----------
+        arrays : arguments of the first step; their shapes make the signature
+        advance : bytes by which each argument's address grows after a step
+        outputs : arrays with a leading axis of extent `steps`
+        order : row numbers, int64; each step gathers the next `batch` of them from
+            `sources` into `arrays`
+        """
+        binding = self.bind(arrays)
+        slots = binding.slots
+        moves: list[tuple[int, int]] = []
+        for k, (array, by) in enumerate(zip(arrays, advance, strict=True)):
+            slot = self.slot_of.get(("leaf", k))
+            if slot is None:
+                continue
+            slots[slot] = array.ctypes.data
+            if by:
+                moves.append((slot, by))
+        for k, output in enumerate(outputs):
+            slot = self.slot_of.get(("output", k))
+            if slot is not None:
+                slots[slot] = output.ctypes.data
+                moves.append((slot, output.strides[0]))
+        rows: list[tuple[int, int, int]] = []
+        for k, source in enumerate(sources):
+            slot = self.slot_of.get(("leaf", k))
+            if slot is not None:
+                rows.append((slot, source.ctypes.data, source.strides[0]))
+        table = np.array(moves, np.int64).reshape(-1, 2)
+        gathers = np.array(rows, np.int64).reshape(-1, 3)
+        if order is None:
+            order = np.zeros(0, np.int64)
+            gathers = gathers[:0]
+        flag = self._runner()(
+            slots.ctypes.data, steps, table.ctypes.data, len(table),
+            gathers.ctypes.data, len(gathers), order.ctypes.data, batch,
+        )  # fmt: skip
+        if flag:
+            raise self.failure(flag)
+
+    def _runner(self) -> Any:
+        if self._run is None:
+            kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 8)
+            self._run = kind(self.library.address("run"))
+        return self._run

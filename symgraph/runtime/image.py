@@ -1,0 +1,119 @@
+"""Image: what a call needs of a Program, as plain data that goes to disk and back.
+
+Kernels and steps are in the object code; the image holds the slots, how sizes are
+computed, what a call must check and what its errors say. Places of the user's code are
+kept as numbers of graph nodes, so that an object from the cache names the lines of the
+program that uses it. In: Program. Out: Image; its JSON.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgraph.lower.sizes import Poly, Recipe
+
+
+@dataclass(slots=True)
+class Image:
+    """Plain data of a compiled function; fields as in `lower.program.Program`.
+
+    Attributes
+    ----------
+    slots : for each slot ("error",), ("leaf", k), ("output", k), ("temp", k),
+        ("constant", k) or a Poly
+    recipes : how atoms of the Polys are computed
+    leaves : (kind, dtype, rank)
+    constants : arrays
+    temps : (bytes, first step, last step)
+    outputs : (dtype, extents)
+    checks : (left, right, message, may broadcast)
+    ranges : (index, extent, message, is an emptiness check)
+    failures : error flag → message
+    """
+
+    slots: list[Any]
+    recipes: list[Recipe]
+    leaves: list[tuple[str, str, int]]
+    constants: list[np.ndarray]
+    temps: list[tuple[Poly, int, int]]
+    outputs: list[tuple[str, tuple[Poly, ...]]]
+    checks: list[tuple[Poly, Poly, str, bool]]
+    ranges: list[tuple[Poly, Poly, str, bool]]
+    failures: dict[int, str]
+
+
+def image_of(program: Any) -> Image:
+    """The image of a program."""
+    return Image(
+        list(program.slots),
+        list(program.recipes),
+        list(program.leaves),
+        list(program.constants),
+        list(program.temps),
+        list(program.outputs),
+        [(c.left, c.right, c.message, c.broadcast) for c in program.checks],
+        [(r.index, r.extent, r.message, r.empty) for r in program.ranges],
+        dict(program.failures),
+    )
+
+
+def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
+    """The image as JSON data; `blind` replaces places in messages by tokens."""
+    return {
+        "slots": [
+            {"size": _poly(s)} if isinstance(s, Poly) else list(s) for s in image.slots
+        ],
+        "recipes": image.recipes,
+        "leaves": image.leaves,
+        "constants": [
+            [a.dtype.name, list(a.shape), base64.b64encode(a.tobytes()).decode()]
+            for a in image.constants
+        ],
+        "temps": [[_poly(size), first, last] for size, first, last in image.temps],
+        "outputs": [[dtype, [_poly(e) for e in shape]] for dtype, shape in image.outputs],
+        "checks": [
+            [_poly(a), _poly(b), blind(message), flag]
+            for a, b, message, flag in image.checks
+        ],
+        "ranges": [
+            [_poly(a), _poly(b), blind(message), flag]
+            for a, b, message, flag in image.ranges
+        ],
+        "failures": {str(k): blind(text) for k, text in image.failures.items()},
+    }
+
+
+def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
+    """The image from JSON data; `sighted` puts places in for tokens."""
+    return Image(
+        [
+            _unpoly(s["size"]) if isinstance(s, dict) else tuple(s)
+            for s in data["slots"]
+        ],
+        [_tuples(r) for r in data["recipes"]],
+        [tuple(leaf) for leaf in data["leaves"]],
+        [
+            np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+            for dtype, shape, text in data["constants"]
+        ],
+        [(_unpoly(size), first, last) for size, first, last in data["temps"]],
+        [(d, tuple(_unpoly(e) for e in shape)) for d, shape in data["outputs"]],
+        [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["checks"]],
+        [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["ranges"]],
+        {int(k): sighted(text) for k, text in data["failures"].items()},
+    )
+
+
+def _poly(value: Poly) -> list[Any]:
+    return [[list(monomial), coefficient] for monomial, coefficient in value.terms]
+
+
+def _unpoly(data: list[Any]) -> Poly:
+    return Poly(tuple((tuple(monomial), coefficient) for monomial, coefficient in data))
+
+
+def _tuples(data: Any) -> Any:
+    return tuple(_tuples(d) for d in data) if isinstance(data, list) else data

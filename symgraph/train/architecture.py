@@ -1,0 +1,206 @@
+"""Layers as plain data and back: the JSON half of a saved model.
+
+In: an output layer; out: one dictionary per layer (type, name, incoming layers by
+number, arguments, parameters), and the parameters by tensor name.  ``build`` makes
+fresh layers from such dictionaries.  A new layer class becomes savable by a line in
+``ARGUMENTS``.  Files are ``checkpoint.py``'s business.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import symgraph.tensor as T
+from symgraph import config, nn
+from symgraph.errors import DataError, NotSupportedError
+
+#: layer class → arguments that are kept, each also an attribute of the layer
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "InputLayer": ("shape",),
+    "DenseLayer": ("num_units", "nonlinearity", "num_leading_axes"),
+    "DropoutLayer": ("p", "rescale", "shared_axes"),
+    "NonlinearityLayer": ("nonlinearity",),
+    "FlattenLayer": ("outdim",),
+    "ReshapeLayer": ("shape",),
+    "ConcatLayer": ("axis", "cropping"),
+    "ElemwiseSumLayer": ("coeffs", "cropping"),
+}
+#: layer class → parameters, each an attribute; None where the layer has none
+PARAMETERS: dict[str, tuple[str, ...]] = {"DenseLayer": ("W", "b")}
+
+
+def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the layers below an output layer as data, and their parameters.
+
+    Parameters
+    ----------
+    output : one layer
+
+    Returns
+    -------
+    records : one dictionary per layer, in topological order, the output last
+    variables : tensor name → shared variable; one used twice stands here once
+    """
+    layers = nn.layers.get_all_layers(output)
+    number = {id(layer): index for index, layer in enumerate(layers)}
+    names: dict[int, str] = {}
+    variables: dict[str, Any] = {}
+    records = []
+    for index, layer in enumerate(layers):
+        kind = type(layer).__name__
+        if kind not in ARGUMENTS or type(layer) is not getattr(nn.layers, kind, None):
+            raise NotSupportedError(
+                f"save_model: cannot describe a {kind}; "
+                f"it knows {', '.join(sorted(ARGUMENTS))}"
+            )
+        record: dict[str, Any] = {
+            "type": kind,
+            "name": layer.name,
+            "incoming": [number[id(below)] for below in _incoming(layer)],
+            "arguments": {
+                argument: _to_json(getattr(layer, argument))
+                for argument in ARGUMENTS[kind]
+            },
+            "parameters": {},
+        }
+        if kind == "InputLayer":
+            variable = layer.input_var
+            record["input"] = {"dtype": variable.dtype, "name": variable.name}
+        for attribute in PARAMETERS.get(kind, ()):
+            variable = getattr(layer, attribute)
+            if variable is None:
+                continue
+            if not hasattr(variable, "get_value"):
+                raise NotSupportedError(
+                    f"save_model: {kind}.{attribute} is an expression, not a shared "
+                    "variable; save the variables it is made of"
+                )
+            name = names.setdefault(id(variable), f"{index}.{attribute}")
+            variables[name] = variable
+            record["parameters"][attribute] = {
+                "tensor": name,
+                "dtype": variable.dtype,
+                "name": variable.name,
+                "tags": sorted(layer.params[variable]),
+            }
+        records.append(record)
+    return records, variables
+
+
+def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
+    """Make fresh layers from what ``describe`` returned.
+
+    Parameters
+    ----------
+    records : as from ``describe``
+    origin : what error texts call their source, usually a path
+
+    Returns
+    -------
+    layers, in the order of the records; parameters are initialised, not loaded
+    """
+    layers: list[Any] = []
+    known: dict[str, Any] = {}  # tensor name → the shared variable made for it
+    for index, record in enumerate(records):
+        where = f"{origin}: layer {index}"
+        kind, incoming = record["type"], record["incoming"]
+        if kind not in ARGUMENTS:
+            raise DataError(
+                f"{where} is a {kind!r}, known are {', '.join(sorted(ARGUMENTS))}"
+            )
+        if not all(isinstance(i, int) and 0 <= i < index for i in incoming):
+            raise DataError(f"{where} takes layers {incoming}, which are not before it")
+        unknown = set(record["arguments"]) - set(ARGUMENTS[kind])
+        unknown |= set(record["parameters"]) - set(PARAMETERS.get(kind, ()))
+        if unknown:
+            raise DataError(f"{where}: a {kind} has no {', '.join(sorted(unknown))}")
+        arguments = {
+            name: _from_json(value, where)
+            for name, value in record["arguments"].items()
+        }
+        layer = _make(
+            kind, [layers[i] for i in incoming], arguments, record, known, where
+        )
+        for attribute, entry in record["parameters"].items():
+            variable = getattr(layer, attribute)
+            known.setdefault(entry["tensor"], variable)
+            variable.name = entry["name"]
+            layer.params[variable] = set(entry["tags"])
+        layers.append(layer)
+    return layers
+
+
+def _make(
+    kind: str,
+    incoming: list[Any],
+    arguments: dict[str, Any],
+    record: dict[str, Any],
+    known: dict[str, Any],
+    where: str,
+) -> Any:
+    make = getattr(nn.layers, kind)
+    name = record["name"]
+    if kind == "InputLayer":
+        made = record["input"]
+        shape = tuple(arguments["shape"])
+        variable = T.TensorType(made["dtype"], (None,) * len(shape))(made["name"])
+        return make(shape, input_var=variable, name=name)
+    dtype = None
+    for attribute in PARAMETERS.get(kind, ()):
+        entry = record["parameters"].get(attribute)
+        if entry is None:
+            arguments[attribute] = None
+        elif entry["tensor"] in known:
+            arguments[attribute] = known[entry["tensor"]]
+        dtype = entry["dtype"] if entry else dtype
+    takes_many = issubclass(make, nn.layers.MergeLayer)
+    if not takes_many and len(incoming) != 1:
+        raise DataError(f"{where}: a {kind} takes one layer, not {len(incoming)}")
+    with config.override(floatX=dtype or config.floatX):
+        return make(incoming if takes_many else incoming[0], name=name, **arguments)
+
+
+def _incoming(layer: Any) -> list[Any]:
+    if isinstance(layer, nn.layers.MergeLayer):
+        return list(layer.input_layers)
+    below = getattr(layer, "input_layer", None)
+    return [] if below is None else [below]
+
+
+def _to_json(value: Any) -> Any:
+    """Numbers, strings and tuples as they are; a nonlinearity by its name."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return [_to_json(item) for item in value]
+    module = nn.nonlinearities
+    for name, found in vars(module).items():
+        if found is value and not name.startswith("_"):
+            return {"nonlinearity": name}
+    kind = type(value)
+    if getattr(module, kind.__name__, None) is kind:
+        names = list(inspect.signature(kind).parameters)
+        kept = {name: _to_json(getattr(value, name)) for name in names}
+        return {"nonlinearity": kind.__name__, "arguments": kept}
+    raise NotSupportedError(
+        f"save_model: {value!r} has no name in symgraph.nn.nonlinearities; "
+        "a file can name only those"
+    )
+
+
+def _from_json(value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(item, where) for item in value)
+    if not isinstance(value, dict):
+        return value
+    name = value.get("nonlinearity")
+    found = None
+    if isinstance(name, str) and not name.startswith("_"):
+        found = vars(nn.nonlinearities).get(name)
+    home = getattr(found, "__module__", None) or type(found).__module__
+    if found is None or home != nn.nonlinearities.__name__:
+        raise DataError(f"{where}: no nonlinearity is called {name!r}")
+    if "arguments" in value:
+        return found(**value["arguments"])
+    return found

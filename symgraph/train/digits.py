@@ -1,0 +1,208 @@
+"""The main job: a network declared through the layers learns the bundled digits.
+
+In: settings.  Out: a trained network, its test accuracy, the time it took, a saved
+model and a learning curve.  The command line around it is ``cli.py``; ``predict.py``
+uses what is saved here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph import nn
+from symgraph.data.digits import CLASSES, IMAGE_SHAPE, load_digits, split
+from symgraph.errors import ArgumentError
+from symgraph.train.augment import random_shift
+from symgraph.train.checkpoint import save_model
+from symgraph.train.curve import plot_history
+from symgraph.train.loop import EpochRecord, History, fit
+from symgraph.train.metrics import accuracy
+
+INPUTS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the job can be told.
+
+    Attributes
+    ----------
+    epochs, batch_size : of the training
+    hidden : units of each hidden layer
+    learning_rate : of Adam in the first epoch; falls linearly to 0 at the end
+    dropout : share of hidden units that are dropped in training
+    shift : training images are shifted by up to so many pixels, anew in each epoch
+    patience : stop after so many epochs without a better validation loss, and take the
+        best; None trains to the end
+    seed : of the division of the data, the weights, dropout, shifts and the shuffling
+    """
+
+    epochs: int = 80
+    hidden: tuple[int, ...] = (256, 128)
+    batch_size: int = 32
+    learning_rate: float = 0.002
+    dropout: float = 0.2
+    shift: float = 0.5
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "epochs": self.epochs >= 1,
+            "hidden": all(units >= 1 for units in self.hidden),
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": 0 < self.learning_rate < float("inf"),
+            "dropout": 0 <= self.dropout < 1,
+            "shift": 0 <= self.shift <= 1,
+            "patience": self.patience is None or self.patience >= 1,
+            "seed": 0 <= self.seed < 2**32,
+        }
+        for name, fine in wanted.items():
+            if not fine:
+                value = getattr(self, name)
+                raise ArgumentError(f"train digits: {name} = {value} is out of range")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the job gave; seconds are wall time, to compile both functions, to train."""
+
+    settings: Settings
+    history: History
+    test_accuracy: float
+    test_rows: int
+    compile_seconds: float
+    train_seconds: float
+    files: tuple[Path, ...] = field(default=())
+
+
+def build_network(settings: Settings) -> Any:
+    """Declare the network: images in rows, hidden layers with dropout, softmax."""
+    x = T.fmatrix("x")
+    layer = nn.layers.InputLayer((None, INPUTS), x, name="images")
+    for number, units in enumerate(settings.hidden, 1):
+        layer = nn.layers.DenseLayer(
+            layer, units, nonlinearity=nn.nonlinearities.rectify, name=f"hidden{number}"
+        )
+        if settings.dropout:
+            layer = nn.layers.DropoutLayer(layer, p=settings.dropout)
+    return nn.layers.DenseLayer(
+        layer, CLASSES, nonlinearity=nn.nonlinearities.softmax, name="classes"
+    )
+
+
+def train_digits(
+    settings: Settings,
+    folder: str | Path | None = None,
+    callbacks: Sequence[Callable[[EpochRecord], object]] = (),
+) -> Result:
+    """Train on the bundled digits and measure on the test part, once, at the end.
+
+    Parameters
+    ----------
+    settings : of the job
+    folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
+        made when missing; None writes nothing
+    callbacks : called with each epoch's record
+
+    Returns
+    -------
+    Result
+    """
+    if folder is not None:  # a folder that cannot be made is told before the work
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    parts = split(*load_digits(), seed=settings.seed)
+    with sg.config.override(floatX="float32"):
+        nn.random.set_rng(np.random.RandomState(settings.seed))
+        start = time.perf_counter()
+        network = build_network(settings)
+        rate = sg.shared(np.float32(settings.learning_rate), name="learning_rate")
+        step, evaluate = _compile(network, rate)
+        compile_seconds = time.perf_counter() - start
+
+    def set_rate(epoch: int) -> None:
+        left = 1 - (epoch - 1) / settings.epochs
+        rate.set_value(np.float32(settings.learning_rate * left))
+
+    def validate() -> dict[str, float]:
+        x, y = parts.validation
+        loss, probabilities = evaluate(x, y)
+        return {"loss": float(loss), "accuracy": accuracy(probabilities, y)}
+
+    start = time.perf_counter()
+    history = fit(
+        step,
+        *parts.train,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        validate=validate,
+        patience=settings.patience,
+        params=nn.layers.get_all_params(network) if settings.patience else (),
+        before_epoch=set_rate,
+        augment=_augmentation(settings.shift),
+        callbacks=callbacks,
+    )
+    train_seconds = time.perf_counter() - start
+    x_test, y_test = parts.test
+    test_accuracy = accuracy(evaluate(x_test, y_test)[1], y_test)
+    files = _save(folder, network, history, test_accuracy) if folder is not None else ()
+    return Result(
+        settings,
+        history,
+        test_accuracy,
+        len(y_test),
+        compile_seconds,
+        train_seconds,
+        files,
+    )
+
+
+def _compile(network: Any, rate: Any) -> tuple[Any, Any]:
+    """Compile the training step and the evaluation of a network."""
+    x, y = nn.layers.get_all_layers(network)[0].input_var, T.ivector("y")
+    loss = nn.objectives.categorical_crossentropy(nn.layers.get_output(network), y)
+    params = nn.layers.get_all_params(network, trainable=True)
+    updates = nn.updates.adam(loss.mean(), params, learning_rate=rate)
+    step = sg.function([x, y], loss.mean(), updates=updates, name="train")
+    probabilities = nn.layers.get_output(network, deterministic=True)
+    validation_loss = nn.objectives.categorical_crossentropy(probabilities, y).mean()
+    evaluate = sg.function([x, y], [validation_loss, probabilities], name="evaluate")
+    return step, evaluate
+
+
+def _augmentation(
+    shift: float,
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray] | None:
+    if not shift:
+        return None
+
+    def augment(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        images = x.reshape(-1, *IMAGE_SHAPE)
+        return random_shift(images, random, shift).reshape(x.shape)
+
+    return augment
+
+
+def _save(
+    folder: str | Path, network: Any, history: History, test_accuracy: float
+) -> tuple[Path, ...]:
+    folder = Path(folder)
+    metadata = {
+        "data": "UCI Optical Recognition of Handwritten Digits",
+        "image_shape": list(IMAGE_SHAPE),
+        "classes": [str(digit) for digit in range(CLASSES)],
+        "epochs": len(history.records),
+        "test_accuracy": test_accuracy,
+    }
+    files = save_model(folder, network, metadata)
+    title = f"digits, test accuracy {test_accuracy:.4f}"
+    return (*files, plot_history(history, folder / "curve.png", title))

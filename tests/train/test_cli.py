@@ -1,0 +1,206 @@
+"""The command line as a user meets it: output, files, exit codes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from symgraph.data import load_digits
+from symgraph.runtime.cache import default_cache
+from symgraph.train.cli import main
+
+QUICK = ["--epochs", "3", "--hidden", "48"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.getbasetemp() / "cli-cache"
+    monkeypatch.setenv("SYMGRAPH_CACHE_DIR", str(folder))
+
+
+def _run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(["train", "digits", *QUICK, "--output", str(folder)]) == 0
+    return folder
+
+
+def test_training_prints_epochs_accuracy_times_and_files(capsys, tmp_path):
+    code, out, err = _run(
+        capsys, "train", "digits", *QUICK, "--output", tmp_path / "new" / "run"
+    )
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert [line.split()[1] for line in lines[:3]] == ["1/3", "2/3", "3/3"]
+    assert "validation accuracy" in lines[2]
+    assert lines[3].startswith("test accuracy 0.")
+    assert "of 359 images" in lines[3]
+    assert lines[4].startswith("time: import ")
+    assert " compile " in lines[4]
+    assert " train " in lines[4]
+    files = [line.removeprefix("saved ") for line in lines[5:]]
+    assert sorted(files) == sorted(str(p) for p in (tmp_path / "new" / "run").iterdir())
+    assert {file.rpartition("/")[2] for file in files} == {
+        "model.safetensors",
+        "model.json",
+        "curve.png",
+    }
+
+
+def test_prediction_of_png_and_npy_names_class_and_probability(
+    capsys, tmp_path, trained
+):
+    from PIL import Image
+
+    images = load_digits().x.reshape(-1, 8, 8)
+    np.save(tmp_path / "three.npy", images[:3])
+    pixels = np.kron(255 - np.rint(images[0] * 255), np.ones((10, 10)))
+    Image.fromarray(pixels.astype("uint8")).save(tmp_path / "zero.png")
+    code, out, err = _run(
+        capsys, "predict", trained, tmp_path / "three.npy", tmp_path / "zero.png"
+    )
+    rows = [line.rpartition("/")[2].split() for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    names = [row[0] for row in rows]
+    assert names == ["three.npy[0]:", "three.npy[1]:", "three.npy[2]:", "zero.png:"]
+    assert all(row[1] in "0123456789" for row in rows)
+    assert all(0.1 <= float(row[2]) <= 1 for row in rows)
+    assert rows[0][1] == rows[3][1]  # the same image, as array and as picture
+
+
+def test_trained_model_predicts_its_own_kind_of_data(capsys, tmp_path, trained):
+    digits = load_digits()
+    np.save(tmp_path / "all.npy", digits.x)
+    _, out, _ = _run(capsys, "predict", trained, tmp_path / "all.npy")
+    labels = np.array([int(line.split()[-2]) for line in out.splitlines()])
+    assert np.mean(labels == digits.y) > 0.7
+
+
+def test_explain_shows_how_a_doubled_sum_becomes_one_product(capsys):
+    code, out, err = _run(capsys, "explain", "(x+y)+(x+y)")
+    assert (code, err) == (0, "")
+    assert "2 * (x + y)" in out
+    assert "1 kernel" in out
+
+
+def test_explain_takes_types_of_names(capsys):
+    code, out, _ = _run(capsys, "explain", "log(1 + a)", "a=fvector")
+    assert code == 0
+    assert "log1p(a)" in out
+    assert "float32" in out
+
+
+def test_doctor_prints_a_topic_per_line(capsys):
+    code, out, _ = _run(capsys, "doctor")
+    topics = [line.split()[0] for line in out.splitlines()]
+    assert code == 0
+    assert {"python", "numpy", "numba", "blas", "cache", "gpu"} <= set(topics)
+
+
+def test_cache_info_counts_and_clear_removes(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYMGRAPH_CACHE_DIR", str(tmp_path / "cache"))
+    default_cache().put("b" * 64, {}, b"code")
+    _, before, _ = _run(capsys, "cache", "info")
+    code, cleared, _ = _run(capsys, "cache", "clear")
+    assert "1 functions" in before
+    assert code == 0
+    assert cleared.startswith("removed 1 files\n")
+    assert "0 functions" in cleared
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "COMMAND"),
+        (["fly"], "fly"),
+        (["train"], "data"),
+        (["train", "cats"], "cats"),
+        (["train", "digits", "--epochs", "many"], "--epochs"),
+        (["train", "digits", "--epochs", "0"], "epochs = 0"),
+        (["train", "digits", "--hidden", "4,,5"], "--hidden"),
+        (["train", "digits", "--hidden", "0"], "hidden = (0,)"),
+        (["train", "digits", "--learning-rate", "-1"], "learning_rate = -1.0"),
+        (["train", "digits", "--learning-rate", "nan"], "learning_rate = nan"),
+        (["train", "digits", "--dropout", "1"], "dropout = 1.0"),
+        (["train", "digits", "--seed", "-1"], "seed = -1"),
+        (["predict"], "MODEL"),
+        (["predict", "no-such-model", "a.png"], "no-such-model.json: cannot be read"),
+        (["predict", "m", "a.png", "--invert", "perhaps"], "perhaps"),
+        (["explain", "x +"], "not an expression"),
+        (["explain", "x\n+*y"], "not an expression"),
+        (["explain", "open('x')"], "no function 'open'"),
+        (["explain", "x", "x=float"], "constructor"),
+        (["explain", "x", "x"], "NAME=TYPE"),
+        (["explain", "dot(x, y)", "x=dtensor3", "y=dscalar", "z=dvector"], "z"),
+        (["cache", "burn"], "burn"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(capsys, arguments, text):
+    code, out, err = _run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("symgraph: error: ")
+    assert err.count("\n") == 1
+    assert text in err
+
+
+def test_image_that_is_none_is_one_line_and_exit_code_two(capsys, tmp_path, trained):
+    (tmp_path / "note.txt").write_text("hello")
+    code, _, err = _run(capsys, "predict", trained, tmp_path / "note.txt")
+    assert code == 2
+    assert err == (
+        f"symgraph: error: {tmp_path / 'note.txt'}: not a picture, .npy or IDX file\n"
+    )
+
+
+def test_output_folder_that_cannot_be_made_is_told_before_training(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, err = _run(
+        capsys, "train", "digits", *QUICK, "--output", tmp_path / "file" / "run"
+    )
+    assert (code, out) == (2, "")
+    assert err.startswith("symgraph: error: ")
+    assert err.count("\n") == 1
+
+
+def test_interrupt_ends_with_one_line(capsys, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("symgraph.train.cli.train_digits", interrupt)
+    code, _, err = _run(capsys, "train", "digits")
+    assert (code, err) == (130, "symgraph: interrupted\n")
+
+
+def test_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "symgraph", "cache", "show"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("symgraph: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_reader_that_closes_the_pipe_early_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m symgraph doctor | true; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")

@@ -1,0 +1,61 @@
+"""The picture of a learning curve."""
+
+import numpy as np
+import pytest
+
+from symgraph.errors import ArgumentError
+from symgraph.train.curve import plot_history
+from symgraph.train.loop import EpochRecord, History
+
+
+def _history(epochs, validation=True):
+    return History(
+        tuple(
+            EpochRecord(
+                epoch,
+                epochs,
+                1 / epoch,
+                0.01,
+                {"loss": 1.2 / epoch, "accuracy": 1 - 0.5 / epoch}
+                if validation
+                else {},
+            )
+            for epoch in range(1, epochs + 1)
+        ),
+        best=epochs if validation else None,
+    )
+
+
+def _pixels(path):
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"), int)
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_curve_is_a_png_with_lines_in_it(tmp_path, validation):
+    path = plot_history(_history(9, validation), tmp_path / "curve.png", "title")
+    pixels = _pixels(path)
+    blue = np.abs(pixels - [0x1F, 0x5F, 0xA8]).sum(axis=2) < 30
+    orange = np.abs(pixels - [0xC8, 0x50, 0x1E]).sum(axis=2) < 30
+    assert blue.sum() > 100
+    assert (orange.sum() > 100) == validation
+
+
+def test_curve_with_accuracy_has_a_second_panel(tmp_path):
+    wide = _pixels(plot_history(_history(3), tmp_path / "a.png"))
+    narrow = _pixels(plot_history(_history(3, validation=False), tmp_path / "b.png"))
+    assert wide.shape[1] == 2 * narrow.shape[1]
+
+
+def test_curve_of_one_epoch_shows_a_point(tmp_path):
+    pixels = _pixels(plot_history(_history(1, validation=False), tmp_path / "a.png"))
+    assert (np.abs(pixels - [0x1F, 0x5F, 0xA8]).sum(axis=2) < 30).sum() > 20
+
+
+def test_curve_of_no_epochs_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="no epochs"):
+        plot_history(History(()), tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
