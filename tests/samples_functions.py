@@ -1,7 +1,7 @@
 """Samples for indexing, products and nnet functions; see tests/samples.py.
 
 `SAMPLES` maps a name to its samples, `ORACLES` to a NumPy or SciPy function of the same
-arguments. Writing functions take ``(x, index, y)`` here and are called with ``x[index]``.
+arguments. Writing functions take ``(x, index, y)`` and are called with ``x[index]``.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import scipy.special as scipy
+from samples import Sample
 
 import symgraph.tensor as T
-from samples import Sample
 from symgraph.core.node import Variable
 from symgraph.errors import (
     ArgumentError,
@@ -62,8 +62,9 @@ _all = slice(None)
 INDICES: list[Any] = [
     0, -1, slice(1, 3), slice(None, None, -1), slice(None, None, 2), slice(-2, None),
     slice(10, 0, -2), slice(3, 1), (0, 1, 2), (0, ..., -1), (..., slice(1, None, 2)),
-    (slice(None), None, 2), None, (None, ..., None), ..., (), (_all, slice(3, None, -2)),
-    [0, 2], [-1, -1, 0], [], (_all, [3, 0, 0]), (_all, _all, [0, 4]),
+    (slice(None), None, 2), None, (None, ..., None), ..., (),
+    (_all, slice(3, None, -2)), [0, 2], [-1, -1, 0], [], (_all, [3, 0, 0]),
+    (_all, _all, [0, 4]),
     np.array([[0, 1], [2, 0]]), (0, [1, 2]), ([1, 2], 0), (0, _all, [1, 2]),
     ([0, 2], [1, 1]), ([0, 2], _all, [1, 1]), (_all, [0, 2], [1, 1]),
     ([[0], [1]], [[1, 2]]), (slice(1, None), [0, 1], None, [2, 3]), ([0, 1], None),
@@ -72,8 +73,9 @@ INDICES: list[Any] = [
 _bad_indices: list[tuple[Any, type[Exception]]] = [
     (3, IndexRangeError), (-4, IndexRangeError), ((0, 4), IndexRangeError),
     ([0, 3], IndexRangeError), ((0, 0, 0, 0), AxisError), ((..., ...), ArgumentError),
-    (1.5, DtypeError), ("a", DtypeError), ([0.5], DtypeError), (True, NotSupportedError),
-    ([True, False, True], NotSupportedError), (slice(None, None, 0), ArgumentError),
+    (1.5, DtypeError), ("a", DtypeError), ([0.5], DtypeError),
+    (True, NotSupportedError), ([True, False, True], NotSupportedError),
+    (slice(None, None, 0), ArgumentError),
     (slice(0.5), DtypeError),
 ]  # fmt: skip
 

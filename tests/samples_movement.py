@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-
 from structure import ODD, SAMPLES, X, bad, floats, good, ints, n, sizes, table
+
 from symgraph.errors import (
     ArgumentError,
     AxisError,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from sampling import SPECIAL, Sample, values
 from structure import ODD, ORACLES, SAMPLES, Nested, X, bad, floats, good, ints, table
+
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 
 # --- reductions -----------------------------------------------------------------------

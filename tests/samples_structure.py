@@ -7,10 +7,10 @@ samples_reduction.py, movements in samples_movement.py; importing this file fill
 from typing import Any
 
 import numpy as np
-
 import samples_movement  # noqa: F401
 import samples_reduction  # noqa: F401
 from structure import ODD, ORACLES, X, bad, floats, good, ints, n, sizes, table
+
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 
 # --- broadcasting and filling ---------------------------------------------------------

@@ -48,9 +48,10 @@ class Timings:
 
 def optimized(graph: Graph) -> "Optimized":
     """The rewritten graph and the record of rewrites."""
+    from symgraph.lower.settle import settle
     from symgraph.rewrite.pipeline import optimize
 
-    return optimize(graph)
+    return optimize(settle(graph))
 
 
 def planned(graph: Graph, leaves: Sequence[Variable]) -> "Program":

@@ -259,7 +259,8 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 def _as_array(value: Any) -> np.ndarray:
     if isinstance(value, Variable):
         raise ConversionError(
-            f"a shared variable needs a value, not an expression\n  {described(value)}\n"
+            "a shared variable needs a value, not an expression\n"
+            f"  {described(value)}\n"
             "Evaluate it first, or use the expression itself."
         )
     if isinstance(value, np.ndarray):
@@ -307,7 +308,7 @@ def _check_shape(variable: SharedVariable, shape: tuple[int, ...]) -> None:
 def _fits(
     value: Any, array: np.ndarray, wanted: str, allow_downcast: bool | None
 ) -> bool:
-    """Whether `value` may become `wanted`: by dtype for arrays, by value for numbers."""
+    """Whether `value` may become `wanted`: arrays by dtype, numbers by value."""
     if np.can_cast(array.dtype, NUMPY[wanted], casting="safe"):
         return True
     if isinstance(value, np.ndarray):

@@ -54,6 +54,7 @@ class Extents:
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
         self._given: dict[Variable, tuple[Any, ...]] = {}
+        self.atoms.shape_of = self._raw
         self._shapes: dict[Variable, tuple[Any, ...]] = {}
         with graph.interner:
             for leaf in self.leaves:

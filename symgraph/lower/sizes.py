@@ -131,6 +131,8 @@ class Atoms:
         self._number: dict[Any, int] = {}
         self._bound: dict[int, Poly] = {}
         self._polys: dict[Variable, Poly] = {}
+        #: extents of an inner variable, set by who walks the graph
+        self.shape_of: Callable[[Variable], Sequence[Any]] | None = None
 
     def number(self, recipe: Recipe) -> int:
         """Number of the atom with this recipe."""
@@ -162,6 +164,11 @@ class Atoms:
                 return a + b if name == "add" else a - b if name == "sub" else a * b
             if name == "neg":
                 return -self.poly(node.inputs[0])
+            if name == "extent" and node.inputs[0] not in self.leaf:
+                if self.shape_of is None:
+                    raise _unknown(variable)
+                axis = node.op.axis  # type: ignore[attr-defined]
+                return self.poly(self.shape_of(node.inputs[0])[axis])
             if name == "cast" and "int" in node.inputs[0].type.dtype:
                 return self.poly(node.inputs[0])
             if name == "broadcast_extent":
@@ -187,7 +194,7 @@ class Atoms:
             (x,) = node.inputs
             if x in self.leaf:
                 return ("extent", self.leaf[x], op.axis)  # type: ignore[attr-defined]
-            raise _unknown(variable)
+            return self._data(self.poly(variable))
         if name == "subtensor" and node.inputs[0] in self.leaf:
             (entry,) = op.spec if len(op.spec) == 1 else (None,)  # type: ignore[attr-defined]
             if isinstance(entry, int):
@@ -198,6 +205,14 @@ class Atoms:
         if name in SCALAR_FUNCTIONS:
             return ("call", name, *(self.recipe(v) for v in node.inputs))
         raise _unknown(variable)
+
+    def _data(self, size: Poly) -> Recipe:
+        """A polynomial as a recipe."""
+        if size.constant is not None:
+            return ("number", size.constant)
+        if size.atom is not None:
+            return self.recipes[size.atom]
+        return ("poly", tuple((c, tuple(self.recipes[a] for a in m)) for m, c in size.terms))
 
     def bind(self, atom: int, value: Poly) -> None:
         """State that an atom equals a polynomial in which it does not occur."""
@@ -280,6 +295,11 @@ def evaluate(
             return value(leaf).item()
         case ("element", leaf, position):
             return value(leaf)[position].item()
+        case ("poly", terms):
+            return sum(
+                c * math.prod(evaluate(r, shapes, value) for r in factors)
+                for c, factors in terms
+            )
         case ("call", name, *arguments):
             return SCALAR_FUNCTIONS[name](
                 *(evaluate(argument, shapes, value) for argument in arguments)
@@ -292,6 +312,9 @@ def reads_values(recipe: Recipe) -> set[int]:
     match recipe:
         case ("value", leaf) | ("element", leaf, _):
             return {leaf}
+        case ("poly", terms):
+            factors = [r for _, product_of in terms for r in product_of]
+            return set().union(*(reads_values(r) for r in factors))
         case ("call", _, *arguments):
             return set().union(*(reads_values(argument) for argument in arguments))
     return set()

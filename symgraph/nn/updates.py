@@ -118,9 +118,7 @@ def momentum(
     ----------
     Polyak 1964, Some methods of speeding up the convergence of iteration methods
     """
-    return apply_momentum(
-        sgd(loss_or_grads, params, learning_rate), momentum=momentum
-    )
+    return apply_momentum(sgd(loss_or_grads, params, learning_rate), momentum=momentum)
 
 
 def apply_nesterov_momentum(

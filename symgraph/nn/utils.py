@@ -17,7 +17,12 @@ from symgraph.config import config
 from symgraph.core.node import Variable, listing
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.traverse import leaves
-from symgraph.errors import ArgumentError, ConversionError, NotSupportedError, ShapeError
+from symgraph.errors import (
+    ArgumentError,
+    ConversionError,
+    NotSupportedError,
+    ShapeError,
+)
 
 int_types = (numbers.Integral, np.integer)
 
@@ -148,9 +153,7 @@ def compute_norms(array: Any, norm_axes: Sequence[int] | None = None) -> Any:
     return np.sqrt(np.sum(array**2, axis=over)) if over else np.abs(array)
 
 
-def norm_axes_of(
-    ndim: int, given: Sequence[int] | None, what: str
-) -> tuple[int, ...]:
+def norm_axes_of(ndim: int, given: Sequence[int] | None, what: str) -> tuple[int, ...]:
     """Return the axes that belong to one unit; see `compute_norms`."""
     if given is not None:
         return tuple(given)

@@ -43,7 +43,7 @@ def transpose(x: Any, *order: Any, axes: Any = None) -> Variable:
 
 @public
 def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
-    """x with two axes exchanged."""
+    """X with two axes exchanged."""
     x = as_variable(x)
     order = list(range(x.ndim))
     a = normalize_axis(axis1, x.ndim, "swapaxes", x)
@@ -54,7 +54,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
 
 @public
 def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
-    """x with the axes `source` at the positions `destination`, the others in order."""
+    """X with the axes `source` at the positions `destination`, the others in order."""
     x = as_variable(x)
 
     def axes(given: Any) -> list[int]:
@@ -75,7 +75,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
 
 @public
 def rollaxis(x: Any, axis: int, start: int = 0) -> Variable:
-    """x with `axis` moved back until it stands before position `start`."""
+    """X with `axis` moved back until it stands before position `start`."""
     x = as_variable(x)
     axis = normalize_axis(axis, x.ndim, "rollaxis", x)
     start = start + x.ndim if start < 0 else start
@@ -86,7 +86,7 @@ def rollaxis(x: Any, axis: int, start: int = 0) -> Variable:
 
 @public
 def squeeze(x: Any, axis: Any = None) -> Variable:
-    """x without the axes of extent 1: all that are known to be, or those named.
+    """X without the axes of extent 1: all that are known to be, or those named.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def squeeze(x: Any, axis: Any = None) -> Variable:
 
 @public
 def expand_dims(x: Any, axis: Any) -> Variable:
-    """x with new axes of extent 1 at the positions `axis` of the result."""
+    """X with new axes of extent 1 at the positions `axis` of the result."""
     x = as_variable(x)
     count = len(axis) if isinstance(axis, list | tuple) else 1
     new = normalize_axes(axis, x.ndim + count, "expand_dims", x)
@@ -117,21 +117,21 @@ def expand_dims(x: Any, axis: Any) -> Variable:
 
 @public
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
-    """x with `n_ones` new axes of extent 1 before the others."""
+    """X with `n_ones` new axes of extent 1 before the others."""
     x = as_variable(x)
     return dimshuffle(x, *["x"] * n_ones, *range(x.ndim))
 
 
 @public
 def shape_padright(x: Any, n_ones: int = 1) -> Variable:
-    """x with `n_ones` new axes of extent 1 after the others."""
+    """X with `n_ones` new axes of extent 1 after the others."""
     x = as_variable(x)
     return dimshuffle(x, *range(x.ndim), *["x"] * n_ones)
 
 
 @public
 def shape_padaxis(x: Any, axis: int) -> Variable:
-    """x with a new axis of extent 1 at position `axis` of the result."""
+    """X with a new axis of extent 1 at position `axis` of the result."""
     return expand_dims(x, axis)
 
 
@@ -144,14 +144,14 @@ def atleast_1d(x: Any) -> Variable:
 
 @public
 def atleast_2d(x: Any) -> Variable:
-    """x with new axes in front until it has two."""
+    """X with new axes in front until it has two."""
     x = as_variable(x)
     return shape_padleft(x, builtins.max(0, 2 - x.ndim))
 
 
 @public
 def atleast_3d(x: Any) -> Variable:
-    """x with three axes or more, as NumPy places them: (1, n, 1), (m, n, 1)."""
+    """X with three axes or more, as NumPy places them: (1, n, 1), (m, n, 1)."""
     x = as_variable(x)
     patterns = {0: ("x", "x", "x"), 1: ("x", 0, "x"), 2: (0, 1, "x")}
     return dimshuffle(x, *patterns.get(x.ndim, range(x.ndim)))

@@ -175,7 +175,7 @@ class SumTo(Op):
 
 
 def sum_like(g: Variable, x: Variable) -> Variable:
-    """g summed to the shape of x, which broadcast to the shape of g.
+    """G summed to the shape of x, which broadcast to the shape of g.
 
     Axes that are known are summed by `sum`; `SumTo` decides on the others later.
     """
@@ -210,7 +210,7 @@ def _broadcast(x: Variable, shape: Sequence[AnyExtent]) -> Variable:
 
 @public
 def broadcast_to(x: Any, shape: Any, ndim: int | None = None) -> Variable:
-    """x repeated to `shape`; axes are aligned at the last, extents are equal or 1.
+    """X repeated to `shape`; axes are aligned at the last, extents are equal or 1.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
-from symgraph.ops.shape import extents, normalize_axis, product, variable
+from symgraph.ops.shape import extents, normalize_axis, product
 
 Gradients = Sequence[Variable | None]
 
@@ -74,7 +74,7 @@ def _mismatch(what: str, a: np.ndarray, b: np.ndarray) -> ShapeError:
 
 @dataclass(frozen=True, slots=True)
 class Dot(Op):
-    """out[i, j] = sum over k of a[i, k] * b[k, j]; a without i or b without j allowed."""
+    """out[i, j] = sum over k of a[i, k] * b[k, j]; a may lack i, b may lack j."""
 
     name = "dot"
 
@@ -101,7 +101,7 @@ class Dot(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
-        """Ga = g @ b.T and gb = a.T @ g, as each pair of ranks has it."""
+        """ga = g @ b.T and gb = a.T @ g, as each pair of ranks has it."""
         (g,), (a, b) = gradients, inputs
         if g is None or not _differentiable("dot", a):
             return (None, None)
@@ -251,7 +251,7 @@ def _outer(a: Variable, b: Variable) -> Variable:
 
 @public
 def dot(a: Any, b: Any) -> Variable:
-    """Out = sum over the last axis of a and the last but one (or only) axis of b.
+    """out = sum over the last axis of a and the last but one (or only) axis of b.
 
     Scalars multiply. Vectors give their inner product, matrices the matrix product;
     other ranks follow NumPy's dot.
@@ -277,7 +277,7 @@ def dot(a: Any, b: Any) -> Variable:
 
 @public
 def matmul(a: Any, b: Any) -> Variable:
-    """Out = a @ b: matrix products over the last two axes, the others broadcast.
+    """out = a @ b: matrix products over the last two axes, the others broadcast.
 
     Parameters
     ----------
@@ -293,13 +293,15 @@ def matmul(a: Any, b: Any) -> Variable:
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
-            f"matmul: scalars have no axis to sum over{listing(a, b)}\nUse * for scalars."
+            f"matmul: scalars have no axis to sum over{listing(a, b)}\n"
+            "Use * for scalars."
         )
     if b.ndim <= 2:
         return dot(a, b)
     if a.ndim == 1:
         row = matmul(PUBLIC["dimshuffle"](a, "x", 0), b)
-        return _without_axis(row, row.ndim - 2)
+        kept = [axis for axis in range(row.ndim) if axis != row.ndim - 2]
+        return PUBLIC["dimshuffle"](row, *kept)
     _check_extents("matmul", a, a.ndim - 1, b, b.ndim - 2)
     shape_a, shape_b = extents(a), extents(b)
     batch = max(a.ndim, b.ndim) - 2
@@ -330,10 +332,6 @@ def _check_batch(a: Variable, b: Variable) -> None:
             )
 
 
-def _without_axis(x: Variable, axis: int) -> Variable:
-    return PUBLIC["dimshuffle"](x, *(i for i in range(x.ndim) if i != axis))
-
-
 @public
 def batched_dot(a: Any, b: Any) -> Variable:
     """out[s] = dot(a[s], b[s]) for each s.
@@ -353,7 +351,8 @@ def batched_dot(a: Any, b: Any) -> Variable:
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
-            f"batched_dot: a scalar has no batch axis{listing(a, b)}\nUse * for scalars."
+            f"batched_dot: a scalar has no batch axis{listing(a, b)}\n"
+            "Use * for scalars."
         )
     _check_extents("batched_dot", a, 0, b, 0, "batch")
     if a.ndim == 1:
@@ -367,7 +366,7 @@ def batched_dot(a: Any, b: Any) -> Variable:
 
 @public
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
-    """Out = sum over paired axes of a and b; the other axes follow, a's before b's.
+    """out = sum over paired axes of a and b; the other axes follow, a's before b's.
 
     Parameters
     ----------
@@ -394,9 +393,7 @@ def batched_tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     """
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError(
-            f"batched_tensordot: a scalar has no batch axis{listing(a, b)}"
-        )
+        raise ShapeError(f"batched_tensordot: scalars have no batch{listing(a, b)}")
     pairs = _axes_of("batched_tensordot", a, b, axes, 1)
     return _contracted("batched_tensordot", a, b, *pairs, 1)
 
@@ -410,7 +407,7 @@ def outer(x: Any, y: Any) -> Variable:
 
 @public
 def inner(a: Any, b: Any) -> Variable:
-    """Out = sum over the last axes of a and b; scalars multiply."""
+    """out = sum over the last axes of a and b; scalars multiply."""
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -421,7 +418,7 @@ def inner(a: Any, b: Any) -> Variable:
 
 @public
 def vdot(a: Any, b: Any) -> Variable:
-    """Out = sum of conj(a) * b over all elements."""
+    """out = sum of conj(a) * b over all elements."""
     a, b = _promoted(a, b)
     if is_complex(a.type.dtype):
         a = PUBLIC["conj"](a)
@@ -485,10 +482,9 @@ def _contracted(
     left = _arranged(a, [lead, free_a, list(axes_a)])
     right = _arranged(b, [lead, list(axes_b), free_b])
     out = BatchedDot()(left, right) if batch else Dot()(left, right)
-    wanted = (*stack, *rows, *columns)
     if len(rows) == 1 and len(columns) == 1:
         return out
-    return PUBLIC["reshape"](out, tuple(map(variable, wanted)))
+    return PUBLIC["reshape"](out, (*stack, *rows, *columns))
 
 
 def _arranged(x: Variable, groups: list[list[int]]) -> Variable:

@@ -145,7 +145,7 @@ def _not_negative(value: AnyExtent) -> AnyExtent:
 
 
 def _scaled(index: Variable, first: Any, by: Any) -> Variable:
-    """first + index * by, leaving out what is known to do nothing."""
+    """First + index * by, leaving out what is known to do nothing."""
     if not (by == 1 or (isinstance(by, Constant) and by.data == 1)):
         index = index * by
     if not (first == 0 or (isinstance(first, Constant) and first.data == 0)):

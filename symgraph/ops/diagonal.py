@@ -31,7 +31,7 @@ from symgraph.ops.shape import (
 
 
 def _diagonal_distance(rows: AnyExtent, columns: AnyExtent, k: Any) -> Variable:
-    """column - row - k for every place of a matrix, int64."""
+    """Column - row - k for every place of a matrix, int64."""
     row = dimshuffle(iota(rows), 0, "x")
     column = dimshuffle(iota(columns), "x", 0)
     k = as_extent(k, "diagonal", minimum=-(2**62))
@@ -76,13 +76,13 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Variable:
 
 @public
 def tril(x: Any, k: Any = 0) -> Variable:
-    """x with zeros above its k-th diagonal (of the last two axes)."""
+    """X with zeros above its k-th diagonal (of the last two axes)."""
     return _triangle(x, k, "le", "tril")
 
 
 @public
 def triu(x: Any, k: Any = 0) -> Variable:
-    """x with zeros below its k-th diagonal (of the last two axes)."""
+    """X with zeros below its k-th diagonal (of the last two axes)."""
     return _triangle(x, k, "ge", "triu")
 
 

@@ -172,7 +172,7 @@ class ScatterAdd(_Scatter):
 
 @dataclass(frozen=True, slots=True)
 class ScatterSet(_Scatter):
-    """out = base; out[a, indices[i], b] = values[a, i, b]; of repeated ones the last."""
+    """out = base; out[a, indices[i], b] = values[a, i, b]; repeated: the last."""
 
     axis: int
 
@@ -267,7 +267,7 @@ class CheckIndex(Op):
         index, extent = inputs
         if not is_integer(index.type.dtype):
             raise DtypeError(
-                f"an index must be an integer, it is {index.type.dtype}{listing(index)}\n"
+                f"an index must be an integer, not {index.type.dtype}{listing(index)}\n"
                 "Cast it to int64."
             )
         if extent.type.shape != () or extent.type.dtype != "int64":

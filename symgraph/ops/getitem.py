@@ -42,7 +42,7 @@ from symgraph.ops.shape import (
 
 @public
 def getitem(x: Any, index: Any) -> Variable:
-    """Out = x[index], with NumPy's meaning.
+    """out = x[index], with NumPy's meaning.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def set_subtensor(
     inplace: bool = False,
     tolerate_inplace_aliasing: bool = False,
 ) -> Variable:
-    """Out = a copy of a, with ``a[index] = y``, where x is the expression ``a[index]``.
+    """out = a copy of a, with ``a[index] = y``, where x is the term ``a[index]``.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def inc_subtensor(
     tolerate_inplace_aliasing: bool = False,
     ignore_duplicates: bool = False,
 ) -> Variable:
-    """Out = a copy of a, with ``a[index] += y``, where x is the expression ``a[index]``.
+    """out = a copy of a, with ``a[index] += y``, where x is the term ``a[index]``.
 
     Repeated indices add up. See `set_subtensor` for the arguments.
 

@@ -1,8 +1,9 @@
-"""Reading and writing parts of a tensor by ints and slices: `Subtensor`, `SetSubtensor`.
+"""Reading and writing parts of a tensor by ints and slices.
 
-Each carries a spec (see ops/slices.py) and the scalars it refers to; each is part of the
-gradient of the other. The ops for integer arrays are in ops/gather.py and offered here
-as well. How ``x[...]`` becomes these ops is in ops/getitem.py.
+`Subtensor` and `SetSubtensor` carry a spec (see ops/slices.py) and the scalars that it
+names; each is part of the gradient of the other. The ops for integer arrays are in
+ops/gather.py and offered here as well. How ``x[...]`` becomes these ops is in
+ops/plans.py.
 """
 
 from collections.abc import Sequence
@@ -171,8 +172,8 @@ class SetSubtensor(Op):
         for axis, (new, old) in enumerate(zip(y.type.shape, region, strict=True)):
             if new is not None and new != 1 and old is not None and new != old:
                 raise ShapeError(
-                    f"{what}: the new values have extent {new} at axis {axis}, the part "
-                    f"they go to has {old}{listing(x, y)}\n"
+                    f"{what}: the new values have extent {new} at axis {axis}, the "
+                    f"part they go to has {old}{listing(x, y)}\n"
                     "Reshape them; only an extent of 1 is broadcast."
                 )
         return (x.type,)
@@ -187,7 +188,7 @@ class SetSubtensor(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
-        """Y gets g[spec]; x gets g, with zeros at [spec] where it was overwritten."""
+        """y gets g[spec]; x gets g, with zeros at [spec] where it was overwritten."""
         (g,), (x, y, *scalars) = gradients, inputs
         rest = (None,) * len(scalars)
         if g is None or is_discrete(x.type.dtype):

@@ -210,7 +210,7 @@ def _equal_parts(x: Variable, count: int, axis: int) -> list[Variable]:
 
 @public
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
-    """x laid out `reps` times along each axis.
+    """X laid out `reps` times along each axis.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def _repeated_each(x: Variable, counts: Variable, axis: int) -> Variable:
 
 @public
 def flip(x: Any, axis: Any = None) -> Variable:
-    """x with the order of its elements reversed along `axis` (None: all axes)."""
+    """X with the order of its elements reversed along `axis` (None: all axes)."""
     x = as_variable(x)
     axes = normalize_axes(axis, x.ndim, "flip", x)
     if not axes:

@@ -84,7 +84,7 @@ class Softmax(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
-        """Y * (g - sum(g * y)); where g = a / y, as below a log, a - y * sum(a).
+        """y * (g - sum(g * y)); where g = a / y, as below a log, a - y * sum(a).
 
         The second form has no division, so that it is right where y underflows to 0.
         """
@@ -183,7 +183,7 @@ class LogSoftmax(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
-        """G - softmax(x) * sum(g)."""
+        """g - softmax(x) * sum(g)."""
         (g,), (x,) = gradients, inputs
         if g is None:
             return (None,)
@@ -237,7 +237,7 @@ class LogSumExp(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
-        """G * softmax(x) over the axes."""
+        """g * softmax(x) over the axes."""
         (g,), (x,), (y,) = gradients, inputs, outputs
         if g is None:
             return (None,)
@@ -248,7 +248,7 @@ class LogSumExp(Op):
         return (self._expanded(g, x.ndim) * weights,)
 
     def decompose(self, *inputs: Variable) -> Variable:
-        """M + log(sum of exp(x - m)), with m the maximum, or 0 where that is infinite."""
+        """m + log(sum of exp(x - m)); m is the maximum, or 0 where that is infinite."""
         (x,) = inputs
         peak = PUBLIC["max"](x, axis=self.axes, keepdims=True)
         peak = PUBLIC["switch"](PUBLIC["isinf"](peak), cast(0, x.type.dtype), peak)
@@ -281,7 +281,7 @@ def _row_axis(x: Variable, axis: int, what: str) -> int:
 
 @public
 def softmax(x: Any, axis: int = -1) -> Variable:
-    """Out = exp(x) / sum of exp(x) along `axis`; the shape stays.
+    """out = exp(x) / sum of exp(x) along `axis`; the shape stays.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ def softmax(x: Any, axis: int = -1) -> Variable:
 
 @public
 def log_softmax(x: Any, axis: int = -1) -> Variable:
-    """Out = log(softmax(x)), without overflow or log of 0; the shape stays."""
+    """out = log(softmax(x)), without overflow or log of 0; the shape stays."""
     x = _as_float(x)
     return LogSoftmax(_row_axis(x, axis, "log_softmax"))(x)
 
@@ -317,7 +317,7 @@ def logsoftmax(x: Any, axis: int = -1) -> Variable:
 
 @public
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Out = log(sum of exp(x)) over axes, without overflow.
+    """out = log(sum of exp(x)) over axes, without overflow.
 
     Parameters
     ----------
@@ -398,13 +398,13 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
         return -PUBLIC["sum"](t * PUBLIC["log"](p), axis=-1)
     if t.ndim != p.ndim - 1:
         raise ShapeError(
-            "categorical_crossentropy: targets must have the rank of the predictions, or "
-            f"one less for integer labels{listing(p, t)}\nFlatten one of them."
+            "categorical_crossentropy: targets must have the rank of the predictions, "
+            f"or one less for integer labels{listing(p, t)}\nFlatten one of them."
         )
     if not is_integer(t.type.dtype):
         raise DtypeError(
             f"categorical_crossentropy: labels must be integers{listing(t)}\n"
-            "Cast them to int64, or pass one-hot targets of the rank of the predictions."
+            "Cast them to int64, or pass one-hot targets of the rank of p."
         )
     return -pick(PUBLIC["log"](p), t)
 
@@ -423,7 +423,7 @@ def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Varia
 
 @public
 def binary_crossentropy(output: Any, target: Any) -> Variable:
-    """Out = -(t * log(p) + (1 - t) * log(1 - p)), elementwise.
+    """out = -(t * log(p) + (1 - t) * log(1 - p)), elementwise.
 
     Parameters
     ----------
@@ -442,7 +442,7 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
 
 @public
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
-    """Out = max(z, 0) - z * t + log1p(exp(-abs(z))): the cross-entropy of sigmoid(z).
+    """out = max(z, 0) - z * t + log1p(exp(-abs(z))): the cross-entropy of sigmoid(z).
 
     Parameters
     ----------

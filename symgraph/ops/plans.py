@@ -1,10 +1,10 @@
 """What ``x[...]`` means: from a Python index to a `Plan`, and from that to ops.
 
 An index is an int, a slice, None, Ellipsis, an integer array, or a tuple of those; ints
-and bounds may be symbolic. It becomes a `Plan`: a basic part (`Subtensor`), then integer
-arrays (`Take`, on flattened axes where there are several), then a dimshuffle for None.
-The public functions, and writing by a plan, are in ops/getitem.py; the ops themselves
-in ops/indexing.py and ops/gather.py.
+and bounds may be symbolic. It becomes a `Plan`: a basic part (`Subtensor`), then
+integer arrays (`Take`, on flattened axes where there are several), then a dimshuffle
+for None. The public functions, and writing by a plan, are in ops/getitem.py; the ops
+themselves in ops/indexing.py and ops/gather.py.
 """
 
 from collections.abc import Sequence
@@ -319,7 +319,8 @@ def picked(x: Variable, y: Variable) -> Variable:
     for axis, (a, b) in enumerate(zip(x.type.shape, y.type.shape, strict=False)):
         if a is not None and b is not None and a != b:
             raise ShapeError(
-                f"pick: extents of axis {axis} differ, {a} (x) and {b} (y){listing(x, y)}"
+                f"pick: extents of axis {axis} differ, {a} (x) and {b} (y)"
+                f"{listing(x, y)}"
             )
     if x.type.dtype == "bool":
         return cast(picked(cast(x, "int8"), y), "bool")

@@ -44,8 +44,8 @@ class RandomStreams:
 
     Examples
     --------
-    >>> import symgraph as sg
-    >>> rng = sg.RandomStreams(seed=234)
+    >>> from symgraph.ops.random import RandomStreams
+    >>> rng = RandomStreams(seed=234)
     >>> noise = rng.normal((2, 3), dtype="float32")
     >>> noise.type
     float32 (2, 3)
@@ -111,7 +111,7 @@ class RandomStreams:
         dtype: Any = None,
         nstreams: int | None = None,
     ) -> Variable:
-        """Low + (high - low) * u, with u in [0, 1).
+        """low + (high - low) * u, with u in [0, 1).
 
         u is a multiple of 2**-24 in float32, of 2**-53 in float64.
 
@@ -139,12 +139,12 @@ class RandomStreams:
         dtype: Any = None,
         nstreams: int | None = None,
     ) -> Variable:
-        """Avg + std * z, with z from the standard normal distribution.
+        """avg + std * z, with z from the standard normal distribution.
 
-        z = sqrt(-2 * log(u)) * cos(2 * pi * v), with u in (0, 1] from the upper and v in
-        [0, 1) from the lower 32 bits. This needs one Philox call and no branches, where
-        the inverse of erf would need three polynomials; abs(z) ends at 6.66, beyond
-        which a normal number falls once in 10**10.
+        z = sqrt(-2 * log(u)) * cos(2 * pi * v), with u in (0, 1] from the upper and v
+        in [0, 1) from the lower 32 bits. This needs one Philox call and no branches,
+        where the inverse of erf would need three polynomials; abs(z) ends at 6.66,
+        beyond which a normal number falls once in 10**10.
 
         Parameters
         ----------
@@ -377,7 +377,7 @@ class RandomStreams:
         return cast(hit, canonical(dtype))
 
 
-class MRG_RandomStreams(RandomStreams):
+class MRG_RandomStreams(RandomStreams):  # noqa: N801 - the name is Theano's
     """Theano's name; the same streams, from a fixed seed unless one is given."""
 
     default_seed = 12345

@@ -113,7 +113,7 @@ class Reduce(Op):
         outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:
-        """g repeated (sum), where x is the extreme (max, min), times the rest (prod).
+        """G repeated (sum), where x is the extreme (max, min), times the rest (prod).
 
         Equal extremes all get g, as in Theano. The product of the other factors is
         right beside zeros too; the second derivative of prod where no factor is 0.
@@ -229,7 +229,7 @@ class ArgReduce(Op):
 
 
 def _expanded(y: Variable, axes: tuple[int, ...], ndim: int) -> Variable:
-    """y with the reduced axes back, of extent 1."""
+    """Y with the reduced axes back, of extent 1."""
     kept = iter(range(y.ndim))
     return dimshuffle(y, *("x" if a in axes else next(kept) for a in range(ndim)))
 
@@ -263,7 +263,7 @@ def sum(
     keepdims: bool = False,
     acc_dtype: Any = None,
 ) -> Variable:
-    """out = sum of x over `axis`.
+    """Out = sum of x over `axis`.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def prod(
     acc_dtype: Any = None,
     no_zeros_in_input: bool = False,
 ) -> Variable:
-    """out = product of x over `axis`; arguments and dtypes as for `sum`.
+    """Out = product of x over `axis`; arguments and dtypes as for `sum`.
 
     `no_zeros_in_input` is accepted as in Theano; the gradient is right either way.
     """
@@ -301,7 +301,7 @@ def prod(
 
 @public
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = largest element of x over `axis`; NaN if there is one.
+    """Out = largest element of x over `axis`; NaN if there is one.
 
     The gradient goes to every element that equals the maximum.
     """
@@ -310,19 +310,19 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 @public
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = smallest element of x over `axis`; NaN if there is one."""
+    """Out = smallest element of x over `axis`; NaN if there is one."""
     return along("min", as_variable(x), axis, keepdims, "min")
 
 
 @public
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = whether every element over `axis` is true (not 0); bool."""
+    """Out = whether every element over `axis` is true (not 0); bool."""
     return along("all", _truth(x), axis, keepdims, "all")
 
 
 @public
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = whether some element over `axis` is true (not 0); bool."""
+    """Out = whether some element over `axis` is true (not 0); bool."""
     return along("any", _truth(x), axis, keepdims, "any")
 
 
@@ -333,7 +333,7 @@ def _truth(x: Any) -> Variable:
 
 @public
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = position of the first largest element over `axis`, int64.
+    """Out = position of the first largest element over `axis`, int64.
 
     Over several axes (None: all), the position in them flattened in row-major order.
 
@@ -348,7 +348,7 @@ def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 @public
 def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = position of the first smallest element over `axis`, int64."""
+    """Out = position of the first smallest element over `axis`, int64."""
     return _arg("min", x, axis, keepdims)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from symgraph.core.dtypes import NUMPY, is_discrete, is_integer
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
-from symgraph.core.op import Extent as AnyExtent
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import (
     AxisError,
@@ -29,6 +28,8 @@ from symgraph.ops.axes import normalize_axis as normalize_axis
 from symgraph.ops.families import Cast, Elementwise
 
 Gradients = Sequence[Variable | None]
+#: an extent: a known int, or a 0-d int64 variable
+AnyExtent = int | Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +296,7 @@ def vector_elements(v: Variable, what: str, ndim: int | None = None) -> list[Any
 
 
 def add(a: AnyExtent, b: AnyExtent) -> AnyExtent:
-    """a + b."""
+    """A + b."""
     if isinstance(a, int) and isinstance(b, int):
         return a + b
     if static(a) == 0:
@@ -304,7 +305,7 @@ def add(a: AnyExtent, b: AnyExtent) -> AnyExtent:
 
 
 def subtract(a: AnyExtent, b: AnyExtent) -> AnyExtent:
-    """a - b; the same variable cancels."""
+    """A - b; the same variable cancels."""
     if isinstance(a, int) and isinstance(b, int):
         return a - b
     if a is b:
@@ -313,7 +314,7 @@ def subtract(a: AnyExtent, b: AnyExtent) -> AnyExtent:
 
 
 def multiply(a: AnyExtent, b: AnyExtent) -> AnyExtent:
-    """a * b."""
+    """A * b."""
     if isinstance(a, int) and isinstance(b, int):
         return a * b
     if static(a) == 0 or static(b) == 0:
@@ -324,7 +325,7 @@ def multiply(a: AnyExtent, b: AnyExtent) -> AnyExtent:
 
 
 def floor_divide(a: AnyExtent, b: AnyExtent) -> AnyExtent:
-    """a // b; b must not be 0."""
+    """A // b; b must not be 0."""
     if isinstance(a, int) and isinstance(b, int):
         return a // b
     return a if static(b) == 1 else PUBLIC["floor_div"](a, b)

@@ -103,8 +103,8 @@ def check_range(
     if not -extent <= index < extent:
         allowed = f"{-extent}..{extent - 1}" if extent else "none, the axis is empty"
         raise IndexRangeError(
-            f"{what}: index {index} lies outside axis {axis} of extent {extent}{operand}\n"
-            f"Indices it takes: {allowed}."
+            f"{what}: index {index} lies outside axis {axis} of extent {extent}"
+            f"{operand}\nIndices it takes: {allowed}."
         )
 
 
@@ -113,8 +113,9 @@ def slice_bounds(
 ) -> tuple[AnyExtent, AnyExtent, AnyExtent]:
     """(first, length, step) of a slice of an axis, as ints or 0-d int64 variables.
 
-    `parts` are start, stop and step, each None, an int or a 0-d int64 variable. Element i of the result is element ``first + i * step`` of the axis. `first` counts
-    only where length is not 0.
+    `parts` are start, stop and step, each None, an int or a 0-d int64 variable. Element
+    i of the result is element ``first + i * step`` of the axis. `first` counts only
+    where length is not 0.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def slice_bounds(
 
 
 def wrapped(index: AnyExtent, extent: AnyExtent) -> AnyExtent:
-    """An index of an axis, counted from the start: negative ones get the extent added."""
+    """An index counted from the start of its axis: extent is added to negative ones."""
     number = static(index)
     if number is not None:
         return number if number >= 0 else add(extent, number)

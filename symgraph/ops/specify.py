@@ -15,7 +15,7 @@ from symgraph.ops.shape import SpecifyShape, as_extent, static
 
 @public
 def specify_shape(x: Any, shape: Any) -> Variable:
-    """out = x, with extents promised (int) or left as they are (None).
+    """Out = x, with extents promised (int) or left as they are (None).
 
     A promise that turns out false is a ShapeError when the function runs.
 
@@ -39,7 +39,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
 
 @public
 def unbroadcast(x: Any, *axes: int) -> Variable:
-    """out = x, where the extent of `axes` counts as unknown.
+    """Out = x, where the extent of `axes` counts as unknown.
 
     Needed where a later value may have more than one element along them.
     """
@@ -52,7 +52,7 @@ def unbroadcast(x: Any, *axes: int) -> Variable:
 
 @public
 def addbroadcast(x: Any, *axes: int) -> Variable:
-    """out = x, with the extent of `axes` promised to be 1, so that they broadcast."""
+    """Out = x, with the extent of `axes` promised to be 1, so that they broadcast."""
     x = as_variable(x)
     promise = normalize_axes(list(axes), x.ndim, "addbroadcast", x)
     return _specified(
@@ -62,7 +62,7 @@ def addbroadcast(x: Any, *axes: int) -> Variable:
 
 @public
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
-    """out = x; axes marked True have extent 1 and broadcast, those marked False do not.
+    """Out = x; axes marked True have extent 1 and broadcast, those marked False do not.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from symgraph.ops.shape import AnyExtent, extents, product, static, subtract
 
 @public
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = max(x) - min(x) over `axis`."""
+    """Out = max(x) - min(x) over `axis`."""
     x = as_variable(x)
     return PUBLIC["max"](x, axis, keepdims) - PUBLIC["min"](x, axis, keepdims)
 
@@ -33,7 +33,7 @@ def mean(
     keepdims: bool = False,
     acc_dtype: Any = None,
 ) -> Variable:
-    """out = sum(x) / number of elements, over `axis`.
+    """Out = sum(x) / number of elements, over `axis`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def var(
     keepdims: bool = False,
     corrected: bool = False,
 ) -> Variable:
-    """out = sum(abs(x - mean(x))**2) / (n - ddof), over `axis` of n elements.
+    """Out = sum(abs(x - mean(x))**2) / (n - ddof), over `axis` of n elements.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def std(
     keepdims: bool = False,
     corrected: bool = False,
 ) -> Variable:
-    """out = sqrt(var(x)) over `axis`; arguments as for `var`."""
+    """Out = sqrt(var(x)) over `axis`; arguments as for `var`."""
     return PUBLIC["sqrt"](var(x, axis, ddof, keepdims, corrected))
 
 
@@ -125,7 +125,7 @@ def _number(value: AnyExtent, dtype: str) -> Variable:
 
 @public
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Variable:
-    """out = (sum of abs(x)**ord)**(1/ord) over `axis`.
+    """Out = (sum of abs(x)**ord)**(1/ord) over `axis`.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ def test_the_type_comes_from_the_value_and_promises_no_extent(
     with config.override(floatX="float32"):
         made = shared(value, name="s")
     assert made.type == TensorType(dtype, (None,) * ndim)
-    assert made.name == "s" and made.get_value().dtype == dtype
+    assert made.name == "s"
+    assert made.get_value().dtype == dtype
     assert made.get_value().dtype.isnative
     np.testing.assert_array_equal(made.get_value(), value)
 
@@ -83,7 +84,9 @@ def test_arrays_of_another_dtype_need_allow_downcast() -> None:
     with pytest.raises(InputError) as caught:
         s.set_value(np.ones(2))
     text = str(caught.value)
-    assert "float64" in text and "float32" in text and "allow_downcast" in text
+    assert "float64" in text
+    assert "float32" in text
+    assert "allow_downcast" in text
     easy = shared(np.zeros(2, "float32"), allow_downcast=True)
     easy.set_value(np.array([0.1, 2.0]))
     assert easy.get_value().tolist() == np.float32([0.1, 2.0]).tolist()
@@ -137,16 +140,19 @@ def test_equal_shapes_reuse_the_storage_and_others_bump_the_version() -> None:
     storage, version = s.container.array, s.container.version
     s.set_value(np.ones(3))
     s.set_value(s.get_value(borrow=True)[::-1])
-    assert s.container.array is storage and s.container.version == version
+    assert s.container.array is storage
+    assert s.container.version == version
     s.set_value(np.ones(4))
-    assert s.container.array is not storage and s.container.version == version + 1
+    assert s.container.array is not storage
+    assert s.container.version == version + 1
 
 
 def test_storage_is_contiguous_and_aligned() -> None:
     for shape in ((), (3,), (5, 7), (0, 2)):
         for value in (np.ones(shape, "int8"), np.ones(shape[::-1]).T):
             array = shared(value).get_value(borrow=True)
-            assert array.flags.c_contiguous and array.flags.writeable
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
             assert array.size == 0 or array.ctypes.data % ALIGNMENT == 0
 
 
@@ -157,7 +163,8 @@ def test_borrowing_keeps_an_aligned_array_itself() -> None:
     assert s.get_value(borrow=True) is data
     other = aligned_empty((4, 2), "float32")
     s.set_value(other, borrow=True)
-    assert s.get_value(borrow=True) is other and s.container.version == 1
+    assert s.get_value(borrow=True) is other
+    assert s.container.version == 1
     s.set_value(other.T, borrow=True)  # not contiguous: copied
     assert s.get_value(borrow=True).flags.c_contiguous
 
@@ -167,8 +174,11 @@ def test_clones_share_the_storage_but_not_the_default_update() -> None:
     s.default_update = s + 1
     s.tag.kind = "statistics"
     twin = s.clone()
-    assert isinstance(twin, SharedVariable) and twin is not s and twin.name == "running"
-    assert twin.container is s.container and twin.default_update is None
+    assert isinstance(twin, SharedVariable)
+    assert twin is not s
+    assert twin.name == "running"
+    assert twin.container is s.container
+    assert twin.default_update is None
     assert twin.tag.kind == "statistics"
     twin.set_value(np.ones(3))
     assert s.get_value().shape == (3,)
@@ -182,7 +192,8 @@ def test_copies_and_pickles_hold_their_own_value(duplicate: object) -> None:
     s.default_update = s * 2
     made = duplicate(s)  # type: ignore[operator]
     made.set_value(np.ones(3))
-    assert s.get_value().tolist() == [0, 1, 2] and made.type == s.type
+    assert s.get_value().tolist() == [0, 1, 2]
+    assert made.type == s.type
     assert made.get_value(borrow=True).ctypes.data % ALIGNMENT == 0
     assert made.default_update.owner.inputs[0] is made
     assert evaluate([made.default_update])[0].tolist() == [2, 2, 2]
@@ -217,4 +228,5 @@ def test_shared_variables_take_part_in_expressions() -> None:
     w, x = shared(np.arange(6.0).reshape(2, 3), name="w"), T.dvector("x")
     out = T.dot(w, x)[0] + w.sum()
     assert float(evaluate([out], {x: np.ones(3)})[0]) == 18
-    assert isinstance(w, T.Variable) and isinstance(w, T.TensorSharedVariable)
+    assert isinstance(w, T.Variable)
+    assert isinstance(w, T.TensorSharedVariable)

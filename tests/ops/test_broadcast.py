@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import symgraph.tensor as T
+from symgraph import config
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.text import expression
@@ -83,8 +84,6 @@ def test_shapes_that_agree_make_no_node() -> None:
 
 
 def test_fillings_take_the_dtype_of_config_or_of_the_value() -> None:
-    from symgraph import config
-
     with config.override(floatX="float32"):
         assert T.zeros((2,)).type.dtype == "float32"
         assert T.alloc(0.0, 2).type.dtype == "float32"

@@ -46,7 +46,8 @@ def test_unequal_inner_extents_are_named_with_operands_axes_and_cure() -> None:
         T.dot(x, W)
     text = str(caught.value)
     assert "dot: inner extents differ, 784 (x, axis 1) and 800 (W, axis 0)" in text
-    assert "x : float32 (None, 784)   made at" in text and "ranspose" in text
+    assert "x : float32 (None, 784)   made at" in text
+    assert "ranspose" in text
 
 
 def test_unequal_inner_extents_raise_at_run_time_where_they_were_unknown() -> None:
@@ -62,7 +63,8 @@ def test_unequal_inner_extents_raise_at_run_time_where_they_were_unknown() -> No
 def test_products_of_two_matrices_are_one_dot_node() -> None:
     a, b = T.fmatrix("a"), T.fmatrix("b")
     for out in (T.dot(a, b), a @ b, a.dot(b), T.tensordot(a, b, 1)):
-        assert out.owner.op == Dot() and out.owner.inputs == (a, b)
+        assert out.owner.op == Dot()
+        assert out.owner.inputs == (a, b)
         assert expression(out) == "a @ b"
     s = T.ftensor3("s")
     assert T.matmul(s, s).owner.op == BatchedDot()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import symgraph.tensor as T
+from symgraph import config
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.op import scalar_constant
@@ -55,8 +56,6 @@ def test_linspace_has_gradients_of_its_ends() -> None:
 
 
 def test_floatx_decides_the_dtype_of_matrices_made_of_nothing() -> None:
-    from symgraph import config
-
     with config.override(floatX="float32"):
         assert T.eye(2).type.dtype == "float32"
         assert T.tri(2).type.dtype == "float32"

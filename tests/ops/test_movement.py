@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from sampling import Public
 
 import symgraph.tensor as T
-from sampling import Public
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.op import scalar_constant

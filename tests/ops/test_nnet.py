@@ -46,7 +46,8 @@ def test_a_decomposition_has_the_type_and_value_of_its_op(
 ) -> None:
     (out,), values = sample.build(name)
     plain = expanded(out)
-    assert plain.type.dtype == out.type.dtype and plain.ndim == out.ndim
+    assert plain.type.dtype == out.type.dtype
+    assert plain.ndim == out.ndim
     assert not any(hasattr(node.op, "decompose") for node in applies([plain]))
     if all(array.size for array in values.values()):
         told, found = evaluate([out, plain], values)

@@ -96,7 +96,8 @@ def test_random_bits_are_philox_of_the_linear_index() -> None:
     key, call = scalar_constant(5, "uint64"), scalar_constant(3, "uint64")
     n = T.lscalar("n")
     out = RandomBits(2)(key, call, n, scalar_constant(4, "int64"))
-    assert out.type.shape == (None, 4) and out.type.dtype == "uint64"
+    assert out.type.shape == (None, 4)
+    assert out.type.dtype == "uint64"
     bits = draw(out, {n: np.int64(3)})
     assert np.array_equal(bits, philox(5, 3, np.arange(12)).reshape(3, 4))
     with pytest.raises(DtypeError):
@@ -142,8 +143,10 @@ def test_the_counter_is_shared_with_a_default_update() -> None:
     rng = RandomStreams(3)
     u = rng.uniform((2,))
     ((state, new),) = rng.updates()
-    assert state.default_update is new and new.type == state.type
-    assert state.get_value() == 0 and state.type.dtype == "uint64"
+    assert state.default_update is new
+    assert new.type == state.type
+    assert state.get_value() == 0
+    assert state.type.dtype == "uint64"
     assert evaluate([new])[0] == 1
     assert u.type.shape == (2,)
 
@@ -212,7 +215,8 @@ def test_without_a_size_the_parameters_tell_it() -> None:
     assert ((low >= data[m]) & (low <= data[m] + 1)).all()
     assert draw(rng.normal(avg=m, std=0.0), data).tolist() == data[m].tolist()
     assert draw(rng.binomial(p=m > 2), data).tolist() == [[0, 0, 0], [1, 1, 1]]
-    assert rng.uniform().type.shape == () and rng.integers().type.shape == ()
+    assert rng.uniform().type.shape == ()
+    assert rng.integers().type.shape == ()
 
 
 def test_a_vector_size_of_unknown_length_needs_ndim() -> None:
@@ -249,21 +253,27 @@ def test_uniform_numbers_are_the_upper_bits_in_the_half_open_interval(
     rng = RandomStreams(1)
     u = draw(rng.uniform((N,), dtype=dtype))
     whole = u.astype("float64") * 2**bits
-    assert (whole == np.floor(whole)).all() and u.min() >= 0 and u.max() < 1
+    assert (whole == np.floor(whole)).all()
+    assert u.min() >= 0
+    assert u.max() < 1
     assert scipy.stats.kstest(u.astype("float64"), "uniform").statistic < 1.6 / N**0.5
 
 
 def test_uniform_takes_bounds() -> None:
     u = draw(RandomStreams(2).uniform((N,), low=-3.0, high=5))
-    assert u.min() >= -3 and u.max() <= 5 and abs(u.mean() - 1) < 0.05
+    assert u.min() >= -3
+    assert u.max() <= 5
+    assert abs(u.mean() - 1) < 0.05
     assert scipy.stats.kstest((u + 3) / 8, "uniform").statistic < 1.6 / N**0.5
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_normal_numbers_are_normal(dtype: str) -> None:
     z = draw(RandomStreams(3).normal((N,), dtype=dtype)).astype("float64")
-    assert np.isfinite(z).all() and abs(z).max() < 6.7
-    assert abs(z.mean()) < 4 / N**0.5 and abs(z.std() - 1) < 4 / (2 * N) ** 0.5
+    assert np.isfinite(z).all()
+    assert abs(z).max() < 6.7
+    assert abs(z.mean()) < 4 / N**0.5
+    assert abs(z.std() - 1) < 4 / (2 * N) ** 0.5
     assert scipy.stats.kstest(z, "norm").statistic < 1.6 / N**0.5
     assert abs(scipy.stats.kurtosis(z)) < 0.12
 
@@ -289,7 +299,8 @@ def test_the_extreme_bits_give_finite_normal_numbers(
         assert np.isfinite(z).all()
         assert z[0] == pytest.approx(math.sqrt(64 * math.log(2)), rel=1e-6)
         (u,) = evaluate([RandomStreams(0).uniform((4,), dtype=dtype)])
-        assert u[0] == 0 and u[1] < 1
+        assert u[0] == 0
+        assert u[1] < 1
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 1.0])
@@ -301,7 +312,8 @@ def test_bernoulli_numbers_succeed_with_probability_p(p: float, dtype: str) -> N
         rng.bernoulli((N,), p, dtype=dtype),
     ):
         b = draw(out)
-        assert b.dtype == dtype and set(np.unique(b)) <= {0, 1}
+        assert b.dtype == dtype
+        assert set(np.unique(b)) <= {0, 1}
         assert abs(b.mean() - p) <= 4 * (p * (1 - p) / N) ** 0.5
 
 
@@ -325,12 +337,14 @@ def test_integers_are_equally_likely_within_their_bounds() -> None:
     rng = RandomStreams(7)
     d = draw(rng.integers((N,), -2, 5))
     counts = np.bincount(d + 2, minlength=7)
-    assert d.min() == -2 and d.max() == 4
+    assert d.min() == -2
+    assert d.max() == 4
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
     both = draw(rng.random_integers((1000,), 1, 6))
     assert set(both.tolist()) == {1, 2, 3, 4, 5, 6}
     wide = draw(rng.integers((1000,), -(2**62), 2**62))
-    assert wide.min() < -(2**61) and wide.max() > 2**61
+    assert wide.min() < -(2**61)
+    assert wide.max() > 2**61
     high = T.iscalar("high")
     assert draw(rng.integers((50,), 0, high), {high: np.int32(3)}).max() == 2
     with pytest.raises(ArgumentError, match="below"):
@@ -343,7 +357,8 @@ def test_integers_are_equally_likely_within_their_bounds() -> None:
 def test_a_permutation_has_every_number_once(n: int) -> None:
     rng, size = RandomStreams(8), T.iscalar("n")
     out = rng.permutation(n=n)
-    assert out.type.shape == (n,) and out.type.dtype == "int64"
+    assert out.type.shape == (n,)
+    assert out.type.dtype == "int64"
     assert sorted(draw(out).tolist()) == list(range(n))
     some = draw(rng.permutation(n=size), {size: np.int32(n)})
     assert sorted(some.tolist()) == list(range(n))
@@ -366,7 +381,8 @@ def test_choice_draws_from_numbers_and_vectors() -> None:
     assert set(draw(rng.choice((40, 2), a=pool), data).ravel().tolist()) == {0.5, 7.0}
     assert rng.choice(a=5).type.shape == ()
     drawn = draw(rng.choice(4, a=6, replace=False))
-    assert len(set(drawn.tolist())) == 4 and set(drawn.tolist()) <= set(range(6))
+    assert len(set(drawn.tolist())) == 4
+    assert set(drawn.tolist()) <= set(range(6))
     with pytest.raises(ArgumentError, match="without"):
         rng.choice(7, a=6, replace=False)
     with pytest.raises(NotSupportedError):
@@ -388,7 +404,8 @@ def test_multinomial_gives_one_hot_rows() -> None:
     p[0] = [0, 0, 1]
     pvals = T.dmatrix("pvals")
     rows = draw(RandomStreams(11).multinomial(pvals=pvals), {pvals: p})
-    assert rows.dtype == "int64" and (rows.sum(1) == 1).all()
+    assert rows.dtype == "int64"
+    assert (rows.sum(1) == 1).all()
     assert rows[0].tolist() == [0, 0, 1]
     np.testing.assert_allclose(rows[1:].mean(0), [0.2, 0.5, 0.3], atol=0.03)
     one = draw(RandomStreams(11).multinomial(pvals=np.array([0.0, 1.0])))
@@ -407,7 +424,7 @@ def unsupported(rng: RandomStreams) -> list[Callable[[], Any]]:
 
 @pytest.mark.parametrize("number", range(3))
 def test_what_is_not_supported_says_what_is(number: int) -> None:
-    with pytest.raises(NotSupportedError, match="only|one extent"):
+    with pytest.raises(NotSupportedError, match=r"only|one extent"):
         unsupported(RandomStreams(0))[number]()
 
 
@@ -417,9 +434,11 @@ def test_gradients_flow_through_the_parameters_of_a_distribution() -> None:
     g_mu, g_sigma = T.grad(T.sum(z), [mu, sigma])
     values = {mu: np.array(1.0), sigma: np.array(2.0)}
     a, b, sample = evaluate([g_mu, g_sigma, z], values)
-    assert a == 50 and b == pytest.approx(np.sum((sample - 1) / 2))
+    assert a == 50
+    assert b == pytest.approx(np.sum((sample - 1) / 2))
 
 
 def test_permutation_of_a_constant_size_is_known_while_building() -> None:
     out = RandomStreams(0).permutation(n=T.constant(5))
-    assert out.type.shape == (5,) and isinstance(out.owner.inputs[2], Constant)
+    assert out.type.shape == (5,)
+    assert isinstance(out.owner.inputs[2], Constant)

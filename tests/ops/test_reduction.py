@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from sampling import SPECIAL
 
 import symgraph.tensor as T
-from sampling import SPECIAL
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.text import expression

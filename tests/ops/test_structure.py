@@ -7,7 +7,6 @@ the test files named for the files of ops/.
 
 import numpy as np
 import pytest
-
 import samples_structure
 from structure import (
     SAMPLES,
@@ -17,6 +16,7 @@ from structure import (
     check_values,
     unsampled,
 )
+
 from symgraph.core.op import OPS
 from symgraph.core.traverse import applies
 

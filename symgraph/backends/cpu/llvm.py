@@ -265,23 +265,23 @@ class Builder:
         return self.op(f"{instruction} {kind} {left}, {right}", dtype, lanes)
 
     def fadd(self, a: Operand, b: Operand, flags: str = "") -> Value:
-        """a + b; ``flags`` are fast-math flags of this one instruction."""
+        """Return a + b; ``flags`` are fast-math flags of this one instruction."""
         return self.binary("fadd " + flags if flags else "fadd", a, b)
 
     def fsub(self, a: Operand, b: Operand, flags: str = "") -> Value:
-        """a - b; ``flags`` as in ``fadd``."""
+        """Return a - b; ``flags`` as in ``fadd``."""
         return self.binary("fsub " + flags if flags else "fsub", a, b)
 
     def fmul(self, a: Operand, b: Operand, flags: str = "") -> Value:
-        """a * b; ``flags`` as in ``fadd``."""
+        """Return a * b; ``flags`` as in ``fadd``."""
         return self.binary("fmul " + flags if flags else "fmul", a, b)
 
     def fdiv(self, a: Operand, b: Operand, flags: str = "") -> Value:
-        """a / b; ``flags`` as in ``fadd``."""
+        """Return a / b; ``flags`` as in ``fadd``."""
         return self.binary("fdiv " + flags if flags else "fdiv", a, b)
 
     def fma(self, a: Operand, b: Operand, c: Operand) -> Value:
-        """a * b + c, rounded once where the CPU can, else twice."""
+        """Return a * b + c, rounded once where the CPU can, else twice."""
         if not self.has_fma:
             return self.fadd(self.fmul(a, b), c)
         like, left, right = _texts(a, b) if isinstance(a, Value) else _texts(c, b)
@@ -347,15 +347,15 @@ class Builder:
         return self.binary("xor", a, 1 if a.dtype == "bool" else -1)
 
     def shl(self, a: Operand, b: Operand) -> Value:
-        """a << b; the shift must be below the width."""
+        """Return a << b; the shift must be below the width."""
         return self.binary("shl", a, b)
 
     def lshr(self, a: Operand, b: Operand) -> Value:
-        """a >> b, filled with zeros; the shift must be below the width."""
+        """Return a >> b, filled with zeros; the shift must be below the width."""
         return self.binary("lshr", a, b)
 
     def ashr(self, a: Operand, b: Operand) -> Value:
-        """a >> b, filled with the sign; the shift must be below the width."""
+        """Return a >> b, filled with the sign; the shift must be below the width."""
         return self.binary("ashr", a, b)
 
     # ---- choice ----------------------------------------------------------------
@@ -377,7 +377,7 @@ class Builder:
         return self.op(f"{instruction} {predicate} {operands}", "bool", like.lanes)
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
-        """a where ``condition`` holds, else b; one of them must be a ``Value``."""
+        """Take a where ``condition`` holds, else b; one of them must be a ``Value``."""
         like, left, right = _texts(a, b)
         kind = like.type
         text = (

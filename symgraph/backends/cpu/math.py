@@ -66,7 +66,7 @@ def supports(name: str, dtype: str) -> bool:
 
 
 def _arithmetic(on_float: str, on_integer: str, on_bool: str = "") -> Emitter:
-    # One instruction by dtype. 'contract' lets a product and a sum of users' expressions
+    # One instruction by dtype. 'contract' lets a product and a sum that users wrote
     # become one fused instruction.
     instructions = {
         d: f"{on_float} contract" if d in FLOATS else on_integer for d in ELEMENT

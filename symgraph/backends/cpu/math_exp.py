@@ -110,7 +110,7 @@ def power_of_two(b: Builder, t: Value, extra: int = 0) -> Value:
 
 
 def scale(b: Builder, p: Value, t: Value, n: Value) -> Value:
-    """p * 2**n rounded once, to subnormals, zero or inf where need be.
+    """Return p * 2**n rounded once, to subnormals, zero or inf where need be.
 
     ``t`` and ``n`` as ``round_to_integer`` gives them. AVX-512 has an instruction;
     elsewhere two factors of half the exponent, of which only the second can round.
@@ -199,7 +199,7 @@ def expm1(b: Builder, x: Value) -> Value:
 
 
 def tanh(b: Builder, x: Value) -> Value:
-    """h / (h + 1) with h = (e**(2|x|) - 1) / 2, and the sign of x."""
+    """Return h / (h + 1) with h = (e**(2|x|) - 1) / 2, signed as x."""
     dtype = x.dtype
     high, low = LN2[dtype]
     size = b.below(b.fabs(x), TANH_ONE[dtype])
@@ -329,7 +329,7 @@ def _log_tail(b: Builder, f: Value, more: Value | None = None) -> Value:
 
 
 def log(b: Builder, x: Value) -> Value:
-    """Natural logarithm: e*log(2) + log(1 + f)."""
+    """Natural logarithm, from the two parts that ``split`` gives."""
     e, f, complete = split(b, x)
     result = _log_sum(b, f, e)
     return result if complete else finish(b, x, result)

@@ -19,12 +19,12 @@ def floordiv(b: Builder, x: Value, y: Value) -> Value:
 
 
 def mod(b: Builder, x: Value, y: Value) -> Value:
-    """x - floor(x / y) * y with the sign of y, 0 where y is 0."""
+    """Return x - floor(x / y) * y with the sign of y, 0 where y is 0."""
     return _divide(b, x, y)[1]
 
 
 def fmod(b: Builder, x: Value, y: Value) -> Value:
-    """x - trunc(x / y) * y with the sign of x, 0 where y is 0."""
+    """Return x - trunc(x / y) * y with the sign of x, 0 where y is 0."""
     quotient = _truncated(b, x, y)
     rest = b.sub(x, b.mul(quotient, y))
     return rest if _is_nonzero(y) else b.select(b.compare("eq", y, 0), 0, rest)
@@ -122,14 +122,14 @@ def _power_loop(b: Builder, args: list[Value]) -> Value:
 
 
 def shift_left(b: Builder, x: Value, y: Value) -> Value:
-    """x << y; 0 where y is negative or not below the width."""
+    """Return x << y; 0 where y is negative or not below the width."""
     width = BITS[x.dtype]
     inside = b.compare("ult", y, width)
     return b.select(inside, b.shl(x, b.select(inside, y, 0)), 0)
 
 
 def shift_right(b: Builder, x: Value, y: Value) -> Value:
-    """x >> y; 0, or -1 for negative x, where y is negative or not below the width."""
+    """Return x >> y; 0 or (x < 0) -1 where y is negative or not below the width."""
     width = BITS[x.dtype]
     inside = b.compare("ult", y, width)
     if x.dtype in SIGNED:

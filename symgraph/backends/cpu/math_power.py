@@ -176,7 +176,7 @@ def _long_log(b: Builder, x: Value) -> tuple[Value, Value]:
 
 # ---- cube root -----------------------------------------------------------------------
 
-#: (integer seed, what is too small, power of two to lift that by, its inverse cube root)
+#: (integer seed, what is too small, power of two to lift it by, inverse cube root)
 _CUBE = {
     "float32": (0x54A2FA8C, 2.0**-100, 2.0**48, 2.0**-16),
     "float64": (0x553EF0FF, 2.0**-960, 2.0**108, 2.0**-36),
@@ -219,7 +219,7 @@ def cbrt(b: Builder, x: Value) -> Value:
 
 
 def fmod(b: Builder, x: Value, y: Value) -> Value:
-    """x - trunc(x / y) * y, exact, with the sign of x; NaN for y = 0 and infinite x."""
+    """Exact x - trunc(x / y) * y, signed as x; NaN for y = 0 and infinite x."""
     return b.shared("fmod", x.dtype, (x, y), lambda i, a: _fmod(i, a[0], a[1]))
 
 
@@ -244,7 +244,7 @@ def _opposite(b: Builder, rest: Value, y: Value) -> Value:
 
 
 def mod(b: Builder, x: Value, y: Value) -> Value:
-    """x - floor(x / y) * y, exact but for one rounding, with the sign of y."""
+    """Return x - floor(x / y) * y, rounded once, with the sign of y."""
     rest = fmod(b, x, y)
     moved = b.select(_opposite(b, rest, y), b.fadd(rest, y), rest)
     zero = b.compare("oeq", moved, 0.0)

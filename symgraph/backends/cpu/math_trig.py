@@ -230,7 +230,7 @@ def _arctan_unit(b: Builder, t: Value) -> Value:
 
 
 def arctan(b: Builder, x: Value) -> Value:
-    """Inverse tangent; pi/2 - arctan(1/|x|) for |x| > 1."""
+    """Inverse tangent; |x| > 1 by the complement of that of 1/|x|."""
     size = b.fabs(x)
     big = b.compare("ogt", size, 1.0)
     near = _arctan_unit(b, b.select(big, b.fdiv(1.0, size), size))

@@ -86,7 +86,8 @@ def test_fma_is_two_instructions_without_the_feature():
     fused, plain = Builder(frozenset({"fma"})), Builder()
     fused.fma(x, 2.0, 1.0)
     plain.fma(x, 2.0, 1.0)
-    assert len(fused.lines) == 1 and list(fused.declarations) == ["llvm.fma.v2f64"]
+    assert len(fused.lines) == 1
+    assert list(fused.declarations) == ["llvm.fma.v2f64"]
     assert [line.split()[2] for line in plain.lines] == ["fmul", "fadd"]
 
 

@@ -1,0 +1,206 @@
+"""Layer and MergeLayer: what every layer is made of.
+
+A layer knows what feeds it, its parameters with their tags, the shape of its output
+(`get_output_shape_for`) and the expression of its output (`get_output_for`). Layers
+hold no values of inputs and no graph: the same stack can be applied to any number of
+inputs with `symgraph.nn.layers.get_output`. To write a layer, derive from `Layer` (or
+`MergeLayer` for several inputs) and define these two methods.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from symgraph.core.node import Variable
+from symgraph.errors import ArgumentError, ShapeError
+from symgraph.nn.utils import collect_shared_vars, create_param
+
+#: extents, None where unknown
+LayerShape = tuple[int | None, ...]
+
+
+def checked_shape(shape: Any, owner: Any) -> LayerShape:
+    """Return a shape as a tuple; extents must be positive ints or None."""
+    made = tuple(shape)
+    for extent in made:
+        if extent is None:
+            continue
+        if isinstance(extent, Variable | bool | str) or int(extent) != extent:
+            raise ArgumentError(
+                f"{owner!r}: shape {made} holds {extent!r}; use ints, and None for "
+                "extents that are not known"
+            )
+        if extent <= 0:
+            raise ShapeError(
+                f"{owner!r}: shape {made} is not possible, extents must be positive "
+                "(None where unknown)"
+            )
+    return tuple(None if e is None else int(e) for e in made)
+
+
+class Layer:
+    """A layer with one input.
+
+    Parameters
+    ----------
+    incoming : Layer, or shape (a tuple) for a layer that nothing feeds yet
+    name : str, optional
+        goes in front of the names of the parameters: "hidden.W".
+
+    Attributes
+    ----------
+    input_layer : Layer or None
+    input_shape, output_shape : tuples of ints, None where an extent is unknown
+    params : dictionary parameter → set of tags
+    get_output_kwargs : list of str
+        keywords that `get_output_for` understands beside those of its signature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from symgraph.nn import init
+    >>> from symgraph.nn.layers import InputLayer, Layer, get_output
+    >>> class Scaled(Layer):
+    ...     def __init__(self, incoming, factor=init.Constant(2), **kwargs):
+    ...         super().__init__(incoming, **kwargs)
+    ...         self.factor = self.add_param(factor, (), "factor")
+    ...     def get_output_for(self, input, **kwargs):
+    ...         return self.factor * input
+    >>> layer = Scaled(InputLayer((None, 3)), name="double")
+    >>> layer.output_shape, layer.params
+    ((None, 3), {double.factor: {'trainable', 'regularizable'}})
+    >>> get_output(layer, np.ones((1, 3))).eval()
+    array([[2., 2., 2.]])
+    """
+
+    def __init__(self, incoming: Any, name: str | None = None) -> None:
+        self.name = name
+        self.params: dict[Variable, set[str]] = {}
+        self.get_output_kwargs: list[str] = []
+        self.input_layer, self.input_shape = _source(incoming, self)
+
+    @property
+    def output_shape(self) -> LayerShape:
+        """Shape of the output for the input shape the layer was made with."""
+        return _concrete(self, self.get_output_shape_for(self.input_shape))
+
+    def get_params(self, unwrap_shared: bool = True, **tags: bool) -> list[Variable]:
+        """Return the parameters with, and without, certain tags.
+
+        Parameters
+        ----------
+        unwrap_shared : bool
+            True gives the shared variables of a parameter that is an expression, in
+            place of the expression.
+        tags : name=True for parameters that have the tag, name=False for those without
+
+        Examples
+        --------
+        >>> from symgraph.nn.layers import DenseLayer, InputLayer
+        >>> layer = DenseLayer(InputLayer((None, 3)), 2)
+        >>> layer.get_params(), layer.get_params(regularizable=True)
+        ([W, b], [W])
+        """
+        wanted = {tag for tag, value in tags.items() if value}
+        refused = {tag for tag, value in tags.items() if not value}
+        found = [
+            param
+            for param, own in self.params.items()
+            if wanted <= own and not refused & own
+        ]
+        return list(collect_shared_vars(found)) if unwrap_shared else found
+
+    def get_output_shape_for(self, input_shape: Any) -> LayerShape:
+        """Return the shape of the output for a shape of the input; here, the same."""
+        return input_shape
+
+    def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
+        """Return the expression of the output for an expression of the input.
+
+        Parameters
+        ----------
+        kwargs : what was given to `get_output`, to be ignored where not understood
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no get_output_for")
+
+    def add_param(
+        self, spec: Any, shape: Sequence[Any], name: str | None = None, **tags: bool
+    ) -> Variable:
+        """Register a parameter, made of what the user gave, and return it.
+
+        Parameters
+        ----------
+        spec, shape : see `symgraph.nn.utils.create_param`
+        name : the name of the layer goes in front
+        tags : name=True sets a tag; `trainable` and `regularizable` are set unless False
+        """
+        if name is not None and self.name is not None:
+            name = f"{self.name}.{name}"
+        param = create_param(spec, shape, name)
+        every = {"trainable": True, "regularizable": True, **tags}
+        self.params[param] = {tag for tag, value in every.items() if value}
+        return param
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        return f"<{kind}>" if self.name is None else f"<{kind} {self.name!r}>"
+
+
+class MergeLayer(Layer):
+    """A layer with several inputs.
+
+    Its methods take lists: `get_output_shape_for` of shapes, `get_output_for` of
+    expressions.
+
+    Parameters
+    ----------
+    incomings : list of Layers and shapes
+    name : see `Layer`
+
+    Attributes
+    ----------
+    input_layers, input_shapes : lists, in the order of `incomings`
+    """
+
+    def __init__(self, incomings: Sequence[Any], name: str | None = None) -> None:
+        self.name = name
+        self.params = {}
+        self.get_output_kwargs = []
+        if isinstance(incomings, Layer):
+            raise ArgumentError(
+                f"{self!r}: takes a list of layers, not the single {incomings!r}"
+            )
+        sources = [_source(incoming, self) for incoming in incomings]
+        if not sources:
+            raise ArgumentError(f"{self!r}: the list of incoming layers is empty")
+        self.input_layers = [layer for layer, _ in sources]
+        self.input_shapes = [shape for _, shape in sources]
+
+    @property
+    def output_shape(self) -> LayerShape:
+        """Shape of the output for the input shapes the layer was made with."""
+        return _concrete(self, self.get_output_shape_for(self.input_shapes))
+
+    def get_output_shape_for(self, input_shapes: Any) -> LayerShape:
+        """Return the shape of the output for shapes of the inputs."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_output_shape_for")
+
+
+def _source(incoming: Any, owner: Layer) -> tuple[Any, LayerShape]:
+    """The layer that feeds `owner`, if there is one, and the shape that comes in."""
+    if isinstance(incoming, tuple):
+        return None, checked_shape(incoming, owner)
+    if not hasattr(incoming, "output_shape"):
+        raise ArgumentError(
+            f"{owner!r}: incoming is a {type(incoming).__name__}; pass a layer, or a "
+            "tuple with the shape of the input"
+        )
+    return incoming, checked_shape(incoming.output_shape, owner)
+
+
+def _concrete(layer: Layer, shape: Any) -> LayerShape:
+    if any(isinstance(extent, Variable) for extent in shape):
+        raise ShapeError(
+            f"{layer!r}: get_output_shape_for returned the symbolic shape {shape}; "
+            "extents must be ints, or None where they are not known"
+        )
+    return tuple(shape)
