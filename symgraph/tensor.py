@@ -281,7 +281,8 @@ def _constructors() -> dict[str, Callable[..., Any]]:
     return found
 
 
-globals().update(_constructors())
+_CONSTRUCTORS = _constructors()
+globals().update(_CONSTRUCTORS)
 
 # --- values ------------------------------------------------------------------------
 
@@ -365,6 +366,6 @@ def __dir__() -> list[str]:
 __all__ = [
     "PREFIXES", "RandomStreams", "TensorConstant", "TensorSharedVariable", "TensorType",
     "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant", "nnet",
-    "shared", "tensor", *RANKS, *_constructors(),
-    *(name for name in PUBLIC if name.isidentifier() and name not in _constructors()),
+    "shared", "tensor", *RANKS, *_CONSTRUCTORS,
+    *(name for name in PUBLIC if name.isidentifier() and name not in _CONSTRUCTORS),
 ]  # fmt: skip

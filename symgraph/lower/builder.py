@@ -52,6 +52,14 @@ ORIGIN = Position()
 LITERAL = 128
 
 
+def is_ramp(constant: Constant) -> bool:
+    """Whether a constant is 0, 1, 2, ... along its only axis that is not 1."""
+    data = constant.data
+    if data.dtype.kind != "i" or data.size < 2 or data.size > 4096:
+        return False
+    return max(data.shape) == data.size and bool((data.ravel() == range(data.size)).all())
+
+
 @dataclass(slots=True)
 class Scope:
     """The body of a loop while it is written."""
@@ -144,6 +152,9 @@ class Builder:
         """Name a value in the outermost scope where it can be computed."""
         if isinstance(expression, Const | Local | Index | SizeValue):
             return expression
+        if isinstance(expression, Call) and expression.function == "where":
+            if expression.arguments[1] == expression.arguments[2]:
+                return expression.arguments[1]
         depth = self._depth(expression)
         scope = self._scopes[depth]
         found = scope.memo.get(expression)
@@ -242,6 +253,12 @@ class Builder:
                 variable.data.size == 1 or bool((variable.data == first).all())
             ):
                 return Const(first.item(), variable.type.dtype)
+            if is_ramp(variable):
+                (long,) = (k for k, e in enumerate(variable.data.shape) if e != 1)
+                value = self.index(positions[long])
+                return self.emit(Call("cast", (value,), variable.type.dtype)) if (
+                    variable.type.dtype != "int64"
+                ) else value
         node = variable.owner
         if node is None or variable in self.stored:
             shape = self.extents.shape(variable)

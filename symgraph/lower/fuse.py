@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.lower.builder import is_ramp
 from symgraph.lower.extents import Extents
 from symgraph.lower.sizes import ONE, Poly
 
@@ -28,6 +29,9 @@ CHEAP = frozenset(
     floor ceil trunc rint copysign signbit reciprocal div sqrt hard_sigmoid real imag
     conj broadcast_extent heaviside""".split()
 )
+
+
+INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
 
 
 class Axis:
@@ -93,8 +97,9 @@ class Fusion:
         self.unit_of: dict[Variable, Unit] = {}
         self._order: dict[int, int] = {}
         nodes = graph.applies()
+        self.inline = self._inline(nodes)
         for position, node in enumerate(nodes):
-            if node.op.name in VIEWS:
+            if node.op.name in VIEWS or node.outputs[0] in self.inline:
                 continue
             unit: Unit = node
             if node.op.name in COMPUTING:
@@ -110,6 +115,37 @@ class Fusion:
         self._order_updates()
         self.units = self._sorted()
         self.stored = self._stored()
+
+    def _inline(self, nodes: Sequence[Apply]) -> set[Variable]:
+        """Values so cheap that every kernel computes them for itself.
+
+        Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
+        with an iota (one-hot masks). They belong to no group, so they tie no groups
+        together. What another unit or a result needs in memory is not inline.
+        """
+        found: set[Variable] = set()
+        needed = {self._behind(root).source for root in self.graph.roots}
+        for node in nodes:
+            if node.op.name not in COMPUTING and node.op.name not in VIEWS:
+                needed.update(self._behind(v).source for v in node.inputs)
+            if node.op.name in ("take", "reshape"):
+                needed.add(self._behind(node.inputs[0]).source)
+        for node in nodes:
+            if node.op.name not in ("elementwise", "cast") or not is_cheap(node):
+                continue
+            (out,) = node.outputs
+            below = [self._behind(v).source for v in node.inputs]
+            scalar = out.ndim == 0
+            mask = out.type.dtype == "bool" and any(_is_iota(v) for v in node.inputs)
+            if out not in needed and (scalar or mask) and all(
+                isinstance(v, Constant)
+                or v in found
+                or (v.owner is None and v.ndim == 0)
+                or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
+                for v in below
+            ):
+                found.add(out)
+        return found
 
     # --- reading the graph ---------------------------------------------------------
 
@@ -240,10 +276,19 @@ class Fusion:
         if isinstance(unit, Group):
             for out in unit.members:
                 for use in self.reads(unit, out):
-                    yield use.source
+                    yield from self._beneath(use.source)
         else:
             for operand in unit.inputs:
                 yield self._behind(operand).source
+
+    def _beneath(self, source: Variable) -> Iterator[Variable]:
+        """The source itself, or what an inline value is made of."""
+        if source not in self.inline:
+            yield source
+            return
+        assert source.owner is not None
+        for operand in source.owner.inputs:
+            yield from self._beneath(self._behind(operand).source)
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""
@@ -499,22 +544,79 @@ class Fusion:
         return result
 
     def _stored(self) -> set[Variable]:
+        """What needs memory; cheap values of one stored operand are sunk to their users."""
         stored: set[Variable] = set()
+        crossing: dict[Variable, None] = {}
         for unit in self.units:
             if isinstance(unit, Apply):
                 stored.update(unit.outputs)
                 for operand in unit.inputs:
                     stored.add(self._behind(operand).source)
-            else:
-                for out in unit.members:
-                    for use in self.reads(unit, out):
-                        if not use.direct or self.unit_of.get(use.source) is not unit:
-                            stored.add(use.source)
+                continue
+            for out in unit.members:
+                for use in self.reads(unit, out):
+                    if use.source in self.inline:
+                        stored.update(self._beneath(use.source))
+                    elif not use.direct:
+                        stored.add(use.source)
+                    elif self.unit_of.get(use.source) is not unit:
+                        crossing[use.source] = None
         for root in self.graph.roots:
             stored.add(self._behind(root).source)
             if root in self.unit_of:
                 stored.add(root)
+        for variable in crossing:
+            if variable in stored:
+                continue
+            recipe = self._recipe(variable, stored)
+            if recipe is None:
+                stored.add(variable)
+            else:
+                self.inline.update(recipe)
+                for member in recipe:
+                    stored.update(self._beneath(member))
         return {v for v in stored if v.owner is None or v.owner.op.name not in VIEWS}
+
+    def _recipe(self, variable: Variable, stored: set[Variable]) -> list[Variable] | None:
+        """Cheap nodes that make a value of one stored operand, or None.
+
+        A mask ``h > 0`` or a derivative ``1 - y**2`` is computed again by those who need
+        it, from what is in memory anyway, rather than stored beside it.
+        """
+        steps: list[Variable] = []
+        bases: set[Variable] = set()
+        stack = [variable]
+        while stack:
+            current = stack.pop()
+            node = current.owner
+            if isinstance(current, Constant) or current in steps:
+                continue
+            if current in stored or node is None or current in self.inline:
+                bases.add(current)
+                continue
+            if (
+                node.op.name not in ("elementwise", "cast")
+                or not is_cheap(node)
+                or any(v.ndim not in (0, current.ndim) for v in node.inputs)
+                or any(
+                    v.ndim and self._dims(v) != self._dims(current) for v in node.inputs
+                )
+            ):
+                return None
+            steps.append(current)
+            stack.extend(node.inputs)
+        if len(steps) > 3 or len([v for v in bases if v.ndim]) != 1:
+            return None
+        return steps
+
+
+def _is_iota(variable: Variable) -> bool:
+    """Whether a variable is 0, 1, 2, ... along one axis, computed or constant."""
+    while variable.owner is not None and variable.owner.op.name in RENAMING:
+        variable = variable.owner.inputs[0]
+    if variable.owner is not None:
+        return variable.owner.op.name == "iota"
+    return isinstance(variable, Constant) and is_ramp(variable)
 
 
 def is_cheap(node: Apply | None) -> bool:

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 
 from symgraph.core.node import Constant, Variable
 from symgraph.lower.builder import ORIGIN, Builder, Position
-from symgraph.lower.fuse import Axes, Axis, Fusion, Group, is_cheap
+from symgraph.lower.fuse import RENAMING, Axes, Axis, Fusion, Group, is_cheap
 from symgraph.lower.ir import Const, Expression, Load, Local, SizeValue
-from symgraph.lower.sizes import ZERO, poly, product, row_major
+from symgraph.lower.sizes import ONE, ZERO, poly, product, row_major
 from symgraph.ops.families import SCALARS
 
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum",
@@ -267,7 +267,48 @@ class Nest:
         use = self.fusion.trace(operand, axes)
         if use.direct and use.source in self.group.members:
             return self.value(use.source)
+        if use.source in self.fusion.inline and use.direct:
+            return self._inlined(use.source, self._positions(use.axes))
         return self.build.load(operand, self._positions(axes))
+
+    def _inlined(self, variable: Variable, positions: list[Position]) -> Expression:
+        """A value that belongs to no group, computed here."""
+        node = variable.owner
+        assert node is not None
+        operands: list[Expression] = []
+        for operand in node.inputs:
+            shift = len(positions) - operand.ndim
+            own = [
+                ORIGIN if extent == ONE else positions[shift + i]
+                for i, extent in enumerate(self.extents.shape(operand))
+            ]
+            below, places = self._renamed(operand, own)
+            if below in self.fusion.inline:
+                operands.append(self._inlined(below, places))
+            else:
+                operands.append(self.build.load(operand, own))
+        if node.op.name == "cast":
+            return self.build.call("cast", variable.type.dtype, *operands)
+        return self._apply(node.op.scalar, operands, variable.type.dtype)  # type: ignore[attr-defined]
+
+    def _renamed(
+        self, variable: Variable, positions: list[Position]
+    ) -> tuple[Variable, list[Position]]:
+        """Positions in what lies below renamings of axes."""
+        while variable.owner is not None and variable.owner.op.name in RENAMING:
+            node = variable.owner
+            source = node.inputs[0]
+            inner = [ORIGIN] * source.ndim
+            if node.op.name == "dimshuffle":
+                for k, entry in enumerate(node.op.pattern):  # type: ignore[attr-defined]
+                    if entry != "x":
+                        inner[entry] = positions[k]
+            else:
+                shift = len(positions) - source.ndim
+                for i, extent in enumerate(self.extents.shape(source)):
+                    inner[i] = ORIGIN if extent == ONE else positions[shift + i]
+            variable, positions = source, inner
+        return variable, positions
 
     def _compute(self, variable: Variable) -> Expression:
         node = variable.owner

@@ -146,7 +146,7 @@ class _Scaled(Initializer):
 
 
 class Glorot(_Scaled):
-    """std = gain * sqrt(2 / ((n1 + n2) * receptive field)), n1, n2 = the first two axes.
+    """std = gain * sqrt(2 / ((n1 + n2) * receptive field)), n1, n2 the first two axes.
 
     Parameters
     ----------

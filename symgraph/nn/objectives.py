@@ -27,7 +27,7 @@ def align_targets(predictions: Any, targets: Any) -> tuple[Any, Any]:
     """
     if getattr(predictions, "broadcastable", None) == (False, True):
         if getattr(targets, "ndim", None) == 1:
-            targets = T.as_tensor_variable(targets).dimshuffle(0, "x")
+            targets = T.dimshuffle(T.as_tensor_variable(targets), 0, "x")
     return predictions, targets
 
 
@@ -133,7 +133,8 @@ def multiclass_hinge_loss(predictions: Any, targets: Any, delta: Any = 1) -> Var
     -------
     (batch,)
     """
-    p, t = T.as_tensor_variable(predictions), T.as_tensor_variable(targets)
+    p: Any = T.as_tensor_variable(predictions)
+    t: Any = T.as_tensor_variable(targets)
     _check_labels("multiclass_hinge_loss", p, t)
     hit = T.one_hot(t, p.shape[-1], "bool") if t.ndim < p.ndim else T.neq(t, 0)
     right = T.sum(T.switch(hit, p, 0), axis=-1)
@@ -184,7 +185,8 @@ def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Vari
     -------
     (batch,)
     """
-    p, t = T.as_tensor_variable(predictions), T.as_tensor_variable(targets)
+    p: Any = T.as_tensor_variable(predictions)
+    t: Any = T.as_tensor_variable(targets)
     _check_labels("categorical_accuracy", p, t)
     if isinstance(top_k, bool) or int(top_k) != top_k or top_k < 1:
         raise ArgumentError(f"categorical_accuracy: top_k={top_k!r}; use 1 or more")
@@ -197,7 +199,7 @@ def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Vari
     return T.and_(T.lt(larger, top_k), T.invert(T.isnan(own[..., 0])))
 
 
-def _adapted(targets: Any, predictions: Any) -> Variable:
+def _adapted(targets: Any, predictions: Any) -> Any:
     """Targets that are integers or bools in the dtype of float predictions."""
     t = T.as_tensor_variable(targets)
     wanted = T.as_tensor_variable(predictions).dtype

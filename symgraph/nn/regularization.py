@@ -93,5 +93,5 @@ def regularize_network_params(
     tags: Mapping[str, bool] = REGULARIZABLE,
     **kwargs: Any,
 ) -> Any:
-    """out = sum of penalty(p) over the parameters of the layers and of all below them."""
+    """out = sum of penalty(p) over the parameters of the layers and all below them."""
     return apply_penalty(get_all_params(layer, **tags), penalty, **kwargs)

@@ -28,7 +28,7 @@ from symgraph.core.shared import SharedVariable, shared
 from symgraph.errors import ArgumentError
 from symgraph.nn.utils import norm_axes_of
 
-Updates = dict[SharedVariable, Variable]
+Updates = dict[Any, Any]
 
 
 def get_or_compute_grads(loss_or_grads: Any, params: Sequence[Any]) -> list[Variable]:
@@ -70,8 +70,9 @@ def sgd(loss_or_grads: Any, params: Sequence[Any], learning_rate: Any) -> Update
     >>> import numpy as np, symgraph as sg
     >>> w = sg.shared(np.float32(4.0), name="w")
     >>> step = sg.function([], updates=sgd(w**2, [w], learning_rate=0.25))
-    >>> step(), float(w.get_value())
-    ([], 2.0)
+    >>> _ = step()
+    >>> float(w.get_value())
+    2.0
     """
     updates: Updates = {}
     for w, g in _pairs(loss_or_grads, params):
@@ -80,7 +81,7 @@ def sgd(loss_or_grads: Any, params: Sequence[Any], learning_rate: Any) -> Update
 
 
 def apply_momentum(
-    updates: Mapping[SharedVariable, Variable],
+    updates: Mapping[Any, Any],
     params: Sequence[Any] | None = None,
     momentum: Any = 0.9,
 ) -> Updates:
@@ -122,7 +123,7 @@ def momentum(
 
 
 def apply_nesterov_momentum(
-    updates: Mapping[SharedVariable, Variable],
+    updates: Mapping[Any, Any],
     params: Sequence[Any] | None = None,
     momentum: Any = 0.9,
 ) -> Updates:
@@ -242,8 +243,9 @@ def adam(
     beta2: Any = 0.999,
     epsilon: Any = 1e-8,
 ) -> Updates:
-    """t := t + 1; m := beta1 * m + (1 - beta1) * g; v := beta2 * v + (1 - beta2) * g**2;
-    w := w - a * m / (sqrt(v) + epsilon), a = eta * sqrt(1 - beta2**t) / (1 - beta1**t).
+    """t := t + 1; m := beta1 * m + (1 - beta1) * g;
+    v := beta2 * v + (1 - beta2) * g**2; w := w - a * m / (sqrt(v) + epsilon),
+    with a = eta * sqrt(1 - beta2**t) / (1 - beta1**t).
 
     References
     ----------
@@ -349,7 +351,7 @@ def norm_constraint(
     array([[0.6],
            [0.8]])
     """
-    x = T.as_tensor_variable(tensor_var)
+    x: Any = T.as_tensor_variable(tensor_var)
     if norm_axes is None and x.ndim == 1:
         raise ArgumentError(
             f"norm_constraint: a vector has no default axes; give norm_axes{listing(x)}"
@@ -379,7 +381,7 @@ def total_norm_constraint(
     Pascanu et al. 2012, On the difficulty of training recurrent neural networks,
     section 3.2. arXiv:1211.5063
     """
-    tensors = [T.as_tensor_variable(x) for x in tensor_vars]
+    tensors: list[Any] = [T.as_tensor_variable(x) for x in tensor_vars]
     if not tensors:
         raise ArgumentError("total_norm_constraint: the list of tensors is empty")
     squares = T.sum(T.sqr(tensors[0]))
@@ -395,16 +397,14 @@ def total_norm_constraint(
 # --- pieces ------------------------------------------------------------------------
 
 
-def _pairs(
-    loss_or_grads: Any, params: Sequence[Any]
-) -> list[tuple[SharedVariable, Variable]]:
+def _pairs(loss_or_grads: Any, params: Sequence[Any]) -> list[tuple[Any, Any]]:
     params = list(params)
     grads = get_or_compute_grads(loss_or_grads, params)
     return [(w, T.as_tensor_variable(g)) for w, g in zip(params, grads, strict=True)]
 
 
 def _targets(
-    updates: Mapping[SharedVariable, Variable], params: Sequence[Any] | None
+    updates: Mapping[Any, Any], params: Sequence[Any] | None
 ) -> list[SharedVariable]:
     targets = list(updates) if params is None else list(params)
     for w in targets:
@@ -414,7 +414,7 @@ def _targets(
     return targets
 
 
-def _setting(value: Any, like: Variable) -> Variable:
+def _setting(value: Any, like: Variable) -> Any:
     """A number or expression in the dtype of a parameter, where that is a float."""
     wanted = like.dtype
     if not isinstance(value, Variable):
@@ -425,7 +425,7 @@ def _setting(value: Any, like: Variable) -> Variable:
     return value
 
 
-def _state(w: SharedVariable, what: str) -> SharedVariable:
+def _state(w: SharedVariable, what: str) -> Any:
     """A shared variable of zeros of the shape and dtype of a parameter."""
     zeros = np.zeros(w.get_value(borrow=True).shape, NUMPY[w.dtype])
     return shared(zeros, name=f"{w.name or 'param'}.{what}", shape=w.type.shape)
@@ -433,14 +433,14 @@ def _state(w: SharedVariable, what: str) -> SharedVariable:
 
 def _counter(
     pairs: Sequence[tuple[SharedVariable, Variable]],
-) -> tuple[SharedVariable, Variable]:
+) -> tuple[Any, Any]:
     """Steps done so far, and with this one, in the widest dtype of the parameters."""
     floats = [w.dtype for w, _ in pairs if is_float(w.dtype)]
     dtype = upcast(*floats) if floats else "float32"
-    done = shared(np.zeros((), NUMPY[dtype]), name="steps")
+    done: Any = shared(np.zeros((), NUMPY[dtype]), name="steps")
     return done, done + 1
 
 
-def _average(old: Variable, new: Variable, keep: Variable) -> Variable:
+def _average(old: Any, new: Any, keep: Any) -> Any:
     """keep * old + (1 - keep) * new."""
     return keep * old + (1 - keep) * new

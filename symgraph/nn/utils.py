@@ -77,11 +77,11 @@ def one_hot(x: Any, m: Any = None) -> Variable:
     """
     x = T.as_tensor_variable(x)
     if m is None:
-        m = T.cast(T.max(x), "int64") + 1
+        m = T.add(T.cast(T.max(x), "int64"), 1)
     return T.one_hot(x, m)
 
 
-def unique(l: Iterable[Any]) -> list[Any]:  # noqa: E741 (Lasagne's name)
+def unique(l: Iterable[Any]) -> list[Any]:
     """Return the elements in their order, each once.
 
     Examples
@@ -188,7 +188,7 @@ def create_param(spec: Any, shape: Sequence[int], name: str | None = None) -> Va
     --------
     >>> from symgraph.nn import init
     >>> W = create_param(init.Constant(1), (2, 3), "W")
-    >>> W, W.type.shape, W.get_value().sum()
+    >>> W, W.type.shape, float(W.get_value().sum())
     (W, (2, 3), 6.0)
     """
     shape = tuple(int(extent) for extent in shape)

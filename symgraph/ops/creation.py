@@ -127,8 +127,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Va
         a, b, s = (float(v.data) for v in parts)  # type: ignore[attr-defined]
         length: AnyExtent = _not_negative(math.ceil((b - a) / s))
     else:
-        a, b, s = (cast(v, "float64") for v in parts)
-        length = _not_negative(cast(PUBLIC["ceil"]((b - a) / s), "int64"))
+        first, last, by = (cast(v, "float64") for v in parts)
+        steps = PUBLIC["ceil"](PUBLIC["true_div"](PUBLIC["sub"](last, first), by))
+        length = _not_negative(cast(steps, "int64"))
     index = cast(iota(length), wide)
     return cast(_scaled(index, cast(parts[0], wide), cast(parts[2], wide)), result)
 
@@ -182,23 +183,19 @@ def linspace(
     result = common if dtype is None else canonical(dtype)
     inner = "float64" if is_discrete(result) else result
     count = as_extent(num, "linspace")
-    first, last = cast(first, inner), cast(last, inner)
+    low: Any = cast(first, inner)
+    high: Any = cast(last, inner)
     index = iota(count)
-    gaps = subtract(count, 1) if endpoint else count
-    gaps = _at_least_one(gaps)
+    gaps = maximum(subtract(count, 1) if endpoint else count, 1)
     number = static(gaps)
     span = scalar_constant(number, inner) if number is not None else cast(gaps, inner)
-    out = first + cast(index, inner) * ((last - first) / span)
+    out = low + cast(index, inner) * ((high - low) / span)
     if endpoint:
         at_end = PUBLIC["and_"](
             PUBLIC["eq"](index, subtract(count, 1)), PUBLIC["gt"](index, 0)
         )
-        out = PUBLIC["switch"](at_end, last, out)
+        out = PUBLIC["switch"](at_end, high, out)
     return cast(PUBLIC["floor"](out) if is_discrete(result) else out, result)
-
-
-def _at_least_one(value: AnyExtent) -> AnyExtent:
-    return maximum(value, 1)
 
 
 @public

@@ -32,8 +32,8 @@ from symgraph.ops.shape import (
 
 def _diagonal_distance(rows: AnyExtent, columns: AnyExtent, k: Any) -> Variable:
     """Column - row - k for every place of a matrix, int64."""
-    row = dimshuffle(iota(rows), 0, "x")
-    column = dimshuffle(iota(columns), "x", 0)
+    row: Any = dimshuffle(iota(rows), 0, "x")
+    column: Any = dimshuffle(iota(columns), "x", 0)
     k = as_extent(k, "diagonal", minimum=-(2**62))
     return column - (row if static(k) == 0 else row + variable(k))
 

@@ -163,13 +163,12 @@ class RandomBits(_Source):
 class Permutation(_Source):
     """out = 0 .. n-1 in random order, int64.
 
-    For i = 0 .. n-1, in order: j = philox(key, call, i) mod (i + 1), then out[i] takes
-    the value of out[j], and out[j] takes i.
+    From 0 .. n-1 in order, for i = n-1 .. 1: swap element i with element j, where j =
+    philox(key, call, i) mod (i + 1).
 
     References
     ----------
-    Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2 P, from the inside
-    out.
+    Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2 P.
     """
 
     name = "permutation"
@@ -200,8 +199,8 @@ class Permutation(_Source):
             raise ShapeError(f"permutation of {n} numbers")
         index = np.arange(n, dtype=np.uint64)
         places = (philox(key, call, index) % (index + np.uint64(1))).astype(np.int64)
-        out = np.zeros(n, np.int64)
-        for i, j in enumerate(places.tolist()):
-            out[i] = out[j]
-            out[j] = i
-        return (out,)
+        out = list(range(n))
+        for i in range(n - 1, 0, -1):
+            j = int(places[i])
+            out[i], out[j] = out[j], out[i]
+        return (np.array(out, np.int64),)

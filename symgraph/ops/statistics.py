@@ -56,7 +56,7 @@ def mean(
         )
     inner = result if acc_dtype is None else canonical(acc_dtype)
     axes = normalize_axes(axis, x.ndim, "mean", x)
-    added = along("sum", cast(x, inner), axes, keepdims, "mean")
+    added: Any = along("sum", cast(x, inner), axes, keepdims, "mean")
     return cast(added / _number(_count(x, axes), inner), result)
 
 
@@ -80,9 +80,9 @@ def var(
     axes = normalize_axes(axis, x.ndim, "var", x)
     if is_discrete(x.type.dtype):
         x = cast(x, "float64")
-    away = x - mean(x, axes, keepdims=True)
+    away: Any = PUBLIC["sub"](x, mean(x, axes, keepdims=True))
     size = PUBLIC["abs"](away) if is_complex(x.type.dtype) else away
-    added = along("sum", PUBLIC["sqr"](size), axes, keepdims, "var")
+    added: Any = along("sum", PUBLIC["sqr"](size), axes, keepdims, "var")
     dtype = real_dtype(x.type.dtype)
     count = _count(x, axes)
     if corrected:

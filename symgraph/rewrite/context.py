@@ -7,10 +7,10 @@ rewrite never drops the operand that a broadcast took its extent from.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
-from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.node import Apply, Variable
 from symgraph.core.op import Shape
-from symgraph.core.types import fast_type
 from symgraph.errors import SymgraphError
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
@@ -28,6 +28,59 @@ from symgraph.ops.shape import (
 Axis = int | frozenset[object]
 
 
+class Equalities:
+    """Extents that a graph needs to be equal, or else it fails when it runs.
+
+    Inner extents of matrix products always; with `broadcasting` also unknown extents
+    that meet in an elementwise op. One of those may turn out to be 1 in a call: who
+    asks for that has to check it.
+    """
+
+    def __init__(self, nodes: Iterable[Apply] = (), broadcasting: bool = False) -> None:
+        self._parent: dict[object, object] = {}
+        context = Context()
+        for node in nodes:
+            op = node.op
+            pairs: list[tuple[Axis, Axis]] = []
+            if op.name in ("dot", "batched_dot", "gemm"):
+                a, b = node.inputs[2:4] if op.name == "gemm" else node.inputs
+                left, right = context.axes(a), context.axes(b)
+                if left is None or right is None:
+                    continue
+                pairs.append((left[-1], right[0 if b.ndim == 1 else -2]))
+                if op.name == "batched_dot":
+                    pairs.append((left[0], right[0]))
+            elif broadcasting and isinstance(op, Elementwise) and len(node.inputs) > 1:
+                found = [axes for v in node.inputs if (axes := context.axes(v))]
+                for first, second in pairwise(found):
+                    pairs.extend(zip(first[::-1], second[::-1], strict=False))
+            for one, other in pairs:
+                self._unite(one, other)
+
+    def _unite(self, one: Axis, other: Axis) -> None:
+        atoms: list[object] = []
+        for axis in (one, other):
+            if isinstance(axis, int):
+                atoms.append(axis)
+            elif len(axis) == 1:
+                atoms.extend(axis)
+        if len(atoms) != 2:
+            return
+        a, b = map(self.find, atoms)
+        if a == b:
+            return
+        if isinstance(a, int):
+            a, b = b, a
+        if not isinstance(a, int):  # two known extents that differ fail in the call
+            self._parent[a] = b
+
+    def find(self, atom: object) -> object:
+        """The representative of an extent: an int where one is known."""
+        while atom in self._parent:
+            atom = self._parent[atom]
+        return atom
+
+
 class Context:
     """Knowledge about one graph that is being rewritten.
 
@@ -35,11 +88,16 @@ class Context:
     ----------
     applications : the nodes of the graph at the start of the sweep
     roots : its outputs and new values
+    equal : extents that are equal
     """
 
     def __init__(
-        self, applications: Iterable[Apply] = (), roots: Sequence[Variable] = ()
+        self,
+        applications: Iterable[Apply] = (),
+        roots: Sequence[Variable] = (),
+        equal: "Equalities | None" = None,
     ) -> None:
+        self._equal = equal
         self._users: dict[Variable, list[Apply | None]] = {}
         for node in applications:
             for v in node.inputs:
@@ -110,7 +168,12 @@ class Context:
                 found = inferred_extents(x)[node.op.axis]
                 if found is not extent:
                     return self._axis(found)
-        return frozenset((extent_key(extent),))
+        key = extent_key(extent)
+        if self._equal is not None:
+            key = self._equal.find(key)
+            if isinstance(key, int):
+                return key
+        return frozenset((key,))
 
     def same_shape(self, a: Variable, b: Variable) -> bool:
         """Whether a and b are known to have equal extents in every valid call."""
@@ -171,18 +234,3 @@ def _joined(a: Axis, b: Axis) -> Axis:
     if isinstance(a, int):
         return a
     return b if isinstance(b, int) else a | b
-
-
-def like(v: Variable, dtype: str) -> object:
-    """The type of v with another dtype."""
-    return fast_type(dtype, v.type.shape)
-
-
-def is_scalar(v: Variable) -> bool:
-    """Whether v has one element in every call."""
-    return all(e == 1 for e in v.type.shape)
-
-
-def is_constant(v: Variable) -> bool:
-    """Whether v is known while compiling."""
-    return isinstance(v, Constant)

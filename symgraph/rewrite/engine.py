@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Place, Variable, building
+from symgraph.core.node import Apply, Place, Variable, building
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Elementwise
-from symgraph.rewrite.context import Context
+from symgraph.rewrite.context import Context, Equalities
 from symgraph.rewrite.pattern import SWAPPABLE
 from symgraph.rewrite.rule import Rule, key_of
 
@@ -124,13 +124,18 @@ class Sweep:
     """One pass over a graph, inputs first, rules applied wherever they match."""
 
     def __init__(
-        self, graph: Graph, index: Index, pass_name: str, statistics: Statistics
+        self,
+        graph: Graph,
+        index: Index,
+        pass_name: str,
+        statistics: Statistics,
+        equal: Equalities | None = None,
     ) -> None:
         self.index = index
         self.pass_name = pass_name
         self.statistics = statistics
         nodes = graph.applies()
-        self.context = Context(nodes, graph.roots)
+        self.context = Context(nodes, graph.roots, equal)
         self.firings: list[Firing] = []
         self.limit = 1000 + 50 * len(nodes)
         self._normal: dict[Variable, Variable] = {}
@@ -263,20 +268,32 @@ MAX_SWEEPS = 24
 
 
 def run(
-    graph: Graph, passes: Sequence[Pass], indexes: dict[str, Index] | None = None
+    graph: Graph,
+    passes: Sequence[Pass],
+    indexes: dict[str, Index] | None = None,
+    assume_equal: bool = False,
 ) -> Optimized:
-    """Rewrite a frozen graph by the passes, one after the other."""
+    """Rewrite a frozen graph by the passes, one after the other.
+
+    Parameters
+    ----------
+    graph, passes : what is rewritten, and by what
+    indexes : tables of rules by pass, kept from one call to the next
+    assume_equal : take unknown extents that meet in an elementwise op as equal; the
+        caller has to check that none of them is 1 where the other is not
+    """
     statistics = Statistics()
     firings: list[Firing] = []
     indexes = {} if indexes is None else indexes
     place = building.place
     with graph.interner:
         try:
+            equal = Equalities(graph.applies(), assume_equal)
             for stage in passes:
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:
                     index = indexes[stage.name] = Index(stage.rules)
-                graph = _run_pass(graph, stage, index, statistics, firings)
+                graph = _run_pass(graph, stage, index, statistics, firings, equal)
         finally:
             building.place = place
     return Optimized(graph, tuple(firings), statistics)
@@ -288,15 +305,16 @@ def _run_pass(
     index: Index,
     statistics: Statistics,
     firings: list[Firing],
+    equal: Equalities,
 ) -> Graph:
     for _ in range(MAX_SWEEPS):
         count = len(firings)
         if stage.rules:
-            sweep = Sweep(graph, index, stage.name, statistics)
+            sweep = Sweep(graph, index, stage.name, statistics, equal)
             graph = graph.with_roots([sweep.normalize(v) for v in graph.roots])
             firings.extend(sweep.firings)
         if stage.transforms:
-            graph = _transform(graph, stage, firings)
+            graph = _transform(graph, stage, firings, equal)
         elif not index.needs_users:
             return graph
         if len(firings) == count:
@@ -308,7 +326,9 @@ def _run_pass(
     )
 
 
-def _transform(graph: Graph, stage: Pass, firings: list[Firing]) -> Graph:
+def _transform(
+    graph: Graph, stage: Pass, firings: list[Firing], equal: Equalities
+) -> Graph:
     for transform in stage.transforms:
         nodes = applies(graph.roots)
 
@@ -318,12 +338,7 @@ def _transform(graph: Graph, stage: Pass, firings: list[Firing]) -> Graph:
                 new.name = old.name
             firings.append(Firing(rule, old, new, old.place, stage.name))
 
-        roots = transform(graph, Context(nodes, graph.roots), record)
+        roots = transform(graph, Context(nodes, graph.roots, equal), record)
         if any(a is not b for a, b in zip(roots, graph.roots, strict=True)):
             graph = graph.with_roots(roots)
     return graph
-
-
-def constants_only(node: Apply) -> bool:
-    """Whether all inputs of a node are known."""
-    return all(isinstance(v, Constant) for v in node.inputs)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression
 from symgraph.rewrite.collect import collect_factors, collect_terms
+from symgraph.rewrite.distribute import DISTRIBUTION
 from symgraph.rewrite.engine import Index, Optimized, Pass, run
 from symgraph.rewrite.fold import fold
 from symgraph.rewrite.reuse import NAME, reuse_sums
@@ -23,13 +24,19 @@ from symgraph.rewrite.rules.elementwise import ELEMENTWISE_RULES
 from symgraph.rewrite.rules.expand import EXPAND, MARKERS
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.shapes import SHAPES
-from symgraph.rewrite.rules.stability import STABILITY
+from symgraph.rewrite.rules.slices import SLICES
+from symgraph.rewrite.rules.stability import EARLY, STABILITY
 
-CLEANING: tuple[Rule, ...] = (fold, *MARKERS, *ELEMENTWISE_RULES, *SHAPES)
+CLEANING: tuple[Rule, ...] = (fold, *MARKERS, *ELEMENTWISE_RULES, *SHAPES, *SLICES)
 COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
 
-CANONICALIZE = Pass("canonicalize", (*CLEANING, *ALGEBRA, *LINEAR, *COLLECTING))
-STABILIZE = Pass("stabilize", (*CLEANING, *STABILITY, *ALGEBRA, *LINEAR, *COLLECTING))
+CANONICALIZE = Pass("canonicalize", (*CLEANING, *EARLY, *ALGEBRA, *LINEAR, *COLLECTING))
+STABILIZE = Pass(
+    "stabilize",
+    (
+        *CLEANING, *STABILITY, *DISTRIBUTION, *ALGEBRA, *LINEAR, *COLLECTING,
+    ),  # fmt: skip
+)
 SHARE = Pass("share", (), (reuse_sums,))
 SPECIALIZE = Pass("specialize", GEMM)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
@@ -38,13 +45,16 @@ DEFAULT: tuple[Pass, ...] = (CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, EXPANSI
 _indexes: dict[str, Index] = {}
 
 
-def optimize(graph: Graph, passes: Sequence[Pass] = DEFAULT) -> Optimized:
+def optimize(
+    graph: Graph, passes: Sequence[Pass] = DEFAULT, assume_equal: bool = False
+) -> Optimized:
     """Rewrite a frozen graph.
 
     Parameters
     ----------
     graph : Graph
     passes : in the order in which they run
+    assume_equal : see `engine.run`
 
     Returns
     -------
@@ -58,7 +68,7 @@ def optimize(graph: Graph, passes: Sequence[Pass] = DEFAULT) -> Optimized:
     >>> print(optimize(freeze([x, y], [(x + y) + (x + y)])).firings[0].after)
     2.0 * (x + y)
     """
-    return run(graph, passes, _indexes)
+    return run(graph, passes, _indexes, assume_equal)
 
 
 def all_rules(passes: Sequence[Pass] = DEFAULT) -> list[Rule]:

@@ -20,13 +20,15 @@ from symgraph.rewrite.collect import (
     Term,
     build_sum,
     flatten,
-    improvement,
     number,
-    region_order,
-    scalar_name,
     sum_parts,
 )
 from symgraph.rewrite.context import Context
+from symgraph.rewrite.cost import (
+    improvement,
+    region_order,
+    scalar_name,
+)
 from symgraph.rewrite.engine import Record
 
 NAME = "contained_sum_to_reuse"
@@ -52,6 +54,8 @@ def reuse_sums(graph: Graph, context: Context, record: Record) -> Sequence[Varia
         for u in sorted(partners, key=lambda u: -len(found[u].terms)):
             if u in replacements or len(found[u].terms) > len(total.terms):
                 continue
+            if v in set(region_order(u)):
+                continue  # u is v and a constant: it is built from v already
             building.place = v.place
             made = _rebuilt(v, total, u, found[u])
             if made is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from symgraph.backends.cpu import library
 from symgraph.runtime.cache import default_cache
 
 PACKAGES = ("numpy", "numba", "llvmlite", "networkx", "safetensors", "rich")
@@ -96,28 +97,10 @@ def blas() -> str:
     """Return the BLAS that NumPy multiplies matrices with, and its threads."""
     build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     text = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
-    for path in _loaded_libraries("openblas"):
-        library = ctypes.CDLL(path)
-        for prefix in ("scipy_openblas", "openblas"):
-            for suffix in ("64_", ""):
-                name = f"{prefix}_get_num_threads{suffix}"
-                core_name = f"{prefix}_get_corename{suffix}"
-                if hasattr(library, name) and hasattr(library, core_name):
-                    core = getattr(library, core_name)
-                    core.restype = ctypes.c_char_p
-                    threads = getattr(library, name)()
-                    return f"{text}, {threads} threads, kernels for {core().decode()}"
-    return text
-
-
-def _loaded_libraries(part: str) -> list[str]:
-    """Paths of shared libraries in this process whose file name holds a word."""
-    try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:
-        return []
-    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
-    return sorted(p for p in paths if part in Path(p).name and Path(p).is_file())
+    found = library.blas()
+    if found is None:
+        return f"{text}, which compiled functions cannot call"
+    return f"{text}, {found.get_threads()} threads ({found.config})"
 
 
 def gpu() -> str:

@@ -66,8 +66,8 @@ class Layer:
     ...     def get_output_for(self, input, **kwargs):
     ...         return self.factor * input
     >>> layer = Scaled(InputLayer((None, 3)), name="double")
-    >>> layer.output_shape, layer.params
-    ((None, 3), {double.factor: {'trainable', 'regularizable'}})
+    >>> layer.output_shape, layer.get_params(trainable=True)
+    ((None, 3), [double.factor])
     >>> get_output(layer, np.ones((1, 3))).eval()
     array([[2., 2., 2.]])
     """
@@ -131,7 +131,7 @@ class Layer:
         ----------
         spec, shape : see `symgraph.nn.utils.create_param`
         name : the name of the layer goes in front
-        tags : name=True sets a tag; `trainable` and `regularizable` are set unless False
+        tags : name=True sets a tag; `trainable`, `regularizable` are set unless False
         """
         if name is not None and self.name is not None:
             name = f"{self.name}.{name}"
@@ -180,9 +180,17 @@ class MergeLayer(Layer):
         """Shape of the output for the input shapes the layer was made with."""
         return _concrete(self, self.get_output_shape_for(self.input_shapes))
 
-    def get_output_shape_for(self, input_shapes: Any) -> LayerShape:
+    def get_output_shape_for(  # type: ignore[override]
+        self, input_shapes: Any
+    ) -> LayerShape:
         """Return the shape of the output for shapes of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} has no get_output_shape_for")
+
+    def get_output_for(  # type: ignore[override]
+        self, inputs: Any, **kwargs: Any
+    ) -> Variable:
+        """Return the expression of the output for expressions of the inputs."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_output_for")
 
 
 def _source(incoming: Any, owner: Layer) -> tuple[Any, LayerShape]:

@@ -132,8 +132,8 @@ class NINLayer(Layer):
         shape = self.input_shape
         if len(shape) < 2 or shape[1] is None:
             raise ShapeError(
-                f"{self!r}: the input shape {shape} must be (batch, channels, ...) with "
-                "a known number of channels"
+                f"{self!r}: the input shape {shape} must be (batch, channels, ...), "
+                "the number of channels known"
             )
         places = shape[2:] if untie_biases else ()
         if any(extent is None for extent in places):

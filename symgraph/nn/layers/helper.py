@@ -195,7 +195,7 @@ def count_params(layer: Any, **tags: bool) -> int:
 
 
 def get_all_param_values(layer: Any, **tags: bool) -> list[np.ndarray]:
-    """Return copies of the values of the parameters, in the order of `get_all_params`."""
+    """Return copies of the values of all parameters, ordered as `get_all_params`."""
     params: list[Any] = get_all_params(layer, **tags)
     return [param.get_value() for param in params]
 
@@ -223,8 +223,8 @@ def set_all_param_values(layer: Any, values: Sequence[Any], **tags: bool) -> Non
         own, new = param.get_value(borrow=True).shape, np.shape(value)
         if own != new:
             raise ShapeError(
-                f"set_all_param_values: a value of shape {new} for a parameter of shape "
-                f"{own}{listing(param)}"
+                f"set_all_param_values: a value of shape {new} for a parameter of "
+                f"shape {own}{listing(param)}"
             )
     for param, value in zip(params, values, strict=True):
         param.set_value(value)

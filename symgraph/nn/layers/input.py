@@ -56,8 +56,8 @@ class InputLayer(Layer):
 def _check(layer: InputLayer, variable: Variable) -> None:
     if variable.ndim != len(layer.shape):
         raise ShapeError(
-            f"{layer!r}: shape {layer.shape} has {len(layer.shape)} axes, but the input "
-            f"variable has {variable.ndim}{listing(variable)}"
+            f"{layer!r}: shape {layer.shape} has {len(layer.shape)} axes, but the "
+            f"input variable has {variable.ndim}{listing(variable)}"
         )
     for axis, (own, known) in enumerate(
         zip(layer.shape, variable.type.shape, strict=True)

@@ -129,7 +129,9 @@ class ConcatLayer(MergeLayer):
             out.append(known[0] if known else None)
         return tuple(out)
 
-    def get_output_for(self, inputs: Any, **kwargs: Any) -> Variable:
+    def get_output_for(  # type: ignore[override]
+        self, inputs: Any, **kwargs: Any
+    ) -> Variable:
         """The inputs, cropped and joined."""
         return T.concatenate(autocrop(inputs, self.cropping), axis=self.axis)
 
@@ -185,7 +187,9 @@ class ElemwiseMergeLayer(MergeLayer):
                 out.append(None if None in extents else 1)
         return tuple(out)
 
-    def get_output_for(self, inputs: Any, **kwargs: Any) -> Variable:
+    def get_output_for(  # type: ignore[override]
+        self, inputs: Any, **kwargs: Any
+    ) -> Variable:
         """The inputs, cropped and merged from left to right."""
         first, *others = autocrop(inputs, self.cropping)
         for other in others:
@@ -227,7 +231,9 @@ class ElemwiseSumLayer(ElemwiseMergeLayer):
         else:
             self.coeffs = [coeffs] * len(self.input_layers)
 
-    def get_output_for(self, inputs: Any, **kwargs: Any) -> Variable:
+    def get_output_for(  # type: ignore[override]
+        self, inputs: Any, **kwargs: Any
+    ) -> Variable:
         """The inputs, scaled, cropped and added."""
         scaled = [
             x if not isinstance(c, Variable) and c == 1 else x * c
@@ -251,7 +257,7 @@ def _padded(cropping: Sequence[str | None], ndim: int) -> list[str | None]:
     return entries + [None] * (ndim - len(entries))
 
 
-def _extent(x: Variable, axis: int) -> Any:
+def _extent(x: Any, axis: int) -> Any:
     """Extent of an axis: an int where it is known, else a scalar variable."""
     known = x.type.shape[axis]
     if known is not None:

@@ -77,7 +77,7 @@ class DropoutLayer(Layer):
         if deterministic or (not isinstance(self.p, Variable) and self.p == 0):
             return input
         dtype = input.dtype if is_float(input.dtype) else config.floatX
-        keep = T.constant(1, dtype=dtype) - _number(self.p, dtype)
+        keep = _number(1, dtype) - _number(self.p, dtype)
         shared = {axis % input.ndim for axis in self.shared_axes}
         shape = [1 if i in shared else e for i, e in enumerate(_extents(self, input))]
         mask = self._streams.binomial(tuple(shape), p=keep, dtype=dtype)
@@ -99,7 +99,8 @@ def dropout_channels(incoming: Any, *args: Any, **kwargs: Any) -> DropoutLayer:
     (2, 3)
     """
     rank = len(getattr(incoming, "output_shape", incoming))
-    return DropoutLayer(incoming, *args, shared_axes=tuple(range(2, rank)), **kwargs)
+    kwargs["shared_axes"] = tuple(range(2, rank))
+    return DropoutLayer(incoming, *args, **kwargs)
 
 
 spatial_dropout = dropout_channels
@@ -107,7 +108,8 @@ spatial_dropout = dropout_channels
 
 def dropout_locations(incoming: Any, *args: Any, **kwargs: Any) -> DropoutLayer:
     """Drop whole places of (batch, channels, ...): one mask for all channels."""
-    return DropoutLayer(incoming, *args, shared_axes=(1,), **kwargs)
+    kwargs["shared_axes"] = (1,)
+    return DropoutLayer(incoming, *args, **kwargs)
 
 
 class GaussianNoiseLayer(Layer):
@@ -142,13 +144,13 @@ class GaussianNoiseLayer(Layer):
         return input + noise
 
 
-def _number(value: Any, dtype: str) -> Variable:
+def _number(value: Any, dtype: str) -> Any:
     if isinstance(value, Variable):
         return T.cast(value, dtype)
     return T.constant(float(value), dtype=dtype)
 
 
-def _extents(layer: Layer, input: Variable) -> list[Any]:
+def _extents(layer: Layer, input: Any) -> list[Any]:
     """Extents of the input, as numbers where the layer knows them."""
     return [
         input.shape[axis] if known is None else known

@@ -30,8 +30,8 @@ class FlattenLayer(Layer):
         rank = len(self.input_shape)
         if not 1 <= outdim <= max(1, rank):
             raise ArgumentError(
-                f"{self!r}: outdim={outdim} for the input shape {self.input_shape}; use "
-                f"1 .. {max(1, rank)}"
+                f"{self!r}: outdim={outdim} for the input shape {self.input_shape}; "
+                f"use 1 .. {max(1, rank)}"
             )
         self.outdim = outdim
 
@@ -78,13 +78,14 @@ class ReshapeLayer(Layer):
         if isinstance(entry, Variable):
             if entry.ndim != 0:
                 raise ArgumentError(
-                    f"{self!r}: a variable in the shape must be a scalar{listing(entry)}"
+                    f"{self!r}: a variable in the shape must be a scalar"
+                    f"{listing(entry)}"
                 )
         elif _is_reference(entry):
             if not 0 <= entry[0] < len(self.input_shape):
                 raise ArgumentError(
-                    f"{self!r}: shape {self.shape} refers to axis {entry[0]} of the input "
-                    f"shape {self.input_shape}"
+                    f"{self!r}: shape {self.shape} refers to axis {entry[0]} of the "
+                    f"input shape {self.input_shape}"
                 )
         elif not _is_int(entry) or entry == 0 or entry < -1:
             raise ArgumentError(
@@ -168,8 +169,8 @@ class DimshuffleLayer(Layer):
         for p in used:
             if not 0 <= p < rank:
                 raise AxisError(
-                    f"{self!r}: pattern {self.pattern} names axis {p} of the input shape "
-                    f"{self.input_shape}"
+                    f"{self!r}: pattern {self.pattern} names axis {p} of the input "
+                    f"shape {self.input_shape}"
                 )
         self.get_output_shape_for(self.input_shape)
 
@@ -303,12 +304,12 @@ class SliceLayer(Layer):
         extent = self.input_shape[axis]
         if _is_int(indices) and extent is not None and not -extent <= indices < extent:
             raise IndexRangeError(
-                f"{self!r}: index {indices} lies outside axis {axis} of the input shape "
-                f"{self.input_shape}"
+                f"{self!r}: index {indices} lies outside axis {axis} of the input "
+                f"shape {self.input_shape}"
             )
 
     def get_output_shape_for(self, input_shape: Any) -> LayerShape:
-        """Without the axis for an int, else with as many elements as the slice takes."""
+        """Without the axis for an int, else as many elements as the slice takes."""
         out = list(input_shape)
         if _is_int(self.slice):
             del out[self.axis]

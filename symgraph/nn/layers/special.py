@@ -58,7 +58,7 @@ class BiasLayer(Layer):
     ) -> None:
         super().__init__(incoming, **kwargs)
         self.shared_axes = _shared_axes(self, shared_axes)
-        self.b = None
+        self.b: Any = None
         if b is not None:
             shape = _own_shape(self, "a bias")
             self.b = self.add_param(b, shape, "b", regularizable=False)
@@ -160,8 +160,8 @@ class ExpressionLayer(Layer):
         self._shape = output_shape
         if isinstance(output_shape, str) and output_shape != "auto":
             raise ArgumentError(
-                f"{self!r}: output_shape={output_shape!r}; use None, a tuple, a function "
-                "or 'auto'"
+                f"{self!r}: output_shape={output_shape!r}; use None, a tuple, a "
+                "function or 'auto'"
             )
 
     def get_output_shape_for(self, input_shape: Any) -> LayerShape:
@@ -183,7 +183,7 @@ class ExpressionLayer(Layer):
 # --- pieces ------------------------------------------------------------------------
 
 
-def _shared_axes(layer: Layer, given: Any) -> tuple[int, ...]:
+def _shared_axes(layer: Any, given: Any) -> tuple[int, ...]:
     rank = len(layer.input_shape)
     if isinstance(given, str):
         if given != "auto":
@@ -198,7 +198,7 @@ def _shared_axes(layer: Layer, given: Any) -> tuple[int, ...]:
     return tuple(axis % rank for axis in axes)
 
 
-def _own_shape(layer: Layer, what: str) -> tuple[Any, ...]:
+def _own_shape(layer: Any, what: str) -> tuple[Any, ...]:
     """Extents of the input without the shared axes."""
     shape = layer.input_shape
     own = tuple(e for i, e in enumerate(shape) if i not in layer.shared_axes)
@@ -210,7 +210,7 @@ def _own_shape(layer: Layer, what: str) -> tuple[Any, ...]:
     return own
 
 
-def _spread(param: Variable, shared: tuple[int, ...], rank: int) -> Variable:
+def _spread(param: Any, shared: tuple[int, ...], rank: int) -> Variable:
     """A parameter with an axis of extent 1 in each shared place."""
     axes = iter(range(param.ndim))
     pattern = ["x" if axis in shared else next(axes) for axis in range(rank)]

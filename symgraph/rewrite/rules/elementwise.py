@@ -3,13 +3,12 @@
 Broadcasts that another operand does anyway, copies, casts that change nothing, operations
 whose operands are all repeated. Algebra is in algebra.py.
 """
-# mypy: disable-error-code="no-untyped-call,operator"
 
-from symgraph.core.dtypes import ITEMSIZE, can_cast_safely
+from symgraph.core.dtypes import can_cast_safely
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
-from symgraph.ops.families import SCALARS, Cast, Elementwise
+from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.movement import DimShuffle
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, Rule, rule
@@ -76,9 +75,6 @@ def _source(v: Variable) -> Variable | None:
     return None
 
 
-ELEMENTWISE = ("Cast", *SCALARS)
-
-
 @rule(
     "broadcast_operand_to_operand", on="*", nan=EXACT,
     example=lambda x, y: x + T["full_like"](x, T["sum"](y)),
@@ -117,26 +113,8 @@ def elementwise_of_broadcasts_to_broadcast(
     inner = [_source(v) or v for v in node.inputs]
     if all(a is b for a, b in zip(inner, node.inputs, strict=True)):
         return None
-    if any(
-        new.type.shape == old.type.shape and new is not old
-        for new, old in zip(inner, node.inputs, strict=True)
-    ):
-        pass
     made: Variable = node.op(*inner)
-    if made.ndim == out.ndim and context.same_shape(made, out):
-        return context.fit(made, out)
-    if not _smaller(made, out):
-        return None
     return context.fit(made, out)
-
-
-def _smaller(a: Variable, b: Variable) -> bool:
-    """Whether a has fewer elements for certain (fewer axes, or 1 where b has not)."""
-    if a.ndim < b.ndim:
-        return True
-    return any(
-        m == 1 and n != 1 for m, n in zip(a.type.shape, b.type.shape, strict=True)
-    )
 
 
 @rule(
@@ -167,11 +145,6 @@ def leading_axes_to_implicit(node: Apply, context: Context) -> Variable | None:
         return None
     made: Variable = node.op(*inputs)
     return context.fit(made, out)
-
-
-def is_widening(source: str, target: str) -> bool:
-    """Whether the cast makes elements larger."""
-    return ITEMSIZE[target] > ITEMSIZE[source]
 
 
 ELEMENTWISE_RULES: tuple[Rule, ...] = (

@@ -32,6 +32,13 @@ erf, erfc, logaddexp = map(scalar, ("erf", "erfc", "logaddexp"))
 
 
 # fmt: off
+#: also in the first pass: collecting would take such quotients apart
+SIGMOIDS = (
+    Rule("exp_ratio_to_sigmoid", exp(x) / (1 + exp(x)), sigmoid(x), nan=HIDES_NAN),
+    Rule("reciprocal_to_sigmoid", 1 / (1 + exp(-x)), sigmoid(x), nan=EXACT),
+    Rule("reciprocal_to_sigmoid_of_neg", 1 / (1 + exp(x)), sigmoid(-x), nan=EXACT),
+    Rule("quotient_to_sigmoid", y / (1 + exp(-x)), y * sigmoid(x), nan=EXACT),
+)
 PATTERNS = (
     Rule("log_to_log1p", log(1 + x), log1p(x), nan=EXACT, source=HIGHAM),
     Rule("log_one_minus_to_log1p", log(1 - x), log1p(-x), nan=EXACT, source=HIGHAM),
@@ -45,10 +52,6 @@ PATTERNS = (
     # the sigmoid and its kin
     Rule("log1p_exp_to_softplus", log1p(exp(x)), softplus(x), nan=EXACT,
          source=GOODFELLOW),
-    Rule("exp_ratio_to_sigmoid", exp(x) / (1 + exp(x)), sigmoid(x), nan=HIDES_NAN),
-    Rule("reciprocal_to_sigmoid", 1 / (1 + exp(-x)), sigmoid(x), nan=EXACT),
-    Rule("reciprocal_to_sigmoid_of_neg", 1 / (1 + exp(x)), sigmoid(-x), nan=EXACT),
-    Rule("quotient_to_sigmoid", y / (1 + exp(-x)), y * sigmoid(x), nan=EXACT),
     Rule("log_sigmoid_to_fused", log(sigmoid(x)), log_sigmoid(x), nan=EXACT),
     Rule("log_sigmoid_of_neg_to_softplus", log_sigmoid(-x), -softplus(x), nan=EXACT),
     Rule("neg_softplus_of_neg_to_log_sigmoid", -softplus(-x), log_sigmoid(x), nan=EXACT),
@@ -58,6 +61,9 @@ PATTERNS = (
     Rule("exp_ratio_to_tanh", (exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x),
          nan=HIDES_NAN),
     Rule("softplus_minus_to_softplus", softplus(x) - x, softplus(-x), nan=HIDES_NAN),
+    Rule("cross_entropy_of_sigmoid_to_logits",
+         t * log_sigmoid(x) - (1 - t) * softplus(x), t * x - softplus(x),
+         nan="needs assumption: x is finite"),
     # logarithms of sums
     Rule("log_of_exp_sum_to_logaddexp", log(exp(x) + exp(y)), logaddexp(x, y), nan=EXACT,
          source=GOODFELLOW),
@@ -286,6 +292,8 @@ def one_minus_sigmoid_to_sigmoid(node: Apply, context: Context) -> Variable | No
     return context.fit(sigmoid(-owner.inputs[0]), node.outputs[0])
 
 
+#: what has to be found before sums and products are collected
+EARLY: tuple[Rule, ...] = (*SIGMOIDS, exp_over_sum_to_softmax)
 STABILITY: tuple[Rule, ...] = (
     log_softmax_to_fused,
     log_sum_exp_to_stable,
@@ -293,6 +301,7 @@ STABILITY: tuple[Rule, ...] = (
     softmax_of_shifted_to_softmax,
     minus_log_sum_exp_to_log_softmax,
     exp_log_softmax_to_softmax,
+    *SIGMOIDS,
     *PATTERNS,
     one_minus_sigmoid_to_sigmoid,
     log_of_power_to_product,

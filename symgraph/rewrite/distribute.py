@@ -1,0 +1,125 @@
+"""A product goes into a sum of quotients where it cancels their divisors.
+
+    (t / p - (1 - t) / (1 - p)) * (p * (1 - p))  ->  t * (1 - p) - (1 - t) * p
+
+This is how gradients of logarithms meet the derivative of a sigmoid or softmax: p may be
+0 or 1 after rounding, and the original is inf * 0. Nothing is distributed unless every
+term of the sum loses a divisor.
+"""
+
+from symgraph.core.dtypes import is_float
+from symgraph.core.node import Apply, Variable
+from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.ops.families import Elementwise
+from symgraph.rewrite.collect import (
+    Product,
+    Sum,
+    Term,
+    build_product,
+    build_sum,
+    flatten,
+    is_inner,
+    product_of,
+)
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.cost import (
+    PRODUCT,
+    region_order,
+    scalar_name,
+)
+from symgraph.rewrite.rule import HIDES_NAN, Rule, rule
+
+
+def _example(x: Variable, y: Variable, z: Variable) -> Variable:
+    p = PUBLIC["exp"](z)
+    return (x / p - y / (1 + p)) * (p * (1 + p))
+
+
+@rule(
+    "product_into_quotients", on=("mul", "div", "neg"), nan=HIDES_NAN, dtypes="float",
+    example=_example, needs_users=True,
+)  # fmt: skip
+def product_into_quotients(node: Apply, context: Context) -> Variable | None:
+    """(a / p - b / q) * (p * q) -> a * q - b * p: no division by what may be 0."""
+    out = node.outputs[0]
+    if not is_float(out.type.dtype) or is_inner(out, PRODUCT, context):
+        return None
+    found = product_of(out)
+    for factor, exponent in found.exponents.items():
+        if exponent != 1 or scalar_name(factor) not in ("add", "sub"):
+            continue
+        others = {v: k for v, k in found.exponents.items() if v is not factor}
+        if not any(k > 0 for k in others.values()):
+            continue
+        order = region_order(factor)
+        total = flatten(factor, set(order), order)
+        if total is None or total.constant != 0 or len(total.terms) < 2:
+            continue
+        if not all(_cancels(term, others) for term in total.terms.values()):
+            continue
+        made = _distributed(total, others, found.coefficient)
+        return None if made is None else context.fit(made, out)
+    return None
+
+
+def _cancels(term: Term, others: dict[Variable, int]) -> bool:
+    """Whether the product takes away a divisor of the term."""
+    return any(
+        k < 0 and others.get(v, 0) > 0 for v, k in term.product.exponents.items()
+    )
+
+
+def _distributed(
+    total: Sum, others: dict[Variable, int], coefficient: float
+) -> Variable | None:
+    """common * sum of (term * others / common), common being in all terms alike."""
+    terms: list[tuple[float, dict[Variable, int]]] = []
+    for term in total.terms.values():
+        exponents = dict(term.product.exponents)
+        for v, k in others.items():
+            exponents[v] = exponents.get(v, 0) + k
+        terms.append((term.coefficient, {v: k for v, k in exponents.items() if k}))
+    first = terms[0][1]
+    common = {v: k for v, k in first.items() if all(e.get(v) == k for _, e in terms)}
+    out = Sum(total.dtype)
+    for c, exponents in terms:
+        product = Product(1, {v: k for v, k in exponents.items() if v not in common})
+        if product.key in out.terms or not product.exponents:
+            return None
+        out.terms[product.key] = Term(c, product, build_product(product, total.dtype))
+    inner = build_sum(out)
+    return build_product(Product(coefficient, {**common, inner: 1}), total.dtype)
+
+
+@rule(
+    "sigmoid_times_exp_to_sigmoid", on=("mul", "div", "neg"), nan=HIDES_NAN,
+    dtypes="float", needs_users=True,
+    example=lambda x, y: PUBLIC["sigmoid"](x) * y * PUBLIC["exp"](-x),
+)  # fmt: skip
+def sigmoid_times_exp_to_sigmoid(node: Apply, context: Context) -> Variable | None:
+    """sigmoid(x) * exp(-x) -> sigmoid(-x), also among other factors."""
+    out = node.outputs[0]
+    if not is_float(out.type.dtype) or is_inner(out, PRODUCT, context):
+        return None
+    found = product_of(out)
+    powers = found.exponents
+    for factor, k in list(powers.items()):
+        if k <= 0 or scalar_name(factor) != "sigmoid":
+            continue
+        assert factor.owner is not None
+        opposite = Elementwise("neg")(factor.owner.inputs[0])
+        decay = Elementwise("exp")(opposite)
+        if powers.get(decay, 0) <= 0:
+            continue
+        one = scalar_constant(1, out.type.dtype)
+        mirrored = Elementwise("sub")(one, factor)
+        if not context.knows(mirrored):
+            mirrored = Elementwise("sigmoid")(opposite)
+        for v, change in ((factor, -1), (decay, -1), (mirrored, 1)):
+            powers[v] = powers.get(v, 0) + change
+        rest = Product(found.coefficient, {v: e for v, e in powers.items() if e})
+        return context.fit(build_product(rest, out.type.dtype), out)
+    return None
+
+
+DISTRIBUTION: tuple[Rule, ...] = (product_into_quotients, sigmoid_times_exp_to_sigmoid)
