@@ -85,7 +85,7 @@ def _render(
 
 
 def _name(op: object, name: str) -> str:
-    fields = getattr(op, "__dataclass_fields__", {})
+    fields = getattr(op, "fields", ())
     values = [getattr(op, f) for f in fields if f not in ("scalar",)]
     inside = ", ".join(map(str, values))
     return f"{name}{{{inside}}}" if inside else name

@@ -6,7 +6,6 @@ implicit broadcasting of elementwise ops needs neither; see ops/families.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ from symgraph.ops.shape import (
 Gradients = Sequence[Variable | None]
 
 
-@dataclass(frozen=True, slots=True)
 class BroadcastTo(Op):
     """x repeated along new leading axes and axes of extent 1, to `ndim` extents."""
 
@@ -111,7 +109,6 @@ class BroadcastTo(Op):
         return f"broadcast_to({x}, ({', '.join(shape)}{comma}))"
 
 
-@dataclass(frozen=True, slots=True)
 class SumTo(Op):
     """g summed (dimension kept) along the axes where x has extent 1; same rank as x.
 

@@ -6,7 +6,6 @@ reshapes. All operands of an op have one dtype; the public functions promote.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,6 @@ def _mismatch(what: str, a: np.ndarray, b: np.ndarray) -> ShapeError:
     return ShapeError(f"{what}: shapes {a.shape} and {b.shape} do not fit together")
 
 
-@dataclass(frozen=True, slots=True)
 class Dot(Op):
     """out[i, j] = sum over k of a[i, k] * b[k, j]; a may lack i, b may lack j."""
 
@@ -122,7 +120,6 @@ class Dot(Op):
             return (np.asarray(np.dot(a, b)),)
 
 
-@dataclass(frozen=True, slots=True)
 class BatchedDot(Op):
     """out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]."""
 
@@ -168,7 +165,6 @@ class BatchedDot(Op):
             return (np.matmul(a, b),)
 
 
-@dataclass(frozen=True, slots=True)
 class Gemm(Op):
     """out = beta * z + alpha * (a @ b), for matrices; alpha and beta are scalars.
 

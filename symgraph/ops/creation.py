@@ -6,7 +6,6 @@ fillings (zeros, ones, full) are in ops/broadcast.py, eye and tri in ops/diagona
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,6 @@ from symgraph.ops.shape import (
 Gradients = Sequence[Variable | None]
 
 
-@dataclass(frozen=True, slots=True)
 class Iota(Op):
     """out[i] = i for i in 0..n-1, int64."""
 

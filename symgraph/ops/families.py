@@ -168,7 +168,6 @@ def broadcast_extents_of(shapes: Sequence[Shape], ndim: int) -> Shape:
     return tuple(result)
 
 
-@dataclass(frozen=True, slots=True)
 class Elementwise(Op):
     """out[i] = f(x[i], y[i], ...) with NumPy's broadcasting; f is a `Scalar`."""
 
@@ -232,7 +231,6 @@ class Elementwise(Op):
         return self.scalar
 
 
-@dataclass(frozen=True, slots=True)
 class Cast(Op):
     """out[i] = x[i] converted to `dtype`, as NumPy's astype."""
 

@@ -5,7 +5,6 @@ into arithmetic. Ints and slices are in ops/indexing.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,6 @@ def _in_range(indices: np.ndarray, extent: int, axis: int, what: str) -> np.ndar
     return np.where(indices < 0, indices + extent, indices)
 
 
-@dataclass(frozen=True, slots=True)
 class Take(Op):
     """out[a, i, b] = x[a, indices[i], b]; a, b stand for the axes around `axis`.
 
@@ -143,7 +141,6 @@ class _Scatter(Op):
         return (slice(None),) * self.axis + (places,)
 
 
-@dataclass(frozen=True, slots=True)
 class ScatterAdd(_Scatter):
     """out = base; out[a, indices[i], b] += values[a, i, b]; repeated indices add up."""
 
@@ -170,7 +167,6 @@ class ScatterAdd(_Scatter):
         return (out,)
 
 
-@dataclass(frozen=True, slots=True)
 class ScatterSet(_Scatter):
     """out = base; out[a, indices[i], b] = values[a, i, b]; repeated: the last."""
 
@@ -255,7 +251,6 @@ class ScatterSet(_Scatter):
         return (out,)
 
 
-@dataclass(frozen=True, slots=True)
 class CheckIndex(Op):
     """out = index, negative ones plus extent, as int64; outside the axis it fails."""
 

@@ -5,7 +5,6 @@ makes it zero, `grad_clip` limits it element by element.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,6 @@ class _Unchanged(Op):
         return (np.array(arrays[0]),)
 
 
-@dataclass(frozen=True, slots=True)
 class DisconnectedGrad(_Unchanged):
     """out = x; no gradient path leads through it."""
 
@@ -60,7 +58,6 @@ class DisconnectedGrad(_Unchanged):
         return (False,)
 
 
-@dataclass(frozen=True, slots=True)
 class ZeroGrad(_Unchanged):
     """out = x; the gradient is 0."""
 
@@ -77,7 +74,6 @@ class ZeroGrad(_Unchanged):
         return (None if g is None else fill(g, as_variable(0, g.type.dtype)),)
 
 
-@dataclass(frozen=True, slots=True)
 class GradClip(_Unchanged):
     """out = x; the gradient is limited to lower .. upper."""
 

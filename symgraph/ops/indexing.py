@@ -7,7 +7,6 @@ ops/plans.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -82,7 +81,6 @@ def _as_extent(v: Any) -> Any:
     return int(v.data) if isinstance(v, Constant) else v
 
 
-@dataclass(frozen=True, slots=True)
 class Subtensor(Op):
     """out = x[spec]: ints drop their axis, slices keep it."""
 
@@ -137,7 +135,6 @@ class Subtensor(Op):
         return rendered(self.spec, parts[0], parts[1:])
 
 
-@dataclass(frozen=True, slots=True)
 class SetSubtensor(Op):
     """out = x with ``x[spec] = y`` (mode "set") or ``x[spec] += y`` (mode "inc").
 

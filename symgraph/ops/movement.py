@@ -7,7 +7,6 @@ ops/indexing.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -39,7 +38,6 @@ Gradients = Sequence[Variable | None]
 Pattern = tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class DimShuffle(Op):
     """Axis i of the output is axis pattern[i] of x, or a new axis of extent 1 for "x".
 
@@ -125,7 +123,6 @@ class DimShuffle(Op):
         return f"dimshuffle({parts[0]}, {', '.join(map(repr, self.pattern))})"
 
 
-@dataclass(frozen=True, slots=True)
 class Reshape(Op):
     """The elements of x, in row-major order, with other extents (`ndim` of them)."""
 
@@ -205,7 +202,6 @@ class Reshape(Op):
         return f"reshape({x}, ({', '.join(shape)}{comma}))"
 
 
-@dataclass(frozen=True, slots=True)
 class Concatenate(Op):
     """The inputs one after the other along an axis; all other extents agree."""
 

@@ -7,7 +7,6 @@ found by rewrites and by `Softmax.grad`. `NNET` lists what ``T.nnet`` offers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,6 @@ def _shifted(x: Variable, axes: Any) -> Variable:
     return x - PUBLIC["max"](x, axis=axes, keepdims=True)
 
 
-@dataclass(frozen=True, slots=True)
 class Softmax(Op):
     """out = exp(x) / sum of exp(x) along `axis`."""
 
@@ -159,7 +157,6 @@ def _numerator(g: Variable, y: Variable) -> Variable | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
 class LogSoftmax(Op):
     """out = x - log(sum of exp(x) along `axis`)."""
 
@@ -205,7 +202,6 @@ class LogSoftmax(Op):
             return (shifted - np.log(total),)
 
 
-@dataclass(frozen=True, slots=True)
 class LogSumExp(Op):
     """out = log(sum of exp(x) over `axes`), the axes dropped."""
 

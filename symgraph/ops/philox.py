@@ -7,7 +7,6 @@ write their own. Streams and distributions are in ops/random.py.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -121,7 +120,6 @@ class _Source(Op):
                 )
 
 
-@dataclass(frozen=True, slots=True)
 class RandomBits(_Source):
     """out[i] = philox(key, call, i) for the linear index i of a shape, as uint64."""
 
@@ -159,7 +157,6 @@ class RandomBits(_Source):
         return (philox(key, call, index).reshape(sizes),)
 
 
-@dataclass(frozen=True, slots=True)
 class Permutation(_Source):
     """out = 0 .. n-1 in random order, int64.
 

@@ -8,7 +8,6 @@ decided by lowering.
 
 import builtins
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,6 @@ def _reduced(op: "Reduce | ArgReduce", x: Variable) -> tuple[int | None, ...]:
 any_of, all_of, sum_of = builtins.any, builtins.all, builtins.sum
 
 
-@dataclass(frozen=True, slots=True)
 class Reduce(Op):
     """out = combine of x over `axes`, which vanish; the dtype stays.
 
@@ -156,7 +154,6 @@ class Reduce(Op):
         return f"{self.combine}({parts[0]}, axes={self.axes})"
 
 
-@dataclass(frozen=True, slots=True)
 class ArgReduce(Op):
     """out = position of the extreme in the flattened reduced axes, int64.
 

@@ -8,7 +8,6 @@ the rewrites.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ Gradients = Sequence[Variable | None]
 AnyExtent = int | Variable
 
 
-@dataclass(frozen=True, slots=True)
 class Extent(Op):
     """out = x.shape[axis], a 0-d int64."""
 
@@ -76,7 +74,6 @@ class Extent(Op):
         return f"{text}.shape[{self.axis}]"
 
 
-@dataclass(frozen=True, slots=True)
 class MakeVector(Op):
     """out[i] = the i-th input; inputs are 0-d and have the dtype of the vector."""
 
@@ -126,7 +123,6 @@ class MakeVector(Op):
         return f"[{', '.join(parts)}]"
 
 
-@dataclass(frozen=True, slots=True)
 class SpecifyShape(Op):
     """out = x, whose static shape is `shape`: None forgets, an int promises an extent.
 

@@ -8,11 +8,14 @@ fresh layers from such dictionaries.  A new layer class becomes savable by a lin
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
+import numpy as np
+
 import symgraph.tensor as T
-from symgraph import config, nn
+from symgraph import nn
 from symgraph.errors import DataError, NotSupportedError
 
 #: layer class → arguments that are kept, each also an attribute of the layer
@@ -98,7 +101,7 @@ def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
 
     Returns
     -------
-    layers, in the order of the records; parameters are initialised, not loaded
+    layers, in the order of the records; parameters are zeros, not loaded
     """
     layers: list[Any] = []
     known: dict[str, Any] = {}  # tensor name → the shared variable made for it
@@ -146,19 +149,18 @@ def _make(
         shape = tuple(arguments["shape"])
         variable = T.TensorType(made["dtype"], (None,) * len(shape))(made["name"])
         return make(shape, input_var=variable, name=name)
-    dtype = None
     for attribute in PARAMETERS.get(kind, ()):
         entry = record["parameters"].get(attribute)
         if entry is None:
             arguments[attribute] = None
         elif entry["tensor"] in known:
             arguments[attribute] = known[entry["tensor"]]
-        dtype = entry["dtype"] if entry else dtype
+        else:
+            arguments[attribute] = functools.partial(np.zeros, dtype=entry["dtype"])
     takes_many = issubclass(make, nn.layers.MergeLayer)
     if not takes_many and len(incoming) != 1:
         raise DataError(f"{where}: a {kind} takes one layer, not {len(incoming)}")
-    with config.override(floatX=dtype or config.floatX):
-        return make(incoming if takes_many else incoming[0], name=name, **arguments)
+    return make(incoming if takes_many else incoming[0], name=name, **arguments)
 
 
 def _incoming(layer: Any) -> list[Any]:

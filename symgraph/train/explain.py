@@ -56,7 +56,7 @@ def _types(declarations: Sequence[str]) -> dict[str, str]:
         name, equals, kind = declaration.partition("=")
         if not equals or not name.isidentifier() or name in types:
             raise ArgumentError(
-                f"{declaration!r}: expected NAME=TYPE, each name once, such as x=fvector"
+                f"{declaration!r}: expected NAME=TYPE, a name once, such as x=fvector"
             )
         types[name] = kind
     return types

@@ -59,6 +59,14 @@ def test_loading_keeps_dtypes_whatever_float_x_is(tmp_path, dtype):
     assert model.inputs[0].input_var.dtype == dtype
 
 
+def test_parameters_of_one_layer_may_have_different_dtypes(tmp_path):
+    weights = np.ones((6, 2), "float32")
+    network = LAYERS.DenseLayer(LAYERS.InputLayer((None, 6)), 2, W=weights)
+    save_model(tmp_path / "net", network)
+    again = load_model(tmp_path / "net").output
+    assert (again.W.dtype, again.b.dtype) == ("float32", network.b.dtype)
+
+
 def test_names_arguments_tags_and_metadata_come_back(tmp_path):
     network = _mlp()
     hidden = LAYERS.get_all_layers(network)[1]

@@ -112,8 +112,7 @@ SIGNS = (
     Rule("sub_neg_to_add", x - (-y), x + y, nan=EXACT, dtypes="number"),
     Rule("add_neg_to_sub", x + (-y), x - y, nan=EXACT, dtypes="number"),
     Rule("cross_terms_to_difference", x * (1 - y) - (1 - x) * y, x - y, nan=HIDES_NAN),
-    Rule("cross_terms_to_difference_2", (1 - x) * y - x * (1 - y), y - x, nan=HIDES_NAN),
-    Rule("cross_terms_to_difference_3", x * (1 - y) + (x - 1) * y, x - y, nan=HIDES_NAN),
+    Rule("cross_terms_plus_to_difference", x * (1 - y) + (x - 1) * y, x - y, nan=HIDES_NAN),
     Rule("neg_sub_to_sub", -(x - y), y - x, nan=EXACT, dtypes="number"),
 )
 

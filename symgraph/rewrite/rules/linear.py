@@ -8,7 +8,9 @@ from symgraph.core.dtypes import is_complex, is_float
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops.contraction import BatchedDot, Dot, Gemm
+from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise
+from symgraph.ops.indexing import CheckIndex
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.context import Context
@@ -126,11 +128,59 @@ def _turned(x: Variable) -> Variable:
     return made
 
 
+@rule(
+    "sum_of_one_hot_to_value", on="Reduce", nan=EXACT, ranks=(2, 1),
+    example=lambda x, y: T["sum"](T["switch"](
+        T["eq"](T["dimshuffle"](CheckIndex()(T["cast"](y * 0, "int64"), x.shape[1]),
+                                0, "x"), Iota()(x.shape[1])), 2.0, 0.0), 1),
+)  # fmt: skip
+def sum_of_one_hot_to_value(node: Apply, context: Context) -> Variable | None:
+    """sum(where(label == arange(n), v, 0), last axis) -> v: one label is hit.
+
+    The check of the label stays as long as something else reads the mask.
+    """
+    assert isinstance(node.op, Reduce)
+    (x,) = node.inputs
+    choice = x.owner
+    if node.op.combine != "sum" or x.ndim - 1 not in node.op.axes or choice is None:
+        return None
+    if choice.op != Elementwise("where"):
+        return None
+    mask, value, other = choice.inputs
+    if number_of(other) != 0 or not _hits_once(mask, x.ndim):
+        return None
+    if value.ndim == x.ndim and value.type.shape[-1] == 1:
+        value = DimShuffle(tuple(range(x.ndim - 1)))(value)
+    elif value.ndim:
+        return None
+    rest = tuple(axis for axis in node.op.axes if axis != x.ndim - 1)
+    first = Reduce("sum", (x.ndim - 1,))(x)
+    whole = context.fit(value, first) or value
+    return context.fit(Reduce("sum", rest)(whole) if rest else whole, node.outputs[0])
+
+
+def _hits_once(mask: Variable, ndim: int) -> bool:
+    """Whether exactly one element of each row of a mask is true."""
+    node = mask.owner
+    if node is None or node.op != Elementwise("eq") or mask.ndim != ndim:
+        return False
+    for labels, places in (node.inputs, node.inputs[::-1]):
+        counted, shuffle = owner_of(places, Iota), owner_of(labels, DimShuffle)
+        if counted is None or shuffle is None:
+            continue
+        checked = owner_of(shuffle.inputs[0], CheckIndex)
+        if checked is None or shuffle.op.pattern[-1] != "x":  # type: ignore[attr-defined]
+            continue
+        return checked.inputs[1] is counted.inputs[0]
+    return False
+
+
 LINEAR: tuple[Rule, ...] = (
     scalar_out_of_sum,
     scalar_out_of_dot,
     dot_with_zero_to_zero,
     transposed_dot_to_dot,
+    sum_of_one_hot_to_value,
 )
 
 
