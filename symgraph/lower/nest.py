@@ -84,7 +84,7 @@ class Nest:
             self.inner
             and self.outer
             and inner_size is not None
-            and inner_size <= UNROLL
+            and 0 < inner_size <= UNROLL
             and (outer_size is None or outer_size > inner_size)
         )
         choices = self.outer if self.unrolled or not self.inner else self.group.axes

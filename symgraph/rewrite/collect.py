@@ -98,10 +98,18 @@ def product_parts(v: Variable) -> list[tuple[Variable, int]] | None:
 
 @dataclass(slots=True)
 class Product:
-    """coefficient * product of factor ** exponent."""
+    """coefficient * product of factor ** exponent.
+
+    `pieces`, `numbers`, `signs` and `divisors` count what the product was written with:
+    factors, numbers, negations, divisions.
+    """
 
     coefficient: Any = 1
     exponents: dict[Variable, int] = field(default_factory=dict)
+    pieces: int = 0
+    numbers: int = 0
+    signs: int = 0
+    divisors: int = 0
 
     @property
     def key(self) -> frozenset[tuple[Variable, int]]:
@@ -109,8 +117,20 @@ class Product:
         return frozenset(self.exponents.items())
 
 
-def product_of(v: Variable, budget: int = 32) -> Product:
-    """v as a product; anything that is no product is its own single factor."""
+def product_of(v: Variable) -> Product:
+    """v as a product; anything that is no product is its own single factor.
+
+    The result is kept with the variable and must not be changed.
+    """
+    if v.owner is None:
+        return _product_of(v)
+    found: Product | None = v.__dict__.get("_product")
+    if found is None:
+        found = v.__dict__["_product"] = _product_of(v)
+    return found
+
+
+def _product_of(v: Variable, budget: int = 32) -> Product:
     found = Product()
     steps = 0
     stack: list[tuple[Variable, int]] = [(v, 1)]
@@ -121,17 +141,21 @@ def product_of(v: Variable, budget: int = 32) -> Product:
             if value != 0 or exponent > 0:
                 power = _power(value, exponent, u.type.dtype)
                 if power is not None:
+                    found.numbers += 1
                     found.coefficient = found.coefficient * power
                     continue
         steps += 1
         parts = product_parts(u) if steps <= budget else None
         if parts is None:
+            found.pieces += 1
             found.exponents[u] = found.exponents.get(u, 0) + exponent
             continue
         for part, k in reversed(parts):
             if k == 0:
+                found.signs += 1
                 found.coefficient = found.coefficient * (-1) ** (exponent % 2)
             else:
+                found.divisors += k < 0
                 stack.append((part, exponent * k))
     found.exponents = {u: k for u, k in found.exponents.items() if k != 0}
     if not _representable(found.coefficient, v.type.dtype):
@@ -153,11 +177,10 @@ def _representable(value: Any, dtype: str) -> bool:
     """Whether a float coefficient neither overflows nor vanishes in its dtype."""
     if is_integer(dtype):
         return True
-    with np.errstate(all="ignore"):
-        rounded = NUMPY[dtype].type(value)
-    if not np.isfinite(rounded):
-        return False
-    return value == 0 or abs(rounded) >= np.finfo(rounded.dtype).tiny
+    size = abs(value)
+    if dtype.endswith(("32", "x64")):  # float32, and complex64 of two of them
+        return size == 0 or 1.2e-38 < size < 3.4e38
+    return bool(finite(size))
 
 
 # --- flattening and rebuilding sums -----------------------------------------------------
@@ -180,10 +203,20 @@ class Sum:
     dtype: str
     terms: dict[frozenset[tuple[Variable, int]], Term] = field(default_factory=dict)
     constant: Any = 0
+    numbers: int = 0
+    cancelled: bool = False
 
-    def coefficients(self) -> dict[frozenset[tuple[Variable, int]], Any]:
-        """Term key → coefficient, for comparing sums."""
-        return {key: term.coefficient for key, term in self.terms.items()}
+    def is_promising(self, ndim: int) -> bool:
+        """Whether rebuilding the sum may save anything."""
+        terms = self.terms.values()
+        if self.cancelled or self.numbers > 1 or (self.numbers and self.constant == 0):
+            return True
+        if any(t.contributions > 1 or t.product.signs for t in terms):
+            return True
+        sizes = [abs(t.coefficient) for t in terms if t.coefficient not in (1, -1)]
+        if len(set(sizes)) < len(sizes):
+            return True
+        return sum(t.variable.ndim < ndim for t in terms) + self.numbers > 1
 
 
 def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum | None:
@@ -218,6 +251,7 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
         c = factor[v]
         value = number_of(v)
         if value is not None and finite(value):
+            found.numbers += 1
             found.constant = found.constant + c * value
             continue
         product = product_of(v)
@@ -236,6 +270,7 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
         return None
     for key in [k for k, t in found.terms.items() if t.coefficient == 0]:
         del found.terms[key]
+        found.cancelled = True
     return found
 
 
@@ -417,13 +452,18 @@ def collect_terms(node: Apply, context: Context) -> Variable | None:
     if parts is None or (len(parts) == 1 and sum_parts(parts[0][0]) is None):
         return None
     order = region_order(out)
+    whole_region = set(order)
+    full = flatten(out, whole_region, order)
+    signs = any(scalar_name(v) == "neg" for v in order)
+    if full is None or not (signs or full.is_promising(out.ndim)):
+        return None
     mine = exclusive(order, context)
-    candidates = []
-    for inside in [mine] if len(mine) == len(order) else [mine, set(order)]:
-        found = flatten(out, inside, order)
-        if found is not None:
-            candidates.append(context.fit(build_sum(found), out))
-    return improvement(out, candidates, context)
+    candidates = [context.fit(build_sum(full), out)]
+    if len(mine) < len(order):
+        part = flatten(out, mine, order)
+        if part is not None:
+            candidates.append(context.fit(build_sum(part), out))
+    return improvement(out, candidates, context, mine)
 
 
 @rule(
@@ -445,8 +485,18 @@ def collect_factors(node: Apply, context: Context) -> Variable | None:
     if len(parts) == 1 and product_parts(parts[0][0]) is None:
         return None
     found = product_of(out)
-    if found.exponents.get(out):
+    if found.exponents.get(out) or not _is_promising(found, out):
         return None
     return improvement(
         out, [context.fit(build_product(found, out.type.dtype), out)], context
     )
+
+
+def _is_promising(found: Product, out: Variable) -> bool:
+    """Whether rebuilding the product may save anything."""
+    if found.pieces > len(found.exponents) or found.signs or found.divisors > 1:
+        return True
+    if found.numbers > 1 or (found.numbers and found.coefficient in (0, 1, -1)):
+        return True
+    small = sum(v.ndim == 0 for v in found.exponents) + found.numbers
+    return small > 1 and out.ndim > 0

@@ -108,10 +108,14 @@ def total_cost(nodes: Iterable[Variable], ndim: int) -> Cost:
 
 
 def improvement(
-    old: Variable, candidates: Iterable[Variable | None], context: Context
+    old: Variable,
+    candidates: Iterable[Variable | None],
+    context: Context,
+    dead: set[Variable] | None = None,
 ) -> Variable | None:
     """The cheapest candidate, if it costs less than what it makes unnecessary."""
-    dead = exclusive(region_order(old), context)
+    if dead is None:
+        dead = exclusive(region_order(old), context)
     best_cost = total_cost(dead, old.ndim)
     best = None
     for new in candidates:

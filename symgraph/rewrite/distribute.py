@@ -102,7 +102,7 @@ def sigmoid_times_exp_to_sigmoid(node: Apply, context: Context) -> Variable | No
     if not is_float(out.type.dtype) or is_inner(out, PRODUCT, context):
         return None
     found = product_of(out)
-    powers = found.exponents
+    powers = dict(found.exponents)
     for factor, k in list(powers.items()):
         if k <= 0 or scalar_name(factor) != "sigmoid":
             continue

@@ -114,10 +114,31 @@ class Index:
             for key in rule.on:
                 self._by_key.setdefault(key, []).append(rule)
         self._everywhere = self._by_key.pop("*", [])
+        #: rules whose answer depends on the node alone: tried once on each node
+        self.local = frozenset(r.name for r in self.rules if not r.needs_users)
         self.needs_users = any(rule.needs_users for rule in self.rules)
 
     def __getitem__(self, key: str) -> list[Rule]:
         return self._everywhere + self._by_key.get(key, [])
+
+
+class Settled:
+    """Which local rules have been tried on which variables without success."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Variable, int] = {}
+        self._indexes: list[Index] = []
+
+    def bit(self, index: Index) -> int:
+        """The bit that stands for the local rules of an index."""
+        if index not in self._indexes:
+            self._indexes.append(index)
+        return 1 << self._indexes.index(index)
+
+    def names(self, bits: int) -> frozenset[str]:
+        """The rules that a set of bits stands for."""
+        sets = [x.local for i, x in enumerate(self._indexes) if bits >> i & 1]
+        return frozenset().union(*sets)
 
 
 class Sweep:
@@ -130,6 +151,7 @@ class Sweep:
         pass_name: str,
         statistics: Statistics,
         equal: Equalities | None = None,
+        settled: "Settled | None" = None,
     ) -> None:
         self.index = index
         self.pass_name = pass_name
@@ -141,7 +163,8 @@ class Sweep:
         self._normal: dict[Variable, Variable] = {}
         self._instead: dict[Variable, Variable] = {}
         self._twins: dict[tuple[str, frozenset[Variable]], Variable] = {}
-        self._tables: dict[str, list[Rule]] = {}
+        self._settled = settled if settled is not None else Settled()
+        self._tables: dict[tuple[str, int], list[Rule]] = {}
         statistics.sweeps += 1
 
     def record(self, rule: str, old: Variable, new: Variable) -> None:
@@ -219,9 +242,12 @@ class Sweep:
                     new.name = old.name
             return
         key = key_of(node)
-        rules = self._tables.get(key)
+        done = self._settled.nodes.get(v, 0)
+        rules = self._tables.get((key, done))
         if rules is None:
-            rules = self._tables[key] = self.index[key]
+            skipped = self._settled.names(done)
+            rules = [rule for rule in self.index[key] if rule.name not in skipped]
+            self._tables[key, done] = rules
         if len(node.outputs) == 1:
             self.statistics.attempts += len(rules)
             for rule in rules:
@@ -239,6 +265,7 @@ class Sweep:
                     return
         for out in node.outputs:
             normal[out] = out
+        self._settled.nodes[v] = done | self._settled.bit(self.index)
 
     def _becomes(self, old: Variable, new: Variable) -> None:
         self.context.inherit(old, new)
@@ -289,11 +316,14 @@ def run(
     with graph.interner:
         try:
             equal = Equalities(graph.applies(), assume_equal)
+            settled = Settled()
             for stage in passes:
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:
                     index = indexes[stage.name] = Index(stage.rules)
-                graph = _run_pass(graph, stage, index, statistics, firings, equal)
+                graph = _run_pass(
+                    graph, stage, index, statistics, firings, equal, settled
+                )
         finally:
             building.place = place
     return Optimized(graph, tuple(firings), statistics)
@@ -306,11 +336,12 @@ def _run_pass(
     statistics: Statistics,
     firings: list[Firing],
     equal: Equalities,
+    settled: Settled,
 ) -> Graph:
     for _ in range(MAX_SWEEPS):
         count = len(firings)
         if stage.rules:
-            sweep = Sweep(graph, index, stage.name, statistics, equal)
+            sweep = Sweep(graph, index, stage.name, statistics, equal, settled)
             graph = graph.with_roots([sweep.normalize(v) for v in graph.roots])
             firings.extend(sweep.firings)
         if stage.transforms:

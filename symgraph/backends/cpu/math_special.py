@@ -371,8 +371,7 @@ def gammaln(b: Builder, x: Value) -> Value:
 
 
 def _gammaln(b: Builder, x: Value) -> Value:
-    result = b.per_lane("lgamma", x)
-    return b.select(b.compare("oeq", x, -math.inf), x, result)
+    return b.per_lane("lgamma", x)  # inf at -inf, as C and Python say
 
 
 #: The positive zero of digamma in two parts.
