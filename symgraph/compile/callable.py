@@ -58,8 +58,8 @@ class CompiledFunction(Stages, Batches):
         self._executor: Executor | None = None
         self._fast: Any = None
         self._made: list[tuple[tuple[int, ...], np.dtype]] = []
+        self._only: tuple[tuple[int, ...], np.dtype] | None = None
         self._generation = -1
-        self._single = request.form == "single"
         self._form = self._present_form(())
         if mode.compiled:
             self._use(self._form)
@@ -72,11 +72,15 @@ class CompiledFunction(Stages, Batches):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run once with the values of the inputs."""
-        fast = self._fast
-        if fast is not None and not kwargs and self._generation == generation.count:
-            outputs = [_empty(shape, dtype) for shape, dtype in self._made]
-            if len(args) == len(self.request.inputs) and fast(*args, *outputs) == 0:
-                return outputs[0] if self._single else self._result(outputs)
+        if self._generation == generation.count and not kwargs:
+            if self._only is not None:
+                output = _empty(*self._only)
+                if self._fast(*args, output) == 0:
+                    return output
+            else:
+                outputs = [_empty(shape, dtype) for shape, dtype in self._made]
+                if self._fast(*args, *outputs) == 0:
+                    return self._result(outputs)
         return self._slow(args, kwargs)
 
     def _slow(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -90,6 +94,7 @@ class CompiledFunction(Stages, Batches):
         if executor.is_static and not self.mode.debug:
             binding = executor.bind(arrays)
             self._fast, self._made = binding.fast, binding.outputs
+            self._only = self._made[0] if self.request.form == "single" else None
             self._generation = generation.count
         return outputs
 
@@ -119,7 +124,7 @@ class CompiledFunction(Stages, Batches):
     def _use(self, form: Form) -> None:
         if self._executor is not None and form is self._form:
             return
-        self._fast = None
+        self._generation = -1  # the fast way is closed until the next call has run
         executor = self._executors.get(form.key)
         if executor is None:
             executor, self.timings = build(form.graph, form.leaves, self.request.shared)
@@ -188,7 +193,7 @@ class CompiledFunction(Stages, Batches):
     def free(self) -> None:
         """Give temporary memory and kept bindings back."""
         with self._lock:
-            self._fast = None
+            self._generation = -1
             for executor in self._executors.values():
                 executor.bindings.clear()
 

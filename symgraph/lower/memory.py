@@ -10,10 +10,12 @@ Out: `Placement`.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion, Group
+from symgraph.lower.sizes import Poly
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
 
 #: ("leaf", k), ("output", k) or ("temp", k)
@@ -27,12 +29,12 @@ class Placement:
     Attributes
     ----------
     of : variable → storage
-    temps : (variable, first step, last step) of each temporary
+    temps : (bytes, first step, last step) of each temporary
     copies : (target, source variable) to carry out after all steps
     """
 
     of: dict[Variable, Storage] = field(default_factory=dict)
-    temps: list[tuple[Variable, int, int]] = field(default_factory=list)
+    temps: list[tuple[Poly, int, int]] = field(default_factory=list)
     copies: list[tuple[Storage, Variable]] = field(default_factory=list)
 
 
@@ -80,8 +82,13 @@ def place(
     last = _last_uses(reads, made, result, len(fusion.units))
     for variable in made:
         if variable in fusion.stored and variable not in result.of:
+            size = fusion.extents.size(variable) * ITEMSIZE[variable.type.dtype]
             result.of[variable] = ("temp", len(result.temps))
-            result.temps.append((variable, made[variable], last.get(variable, made[variable])))
+            result.temps.append((size, made[variable], last.get(variable, made[variable])))
+    for number, build in enumerate(kernels):
+        for row, size in build.scratch if build is not None else ():
+            result.of[row] = ("temp", len(result.temps))
+            result.temps.append((size, number, number))
     return result
 
 

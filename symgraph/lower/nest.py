@@ -6,8 +6,8 @@
         store what has no inner axes
 
 A value belongs to the pass after the reductions it depends on. Small inner extents are
-written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Values that are
-stored and costly are read back by later passes. In: a Group. Out: a
+written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Costly
+values that several passes need are kept, where they are stored or in a scratch row. In: a Group. Out: a
 Kernel in the making (`Builder`), whose sizes and buffers the program binds.
 """
 
@@ -15,10 +15,11 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Constant, Variable
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import RENAMING, Axes, Axis, Fusion, Group, is_cheap
-from symgraph.lower.ir import Const, Expression, Load, Local, SizeValue
+from symgraph.lower.ir import Access, Const, Expression, Load, Local, SizeValue
 from symgraph.lower.sizes import ONE, ZERO, poly, product, row_major
 from symgraph.ops.families import SCALARS
 
@@ -41,6 +42,9 @@ class Nest:
         self.position: dict[Axis, Position] = {}
         self.levels: dict[Variable, int] = {}
         self.written: set[Variable] = set()
+        self.rows: dict[Variable, Variable] = {}
+        self.computed: set[Variable] = set()
+        self.kept: set[Variable] = set()
         self.outer, self.inner = self._loop_order()
         self._choose_vector()
 
@@ -104,6 +108,7 @@ class Nest:
     def write(self) -> Builder:
         """Write all loops."""
         passes = self._passes()
+        self._plan_rows(passes)
         with ExitStack() as stack:
             for axis in self.outer:
                 self._open(stack, axis)
@@ -112,6 +117,59 @@ class Nest:
             for variable in self._pending(passes, full=False):
                 self._store(variable)
         return self.build
+
+    def _plan_rows(self, passes: int) -> None:
+        """Scratch rows for costly values that more than one pass needs."""
+        if self.unrolled or self.vector not in self.inner:
+            return
+        count: dict[Variable, int] = {}
+        for number in range(passes):
+            roots = [
+                v
+                for v in self.group.members
+                if (
+                    self._operand_level(v) == number
+                    if self._reduces(v)
+                    else v in self.fusion.stored
+                    and self._is_full(v)
+                    and self._level(v) == number
+                )
+            ]
+            seen: set[Variable] = set()
+            stack = list(roots)
+            while stack:
+                variable = stack.pop()
+                for use in self.fusion.reads(self.group, variable):
+                    source = use.source
+                    if (
+                        use.direct
+                        and source in self.group.members
+                        and source not in seen
+                        and self._is_full(source)
+                        and not self._reduces(source)
+                        and not (
+                            source in self.fusion.stored and self._level(source) < number
+                        )
+                    ):
+                        seen.add(source)
+                        stack.append(source)
+            for variable in seen | {v for v in roots if not self._reduces(v)}:
+                count[variable] = count.get(variable, 0) + 1
+        size = product([a.extent for a in self.inner])
+        for variable, passes_of in count.items():
+            if (
+                passes_of > 1
+                and variable not in self.fusion.stored
+                and not is_cheap(variable.owner)
+            ):
+                row = Variable(variable.type, name="row")
+                self.build.scratch.append((row, size * ITEMSIZE[row.type.dtype]))
+                self.rows[variable] = row
+
+    def _row_access(self, variable: Variable) -> Access:
+        positions = [self.position[a] for a in self.inner]
+        strides = row_major([a.extent for a in self.inner])
+        return self.build.access(positions, strides)
 
     def _open(self, stack: ExitStack, axis: Axis) -> None:
         kind = "vector" if axis is self.vector else "serial"
@@ -161,6 +219,7 @@ class Nest:
                 for variable in pending:
                     self._store(variable)
         self.written.update(pending)
+        self.kept |= self.computed
         for variable, accumulator in accumulators.items():
             self.build.remember(self._key(variable), accumulator)
 
@@ -252,8 +311,16 @@ class Nest:
             result = self.build.emit(
                 Load(self.build.buffer(variable, "inout"), access, variable.type.dtype)
             )
+        elif variable in self.kept:
+            access = self._row_access(variable)
+            row = self.build.buffer(self.rows[variable], "inout")
+            result = self.build.emit(Load(row, access, variable.type.dtype))
         else:
             result = self._compute(variable)
+            if variable in self.rows:
+                row = self.build.buffer(self.rows[variable], "out")
+                self.build.store(row, self._row_access(variable), result)
+                self.computed.add(variable)
         self.build.remember(key, result)
         return result
 

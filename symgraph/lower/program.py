@@ -23,7 +23,7 @@ from symgraph.lower.memory import Storage, place
 from symgraph.lower.nest import Nest
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import schedule
-from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe, poly, product
+from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe
 from symgraph.lower.views import Matrix, matrix_of
 
 FLOAT_PRODUCTS = ("float32", "float64")
@@ -281,10 +281,7 @@ class _Planner:
         ]
         program.checks = list(self.extents.checks)
         program.ranges = list(self.extents.ranges)
-        for k, (variable, first, last) in enumerate(self.storage.temps):
-            size = product(self.extents.shape(variable)) * ITEMSIZE[variable.type.dtype]
-            program.temps.append((poly(size), first, last))
-            assert k < len(self.storage.temps)
+        program.temps = list(self.storage.temps)
         for code, variable in self.codes.items():
             file, line = variable.place
             node = variable.owner
