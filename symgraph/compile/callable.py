@@ -22,7 +22,8 @@ from symgraph.compile.inputs import converted
 from symgraph.compile.modes import Mode
 from symgraph.compile.stages import Stages
 from symgraph.core.shared import generation
-from symgraph.errors import InputError, MissingInputError
+from symgraph.core.types import StaticShape
+from symgraph.errors import InputError, MissingInputError, NotSupportedError
 from symgraph.runtime.executor import Broadcasts, Executor
 
 _empty = np.empty
@@ -61,7 +62,7 @@ class CompiledFunction(Stages, Batches):
         self._only: tuple[tuple[int, ...], np.dtype] | None = None
         self._generation = -1
         self._form = self._present_form(())
-        if mode.compiled:
+        if mode.compiled and not self._form.waiting:
             self._use(self._form)
 
     def __repr__(self) -> str:
@@ -100,30 +101,46 @@ class CompiledFunction(Stages, Batches):
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
         """The executor whose form fits the arguments; compiles one if there is none."""
-        self._use(self._present_form(()))
-        assert self._executor is not None
+        form = self._present_form(())
+        if form.waiting:
+            form = self._present_form(tuple(a.shape for a in arrays))
+            if form.waiting:
+                raise NotSupportedError(
+                    f"{self!r}: the length of an expression whose jacobian is taken "
+                    'depends on values, not on shapes alone\nUse mode="FAST_COMPILE", '
+                    "or give the expression a length that shapes tell."
+                )
         try:
-            self._executor.bind(arrays)
+            return self._use(form, arrays)
         except Broadcasts:
             ones = tuple(
-                tuple(i for i, extent in enumerate(a.shape) if extent == 1)
-                for a in arrays
+                tuple(
+                    1 if extent == 1 else known
+                    for extent, known in zip(a.shape, e.variable.type.shape, strict=True)
+                )
+                for a, e in zip(arrays, self.request.inputs, strict=True)
             )
-            self._use(self._present_form(ones))
-            self._executor.bind(arrays)
-        return self._executor
+            return self._use(self._present_form(ones), arrays)
 
-    def _present_form(self, ones: tuple[tuple[int, ...], ...]) -> Form:
+    def _present_form(self, given: tuple[StaticShape, ...]) -> Form:
+        """The form for the present shared shapes, and these of inputs (none: declared)."""
         shapes = tuple(v.container.array.shape for v in self.request.shared)
-        key = (shapes, ones)
+        key = (shapes, given)
         found = self._forms.get(key)
         if found is None:
             found = self._forms[key] = form_of(self.request, key)
         return found
 
-    def _use(self, form: Form) -> None:
-        if self._executor is not None and form is self._form:
-            return
+    def _use(self, form: Form, arrays: Sequence[np.ndarray] | None = None) -> Executor:
+        """The executor of a form, bound to the arguments if there are any."""
+        if self._executor is None or form is not self._form:
+            self._change(form)
+        assert self._executor is not None
+        if arrays is not None:
+            self._executor.bind(arrays)
+        return self._executor
+
+    def _change(self, form: Form) -> None:
         self._generation = -1  # the fast way is closed until the next call has run
         executor = self._executors.get(form.key)
         if executor is None:

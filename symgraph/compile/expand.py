@@ -1,25 +1,39 @@
-"""Ops that only a call can write out: their size must be known.
+"""Ops that are written out when sizes are known: `Rows`, of which Jacobians are made.
 
-An op with `expand(node, grad)` (the Jacobian) is replaced by its expression once the
-shapes of a form are known. In and out: Graph.
+An op with `expand(length, inputs)` has its length as first input. It is replaced by its
+expression where that length is a number; where it depends on the shapes of a call, it
+stays, and the function makes a form for those shapes. In and out: Graph.
 """
 
-from symgraph.autodiff.reverse import grad
 from symgraph.core.graph import Graph
-from symgraph.core.node import Variable
+from symgraph.core.node import Constant, Variable
+from symgraph.lower.extents import Extents
+
+
+def waits(graph: Graph) -> bool:
+    """Whether the graph has ops that wait for known sizes."""
+    return any(hasattr(node.op, "expand") for node in graph.applies())
 
 
 def expand(graph: Graph) -> Graph:
-    """The graph without ops that wait for known sizes."""
-    nodes = graph.applies()
-    if not any(hasattr(node.op, "expand") for node in nodes):
-        return graph
-    made: dict[Variable, Variable] = {}
-    with graph.interner:
-        for node in nodes:
-            inputs = [made.get(v, v) for v in node.inputs]
-            if hasattr(node.op, "expand"):
-                made[node.outputs[0]] = node.op.expand(inputs, grad)
-            elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
-    return graph.with_roots([made.get(v, v) for v in graph.roots])
+    """The graph with every op written out whose length is known."""
+    while waits(graph):
+        leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
+        extents = Extents(graph, leaves)
+        made: dict[Variable, Variable] = {}
+        progress = False
+        with graph.interner:
+            for node in graph.applies():
+                inputs = [made.get(v, v) for v in node.inputs]
+                if hasattr(node.op, "expand"):
+                    length = extents.scalar(node.inputs[0]).constant
+                    if length is not None:
+                        made[node.outputs[0]] = node.op.expand(length, inputs)
+                        progress = True
+                        continue
+                if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+                    made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
+        if not progress:
+            break
+        graph = graph.with_roots([made.get(v, v) for v in graph.roots])
+    return graph

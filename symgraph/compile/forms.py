@@ -1,47 +1,52 @@
 """Forms: one function's graph with what is known of shapes when it is called.
 
-Shared variables have the shapes of their present values; inputs have the axes known to
-be 1 that broadcasting asks for. Leaves with refined types take the place of the user's
-own in the frozen graph, and all types follow. In: Request. Out: Form.
+Shared variables have the shapes of their present values. Inputs keep their declared
+shapes; axes of extent 1 are made known where broadcasting asks for it, and all extents
+where an op waits for them (a Jacobian's number of rows). Leaves with refined types take
+the place of the user's own in the frozen graph, and all types follow. In: Request.
+Out: Form.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from symgraph.compile.arguments import Request
-from symgraph.compile.expand import expand
+from symgraph.compile.expand import expand, waits
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.node import Variable
-from symgraph.core.types import fast_type
+from symgraph.core.types import StaticShape, fast_type
+
+
+#: static shape of each shared variable, then of each input (none: as declared)
+Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A frozen graph, its shared leaves in the order of the request, and its key."""
+    """A frozen graph, its shared leaves in the order of the request, and its key.
+
+    `waiting` says that it has ops which need more extents than the key knows.
+    """
 
     graph: Graph
     leaves: tuple[Variable, ...]
-    key: Any
+    key: Key
+    waiting: bool
 
 
-def form_of(request: Request, key: Any) -> Form:
-    """The graph for shapes of shared variables and axes of inputs that are 1."""
-    shapes, ones = key
+def form_of(request: Request, key: Key) -> Form:
+    """The graph for these static shapes of shared variables and inputs."""
+    shared, given = key
     refined: dict[Variable, Variable] = {}
     leaves: list[Variable] = []
-    for variable, shape in zip(request.shared, shapes, strict=True):
+    for variable, shape in zip(request.shared, shared, strict=True):
         leaf = _refined(variable, shape)
         refined[variable] = leaf
         leaves.append(leaf)
     inputs: list[Variable] = []
     for position, entry in enumerate(request.inputs):
         variable = entry.variable
-        if ones and ones[position]:
-            shape = tuple(
-                1 if axis in ones[position] else extent
-                for axis, extent in enumerate(variable.type.shape)
-            )
-            refined[variable] = _refined(variable, shape)
+        if given and given[position] != variable.type.shape:
+            refined[variable] = _refined(variable, given[position])
         inputs.append(refined.get(variable, variable))
     graph = freeze(
         inputs,
@@ -49,9 +54,10 @@ def form_of(request: Request, key: Any) -> Form:
         [(target, new) for target, new in request.updates],
         refined,
     )
-    return Form(expand(graph), tuple(leaves), key)
+    graph = expand(graph)
+    return Form(graph, tuple(leaves), key, waits(graph))
 
 
-def _refined(variable: Variable, shape: tuple[int | None, ...]) -> Variable:
+def _refined(variable: Variable, shape: StaticShape) -> Variable:
     type = fast_type(variable.type.dtype, tuple(shape))
     return Variable(type, None, 0, variable.name, variable.place)

@@ -11,6 +11,7 @@ from symgraph.compile.build import Timings, optimized, planned
 from symgraph.compile.forms import Form
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
+from symgraph.errors import NotSupportedError
 from symgraph.lower.sizes import Poly
 
 
@@ -43,6 +44,11 @@ class Stages:
     @property
     def rewritten(self) -> Any:
         """The rewritten graph and its firings (`rewrite.engine.Optimized`)."""
+        if self._form.waiting:
+            raise NotSupportedError(
+                f"{self!r} has rows whose number only a call tells, so it is compiled "
+                "for the shapes of a call\nCall it, then look."
+            )
         cached = self.__dict__.get("_rewritten")
         if cached is None or cached[0] is not self._form:
             cached = self.__dict__["_rewritten"] = (

@@ -506,6 +506,9 @@ class Fusion:
 
     def _order_updates(self) -> None:
         """Readers of a shared variable before the unit that makes its new value."""
+        if not self.graph.updates:
+            return
+        sources = {u: set(self.sources(unit)) for u, unit in self._unit.items()}
         for target, new in self.graph.updates:
             writer = self.unit_of.get(new)
             if writer is None:
@@ -513,7 +516,7 @@ class Fusion:
             for unit in self._unit.values():
                 if (
                     unit is not writer
-                    and target in set(self.sources(unit))
+                    and target in sources[id(unit)]
                     and id(unit) not in self._after[id(writer)]
                     and not self._reaches(writer, unit)
                 ):

@@ -66,6 +66,8 @@ def view_of(variable: Variable, extents: Extents) -> View | None:
         ):
             if isinstance(entry, tuple):
                 first, _, step = slice_bounds(entry, extent)
+                if not isinstance(step, int):
+                    return None  # its sign is not known
                 offset = offset + poly(first) * stride
                 kept.append(poly(step) * stride)
             else:
@@ -102,7 +104,7 @@ def matrix_of(variable: Variable, extents: Extents) -> Matrix | None:
         batch, shape, strides = strides[0], shape[1:], strides[1:]
     if len(shape) == 1:
         stride = ONE if shape[0] == ONE else strides[0]
-        if stride == ZERO or (stride.constant or 1) < 0:
+        if stride == ZERO or _backward(stride):
             return None
         return Matrix(view.source, view.offset, False, stride)
     (rows, columns), (down, across) = shape, strides
@@ -115,10 +117,15 @@ def matrix_of(variable: Variable, extents: Extents) -> Matrix | None:
         if count == ONE:
             return Matrix(view.source, view.offset, transposed, run, batch)
         constant = lead.constant
-        if lead == ZERO or (constant is not None and constant < 0):
+        if lead == ZERO or _backward(lead):
             continue
         least = run.constant
         if constant is not None and least is not None and constant < least:
             continue
         return Matrix(view.source, view.offset, transposed, lead, batch)
     return None
+
+
+def _backward(stride: Poly) -> bool:
+    """Whether a stride may be negative; extents are not, so its coefficients tell."""
+    return any(coefficient < 0 for _, coefficient in stride.terms)

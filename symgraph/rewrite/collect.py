@@ -17,8 +17,6 @@ in float64 and rounded once. Broadcasting is kept by `Context.fit`.
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from symgraph.core.dtypes import NUMPY, is_complex, is_float, is_integer
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import scalar_constant
@@ -170,7 +168,7 @@ def _power(value: Any, exponent: int, dtype: str) -> Any:
         power = value**exponent
     except (OverflowError, ZeroDivisionError):
         return None
-    return power if finite(power) and power != 0 or value == 0 else None
+    return power if (finite(power) and power != 0) or value == 0 else None
 
 
 def _representable(value: Any, dtype: str) -> bool:
@@ -193,7 +191,6 @@ class Term:
     coefficient: Any
     product: Product
     variable: Variable
-    contributions: int = 1
 
 
 @dataclass(slots=True)
@@ -204,14 +201,14 @@ class Sum:
     terms: dict[frozenset[tuple[Variable, int]], Term] = field(default_factory=dict)
     constant: Any = 0
     numbers: int = 0
-    cancelled: bool = False
+    merged: bool = False
 
     def is_promising(self, ndim: int) -> bool:
         """Whether rebuilding the sum may save anything."""
         terms = self.terms.values()
-        if self.cancelled or self.numbers > 1 or (self.numbers and self.constant == 0):
+        if self.merged or self.numbers > 1 or (self.numbers and self.constant == 0):
             return True
-        if any(t.contributions > 1 or t.product.signs for t in terms):
+        if any(t.product.signs for t in terms):
             return True
         sizes = [abs(t.coefficient) for t in terms if t.coefficient not in (1, -1)]
         if len(set(sizes)) < len(sizes):
@@ -233,6 +230,7 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
             continue
         expanded[v] = parts
         for u, c in parts:
+            found.merged = found.merged or u in factor
             factor[u] = factor.get(u, 0) + factor[v] * c
     if root not in expanded:
         return None
@@ -260,7 +258,7 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
             found.terms[product.key] = Term(c * product.coefficient, product, v)
         else:
             term.coefficient = term.coefficient + c * product.coefficient
-            term.contributions += 1
+            found.merged = True
     values = [found.constant, *(t.coefficient for t in found.terms.values())]
     if is_integer(dtype):
         found.constant = wrapped(found.constant, dtype)
@@ -270,7 +268,7 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
         return None
     for key in [k for k, t in found.terms.items() if t.coefficient == 0]:
         del found.terms[key]
-        found.cancelled = True
+        found.merged = True
     return found
 
 
@@ -448,22 +446,30 @@ def collect_terms(node: Apply, context: Context) -> Variable | None:
     out = node.outputs[0]
     if not _collectable(out.type.dtype) or is_inner(out, SUM, context):
         return None
+    memory = out.__dict__
+    if memory.get("_no_sum"):
+        return None
     parts = sum_parts(out)
     if parts is None or (len(parts) == 1 and sum_parts(parts[0][0]) is None):
         return None
     order = region_order(out)
-    whole_region = set(order)
-    full = flatten(out, whole_region, order)
+    full = flatten(out, set(order), order)
     signs = any(scalar_name(v) == "neg" for v in order)
     if full is None or not (signs or full.is_promising(out.ndim)):
+        memory["_no_sum"] = True
         return None
     mine = exclusive(order, context)
+    if memory.get("_sum_tried") == mine:
+        return None
     candidates = [context.fit(build_sum(full), out)]
     if len(mine) < len(order):
         part = flatten(out, mine, order)
         if part is not None:
             candidates.append(context.fit(build_sum(part), out))
-    return improvement(out, candidates, context, mine)
+    best = improvement(out, candidates, context, mine)
+    if best is None:
+        memory["_sum_tried"] = mine
+    return best
 
 
 @rule(

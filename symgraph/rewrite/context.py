@@ -206,7 +206,11 @@ class Context:
         found = inferred_extents(v)
         for e in found:
             if isinstance(e, Variable) and e.owner is not None:
-                if isinstance(e.owner.op, Extent) and e.owner.inputs[0] is v and v.owner:
+                if (
+                    isinstance(e.owner.op, Extent)
+                    and e.owner.inputs[0] is v
+                    and v.owner
+                ):
                     return None
         return found
 

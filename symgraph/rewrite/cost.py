@@ -121,9 +121,7 @@ def improvement(
     for new in candidates:
         if new is None or new is old:
             continue
-        built = [
-            v for v in region_order(new) if v in dead or not context.knows(v)
-        ]
+        built = [v for v in region_order(new) if v in dead or not context.knows(v)]
         cost = total_cost(_needed(new, built), old.ndim)
         if cost < best_cost:
             best, best_cost = new, cost

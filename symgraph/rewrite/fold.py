@@ -72,6 +72,9 @@ def fold(node: Apply, context: Context) -> Variable | None:
         return None
     if value.size > 1024 and value.size > GROWTH * sum(a.size for a in known):
         return None
-    if any(e is not None and e != n for e, n in zip(out.type.shape, value.shape, strict=True)):
+    if any(
+        e is not None and e != n
+        for e, n in zip(out.type.shape, value.shape, strict=True)
+    ):
         return None
     return Constant(value)

@@ -34,7 +34,12 @@ CANONICALIZE = Pass("canonicalize", (*CLEANING, *EARLY, *ALGEBRA, *LINEAR, *COLL
 STABILIZE = Pass(
     "stabilize",
     (
-        *CLEANING, *STABILITY, *DISTRIBUTION, *ALGEBRA, *LINEAR, *COLLECTING,
+        *CLEANING,
+        *STABILITY,
+        *DISTRIBUTION,
+        *ALGEBRA,
+        *LINEAR,
+        *COLLECTING,
     ),  # fmt: skip
 )
 SHARE = Pass("share", (), (reuse_sums,))

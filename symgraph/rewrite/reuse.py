@@ -139,5 +139,3 @@ def _rebuilt(v: Variable, total: Sum, u: Variable, part: Sum) -> Variable | None
         scaled: Variable = Elementwise("mul")(number(ratio, total.dtype), u)
         return scaled
     return build_sum(rest)
-
-

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import symgraph.tensor as T
 
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
@@ -159,7 +158,9 @@ def test_logarithms_of_sums_are_finite_at_1000_and_keep_infinities() -> None:
 
 def test_log_of_softmax_and_cross_entropy_of_large_logits_are_finite() -> None:
     logits = np.array([[1000.0, 0.0, -1000.0], [0.0, 5000.0, 1.0]])
-    stable(F["log"](F["softmax"](a)), {a: logits}, [[0, -1000, -2000], [-5000, 0, -4999]])
+    stable(
+        F["log"](F["softmax"](a)), {a: logits}, [[0, -1000, -2000], [-5000, 0, -4999]]
+    )
     t = leaf("t", 1, "int32")
     p = F["softmax"](a)
     loss = F["mean"](F["categorical_crossentropy"](p, t))
@@ -195,7 +196,10 @@ def test_gemm_is_made_where_the_product_has_no_other_use() -> None:
     names = [node.op.name for node in one.applies()]
     assert "gemm" not in names  # the shapes of w and of the product may differ
     w3 = TensorType("float64", (3, 4))("w")
-    a3, g3 = TensorType("float64", (None, 3))("a"), TensorType("float64", (None, 4))("g")
+    a3, g3 = (
+        TensorType("float64", (None, 3))("a"),
+        TensorType("float64", (None, 4))("g"),
+    )
     two = optimize(freeze([], [w3 - 0.1 * F["dot"](a3.T, g3)])).graph
     assert [node.op.name for node in two.applies()].count("gemm") == 1
     product = F["dot"](a3.T, g3)
@@ -240,7 +244,17 @@ def test_a_static_shape_is_refined_never_lost() -> None:
 Builder = Callable[..., Variable]
 UNARY: list[Builder] = [
     F[name]
-    for name in ("neg", "exp", "tanh", "sigmoid", "softplus", "abs", "sqr", "sin", "cos")
+    for name in (
+        "neg",
+        "exp",
+        "tanh",
+        "sigmoid",
+        "softplus",
+        "abs",
+        "sqr",
+        "sin",
+        "cos",
+    )
 ]
 BINARY: list[Builder] = [
     F["add"], F["sub"], F["mul"], F["maximum"], F["minimum"], F["true_div"],

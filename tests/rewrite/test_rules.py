@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import symgraph.tensor  # noqa: F401  fills the registries
 
+import symgraph.tensor  # noqa: F401  fills the registries
 from symgraph.backends.reference import evaluate
 from symgraph.core.dtypes import is_float
 from symgraph.core.graph import Graph, freeze, verify
@@ -98,7 +98,9 @@ def example_cases(rule: Rule) -> Iterator[Case]:
     random = np.random.default_rng(zlib.crc32(rule.name.encode()))
     count = rule.example.__code__.co_argcount
     ranks = rule.ranks[:count]
-    for dtype in DTYPES[rule.dtypes] if rule.dtypes != "any" else ("float32", "float64"):
+    for dtype in (
+        DTYPES[rule.dtypes] if rule.dtypes != "any" else ("float32", "float64")
+    ):
         for known in (False, True):
             operands, values = [], {}
             for name, rank in zip("xyz", ranks, strict=False):
@@ -170,7 +172,9 @@ def test_names_are_unique_and_every_rule_states_what_it_does_to_nan() -> None:
     rules = all_rules()
     assert len({rule.name for rule in rules}) == len(rules)
     for rule in rules:
-        assert rule.nan in (EXACT, HIDES_NAN) or rule.nan.startswith("needs assumption: ")
+        assert rule.nan in (EXACT, HIDES_NAN) or rule.nan.startswith(
+            "needs assumption: "
+        )
 
 
 def test_a_rule_without_nan_label_or_pattern_is_refused() -> None:

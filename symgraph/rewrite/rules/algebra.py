@@ -53,16 +53,23 @@ def not_negative(v: Variable) -> bool:
     if node is None:
         return v.type.dtype.startswith("uint")
     if not isinstance(node.op, Elementwise):
-        if node.op.name == "reduce" and node.op.combine in ("sum", "max", "min", "prod"):  # type: ignore[attr-defined]
+        if node.op.name == "reduce" and node.op.combine in (
+            "sum",
+            "max",
+            "min",
+            "prod",
+        ):  # type: ignore[attr-defined]
             return not_negative(node.inputs[0])
         return node.op.name in ("softmax", "extent", "iota")
     match node.op.scalar, node.inputs:
-        case ("exp" | "exp2" | "sigmoid" | "softplus" | "cosh" | "abs" | "sqrt"), _:
+        case (("exp" | "exp2" | "sigmoid" | "softplus" | "cosh" | "abs" | "sqrt"), _):
             return True
         case "pow", (_, exponent):
             value = number_of(exponent)
-            return value is not None and not isinstance(value, complex) and value % 2 == 0
-        case ("add" | "mul" | "div" | "minimum"), (a, b):
+            return (
+                value is not None and not isinstance(value, complex) and value % 2 == 0
+            )
+        case (("add" | "mul" | "div" | "minimum"), (a, b)):
             return not_negative(a) and not_negative(b)
         case "maximum", (a, b):
             return not_negative(a) or not_negative(b)
@@ -262,7 +269,9 @@ def div_by_power_of_two_to_mul(node: Apply, context: Context) -> Variable | None
     mantissa, exponent = np.frexp(value)
     if abs(mantissa) != 0.5 or abs(exponent) > 100:
         return None
-    return context.fit(Elementwise("mul")(a, scalar_constant(1 / value, b.type.dtype)), node.outputs[0])
+    return context.fit(
+        Elementwise("mul")(a, scalar_constant(1 / value, b.type.dtype)), node.outputs[0]
+    )
 
 
 ALGEBRA: tuple[Rule, ...] = (

@@ -4,8 +4,10 @@ A product with one element is cheaper after a reduction than before it, and free
 alpha of a gemm.
 """
 
+import numpy as np
+
 from symgraph.core.dtypes import is_complex, is_float
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops.contraction import BatchedDot, Dot, Gemm
 from symgraph.ops.creation import Iota
@@ -165,14 +167,24 @@ def _hits_once(mask: Variable, ndim: int) -> bool:
     if node is None or node.op != Elementwise("eq") or mask.ndim != ndim:
         return False
     for labels, places in (node.inputs, node.inputs[::-1]):
-        counted, shuffle = owner_of(places, Iota), owner_of(labels, DimShuffle)
-        if counted is None or shuffle is None:
+        shuffle = owner_of(labels, DimShuffle)
+        if shuffle is None or shuffle.op.pattern[-1] != "x":  # type: ignore[attr-defined]
             continue
         checked = owner_of(shuffle.inputs[0], CheckIndex)
-        if checked is None or shuffle.op.pattern[-1] != "x":  # type: ignore[attr-defined]
-            continue
-        return checked.inputs[1] is counted.inputs[0]
+        if checked is not None:
+            return _counts_to(places, checked.inputs[1])
     return False
+
+
+def _counts_to(v: Variable, extent: Variable) -> bool:
+    """Whether v is the vector 0, 1, ..., extent - 1."""
+    if isinstance(v, Constant):
+        count = number_of(extent)
+        if count is None or v.type.shape != (count,):
+            return False
+        return bool((v.data == np.arange(count)).all())
+    counted = owner_of(v, Iota)
+    return counted is not None and counted.inputs[0] is extent
 
 
 LINEAR: tuple[Rule, ...] = (

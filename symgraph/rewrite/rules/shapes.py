@@ -94,7 +94,9 @@ def dimshuffle_of_broadcast_to_broadcast(
     x, *shape = inner.inputs
     one = scalar_constant(1, "int64")
     pattern = node.op.pattern  # type: ignore[attr-defined]
-    made = BroadcastTo(len(pattern))(x, *(one if p == "x" else shape[p] for p in pattern))
+    made = BroadcastTo(len(pattern))(
+        x, *(one if p == "x" else shape[p] for p in pattern)
+    )
     return context.fit(made, node.outputs[0])
 
 
@@ -263,7 +265,11 @@ def sum_to_reads_shape_of_leaf(node: Apply, context: Context) -> Variable | None
     if owner is None or not isinstance(owner.op, Elementwise | Cast):
         return None
     for v in owner.inputs:
-        if v.ndim == x.ndim and v.type.shape == x.type.shape and context.same_shape(v, x):
+        if (
+            v.ndim == x.ndim
+            and v.type.shape == x.type.shape
+            and context.same_shape(v, x)
+        ):
             made: Variable = node.op(g, v)
             return context.fit(made, node.outputs[0])
     return None
@@ -304,7 +310,9 @@ def reduce_of_dimshuffle_to_reduce(node: Apply, context: Context) -> Variable | 
     pattern = inner.op.pattern  # type: ignore[attr-defined]
     axes = tuple(sorted(pattern[i] for i in node.op.axes if pattern[i] != "x"))
     out: Variable = Reduce(node.op.combine, axes)(x) if axes else x
-    place = {axis: i for i, axis in enumerate(a for a in range(x.ndim) if a not in axes)}
+    place = {
+        axis: i for i, axis in enumerate(a for a in range(x.ndim) if a not in axes)
+    }
     rest = tuple(
         p if p == "x" else place[p]
         for i, p in enumerate(pattern)
@@ -362,6 +370,26 @@ def sum_of_broadcast_to_product(node: Apply, context: Context) -> Variable | Non
     return context.fit(BroadcastTo(len(rest))(term, *rest), node.outputs[0])
 
 
+@rule(
+    "reduce_of_broadcast_to_broadcast", on="Reduce", nan=EXACT, ranks=(2, 1),
+    example=lambda x, y: T["sum"](BroadcastTo(2)(
+        x, Elementwise("broadcast_extent")(x.shape[0], y.shape[0]), x.shape[1]), 1),
+)  # fmt: skip
+def reduce_of_broadcast_to_broadcast(node: Apply, context: Context) -> Variable | None:
+    """A reduction over axes that are not repeated comes before the repetition."""
+    inner = owner_of(node.inputs[0], BroadcastTo)
+    if inner is None:
+        return None
+    assert isinstance(node.op, Reduce)
+    x, wide = inner.inputs[0], node.inputs[0]
+    have, want = context.axes(x), context.axes(wide)
+    if x.ndim != wide.ndim or have is None or want is None:
+        return None
+    if any(have[i] != want[i] for i in node.op.axes):
+        return None
+    return context.fit(node.op(x), node.outputs[0])
+
+
 def _extent(v: Variable) -> int | Variable:
     return int(v.data) if isinstance(v, Constant) else v
 
@@ -384,4 +412,5 @@ SHAPES: tuple[Rule, ...] = (
     reduce_of_dimshuffle_to_reduce,
     reduce_of_ones_to_dimshuffle,
     sum_of_broadcast_to_product,
+    reduce_of_broadcast_to_broadcast,
 )

@@ -180,9 +180,9 @@ def _within(entry: Entry, start: int, extent: int, whole: int | None) -> Entry |
     _, first, stop, step = entry
     if whole is None:
         if (
-            first is not None and int(first) < 0
+            (first is not None and int(first) < 0)
             or stop is None or int(stop) < 0
-            or step is not None and int(step) <= 0
+            or (step is not None and int(step) <= 0)
         ):  # fmt: skip
             return None
         places = range(int(first or 0), int(stop), int(step or 1))

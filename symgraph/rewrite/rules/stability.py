@@ -18,7 +18,16 @@ from symgraph.rewrite.context import Context
 from symgraph.rewrite.pattern import Wildcard, number_of, wildcards
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
 from symgraph.rewrite.rules.algebra import (
-    abs_, cosh, exp, log, maximum, not_negative, scalar, sinh, tanh, where,
+    abs_,
+    cosh,
+    exp,
+    log,
+    maximum,
+    not_negative,
+    scalar,
+    sinh,
+    tanh,
+    where,
 )  # fmt: skip
 
 HIGHAM = "Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14"
