@@ -23,7 +23,12 @@ from symgraph.compile.modes import Mode
 from symgraph.compile.stages import Stages
 from symgraph.core.shared import generation
 from symgraph.core.types import StaticShape
-from symgraph.errors import InputError, MissingInputError, NotSupportedError
+from symgraph.errors import (
+    InputError,
+    MissingInputError,
+    NotSupportedError,
+    ShapeError,
+)
 from symgraph.runtime.executor import Broadcasts, Executor
 
 _empty = np.empty
@@ -113,14 +118,24 @@ class CompiledFunction(Stages, Batches):
         try:
             return self._use(form, arrays)
         except Broadcasts:
-            ones = tuple(
-                tuple(
-                    1 if extent == 1 else known
-                    for extent, known in zip(a.shape, e.variable.type.shape, strict=True)
-                )
-                for a, e in zip(arrays, self.request.inputs, strict=True)
-            )
+            pass
+        # an extent of 1 must be known to broadcast: that of an input, or a computed one
+        declared = [e.variable.type.shape for e in self.request.inputs]
+        ones = tuple(
+            tuple(1 if e == 1 else known for e, known in zip(a.shape, shape, strict=True))
+            for a, shape in zip(arrays, declared, strict=True)
+        )
+        try:
             return self._use(self._present_form(ones), arrays)
+        except Broadcasts:
+            pass
+        try:
+            return self._use(self._present_form(tuple(a.shape for a in arrays)), arrays)
+        except Broadcasts as mismatch:
+            raise ShapeError(
+                f"{mismatch}\nOne of them depends on a value and is 1 only now, so nobody "
+                "knew that it broadcasts. Make it a constant."
+            ) from None
 
     def _present_form(self, given: tuple[StaticShape, ...]) -> Form:
         """The form for the present shared shapes, and these of inputs (none: declared)."""
@@ -154,7 +169,7 @@ class CompiledFunction(Stages, Batches):
             return self._by_reference(arrays)
         if self.mode.debug:
             compare(self, arrays)
-        return self._run([np.ascontiguousarray(a) for a in arrays])
+        return self._run([_contiguous(a) for a in arrays])
 
     # --- arguments and results -----------------------------------------------------------
 
@@ -218,3 +233,8 @@ class CompiledFunction(Stages, Batches):
     def input_variables(self) -> list[Any]:
         """The symbolic inputs."""
         return [e.variable for e in self.request.inputs]
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    # numpy.ascontiguousarray would give a 0-d array an axis
+    return array if array.flags.c_contiguous else np.array(array, order="C")

@@ -43,9 +43,9 @@ def _leaf(variable: Variable) -> str:
         data = variable.data
         if data.ndim == 0:
             value = data.item()
-            text = repr(value)
-            if data.dtype.name == "float32":
-                text = str(data)
+            text = str(data) if data.dtype.name == "float32" else repr(value)
+            if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+                text = "-0.0" if str(value) == "-0.0" else str(int(value))
             return f"({text})" if text.startswith("-") else text
         if data.size and data.ndim and (data == data.flat[0]).all() and data.size > 4:
             return f"full({data.shape}, {data.flat[0]})"

@@ -10,6 +10,7 @@ import numpy as np
 
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.op import PUBLIC
 from symgraph.errors import SymgraphError
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, rule
@@ -39,7 +40,7 @@ def value_of(v: Variable) -> np.ndarray | None:
 
 @rule(
     "constant_to_value", on="*", nan=EXACT,
-    example=lambda x: x * __import__("symgraph.tensor").tensor.exp(2.0),
+    example=lambda x: x * PUBLIC["exp"](2.0),
 )  # fmt: skip
 def fold(node: Apply, context: Context) -> Variable | None:
     """A node whose inputs are all known is replaced by its value."""
@@ -72,9 +73,7 @@ def fold(node: Apply, context: Context) -> Variable | None:
         return None
     if value.size > 1024 and value.size > GROWTH * sum(a.size for a in known):
         return None
-    if any(
-        e is not None and e != n
-        for e, n in zip(out.type.shape, value.shape, strict=True)
-    ):
+    pairs = zip(out.type.shape, value.shape, strict=True)
+    if any(told is not None and told != found for told, found in pairs):
         return None
     return Constant(value)

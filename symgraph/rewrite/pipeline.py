@@ -71,7 +71,7 @@ def optimize(
     >>> from symgraph.core.graph import freeze
     >>> x, y = T.dvectors("x", "y")
     >>> print(optimize(freeze([x, y], [(x + y) + (x + y)])).firings[0].after)
-    2.0 * (x + y)
+    2 * (x + y)
     """
     return run(graph, passes, _indexes, assume_equal)
 
@@ -86,9 +86,10 @@ def rules_table(passes: Sequence[Pass] = DEFAULT) -> str:
     lines = [
         "# Rewrite rules",
         "",
-        "Made from the tables in `symgraph/rewrite/rules/`. *NaN* tells what a rule does to",
-        "NaN and infinite operands: *exact* keeps them, *may hide NaN* may give a number",
-        "where the original gives NaN. Sums and products of floats are reassociated.",
+        "Made from the tables in `symgraph/rewrite/rules/`. *NaN* tells what a rule does",
+        "to NaN and infinite operands: *exact* keeps them, *may hide NaN* may give a",
+        "number where the original gives NaN. Sums and products of floats are",
+        "reassociated.",
     ]
     seen: set[str] = set()
     for stage in passes:

@@ -160,9 +160,8 @@ class Executor:
         for left, right, message, broadcast in self.image.checks:
             a, b = left.value(atoms), right.value(atoms)
             if a != b:
-                if broadcast and 1 in (a, b):
-                    raise Broadcasts
-                raise ShapeError(message.replace("{left}", str(a)).replace("{right}", str(b)))
+                text = message.replace("{left}", str(a)).replace("{right}", str(b))
+                raise Broadcasts(text) if broadcast and 1 in (a, b) else ShapeError(text)
         for index, extent, message, empty in self.image.ranges:
             i, n = index.value(atoms), extent.value(atoms)
             if empty:

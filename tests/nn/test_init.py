@@ -129,7 +129,10 @@ def test_orthogonal_gain():
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (lambda: init.GlorotUniform()((5,)), r"GlorotUniform needs .* 2 axes, not \(5,\)"),
+        (
+            lambda: init.GlorotUniform()((5,)),
+            r"GlorotUniform needs .* 2 axes, not \(5,\)",
+        ),
         (lambda: init.HeNormal()((5,)), r"HeNormal needs .* not \(5,\)"),
         (lambda: init.GlorotNormal(c01b=True)((5, 3)), r"4 axes, not \(5, 3\)"),
         (lambda: init.HeUniform(c01b=True)((5, 3)), r"4 axes, not \(5, 3\)"),
@@ -146,7 +149,10 @@ def test_shapes_that_do_not_fit(wrong, text):
     ("wrong", "text"),
     [
         (lambda: init.GlorotUniform(gain="elu"), "gain='elu'; give a number or 'relu'"),
-        (lambda: init.Uniform((1, 2, 3)), r"range=\(1, 2, 3\); give a number or a pair"),
+        (
+            lambda: init.Uniform((1, 2, 3)),
+            r"range=\(1, 2, 3\); give a number or a pair",
+        ),
         (lambda: init.Sparse(sparsity=1.5), "sparsity=1.5 is not in 0 .. 1"),
     ],
 )

@@ -26,8 +26,10 @@ CASES = {
     "elu": (nl.elu, lambda x: np.where(x > 0, x, np.exp(x) - 1)),
     "selu": (
         nl.selu,
-        lambda x: 1.0507009873554805
-        * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+        lambda x: (
+            1.0507009873554805
+            * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1))
+        ),
     ),
     "SELU": (
         nl.SELU(scale=2, scale_neg=3),

@@ -83,7 +83,7 @@ def test_aggregate_refuses_unknown_modes_and_missing_weights():
     x = T.vector("x")
     with pytest.raises(ArgumentError, match="mode='median'; use one of"):
         ob.aggregate(x, mode="median")
-    with pytest.raises(ArgumentError, match="normalized_sum.* needs weights"):
+    with pytest.raises(ArgumentError, match=r"normalized_sum.* needs weights"):
         ob.aggregate(x, mode="normalized_sum")
 
 
@@ -98,9 +98,7 @@ def test_binary_hinge_loss(delta, value):
     found = value(ob.binary_hinge_loss(x, sign, delta, binary=False), {x: z})
     np.testing.assert_allclose(found, expected)
     probabilities = 1 / (1 + np.exp(-z))
-    found = value(
-        ob.binary_hinge_loss(x, t, delta, log_odds=False), {x: probabilities}
-    )
+    found = value(ob.binary_hinge_loss(x, t, delta, log_odds=False), {x: probabilities})
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 

@@ -59,7 +59,9 @@ def rmsprop(w, g, state, t, eta=0.1, rho=0.7, eps=1e-6):
 
 def adadelta(w, g, state, t, eta=1.0, rho=0.9, eps=1e-6):
     state["a"] = rho * state.get("a", 0) + (1 - rho) * g**2
-    step = g * np.sqrt(state.get("d", np.zeros_like(g)) + eps) / np.sqrt(state["a"] + eps)
+    step = (
+        g * np.sqrt(state.get("d", np.zeros_like(g)) + eps) / np.sqrt(state["a"] + eps)
+    )
     state["d"] = rho * state.get("d", 0) + (1 - rho) * step**2
     return w - eta * step
 
@@ -260,10 +262,11 @@ def test_total_norm_of_mixed_dtypes_keeps_each():
 def test_parameters_must_be_shared():
     x = T.vector("x")
     with pytest.raises(
-        ArgumentError, match=r"must be shared(.|\n)*x : float64(.|\n)*collect_shared_vars"
+        ArgumentError,
+        match=r"must be shared(.|\n)*x : float64(.|\n)*collect_shared_vars",
     ):
         up.sgd(x.sum(), [x], 0.1)
-    with pytest.raises(ArgumentError, match="must be shared.* 3"):
+    with pytest.raises(ArgumentError, match=r"must be shared.* 3"):
         up.sgd(x.sum(), [3], 0.1)
 
 

@@ -53,7 +53,9 @@ def test_compute_norms_of_arrays_and_expressions(shape, axes, over, value):
     x = np.random.RandomState(0).randn(*shape)
     expected = np.abs(x) if over == () else np.sqrt((x**2).sum(axis=over))
     np.testing.assert_allclose(utils.compute_norms(x, axes), expected)
-    np.testing.assert_allclose(value(utils.compute_norms(T.constant(x), axes)), expected)
+    np.testing.assert_allclose(
+        value(utils.compute_norms(T.constant(x), axes)), expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,9 @@ def test_values_of_another_shape(spec, shape, text):
 
 
 def test_variables_of_another_shape():
-    with pytest.raises(ShapeError, match=r"\(3, 2\), should be \(2, 3\)\n  V : float64"):
+    with pytest.raises(
+        ShapeError, match=r"\(3, 2\), should be \(2, 3\)\n  V : float64"
+    ):
         utils.create_param(sg.shared(np.zeros((3, 2)), name="V"), (2, 3), "W")
     with pytest.raises(ShapeError, match=r"\(None,\), should be \(2, 3\)"):
         utils.create_param(T.vector("v"), (2, 3), "W")

@@ -269,9 +269,8 @@ def div_by_power_of_two_to_mul(node: Apply, context: Context) -> Variable | None
     mantissa, exponent = np.frexp(value)
     if abs(mantissa) != 0.5 or abs(exponent) > 100:
         return None
-    return context.fit(
-        Elementwise("mul")(a, scalar_constant(1 / value, b.type.dtype)), node.outputs[0]
-    )
+    inverse = scalar_constant(1 / value, b.type.dtype)
+    return context.fit(Elementwise("mul")(a, inverse), node.outputs[0])
 
 
 ALGEBRA: tuple[Rule, ...] = (

@@ -48,7 +48,7 @@ def composition_to_primitives(node: Apply, context: Context) -> Variable | None:
     example=lambda x: x**3,
 )  # fmt: skip
 def power_to_products(node: Apply, context: Context) -> Variable | None:
-    """x ** 3 -> x * x * x with as few products as squaring gives; x ** -2 -> 1 / (x * x)."""
+    """x ** 3 -> x * x * x, by repeated squaring; x ** -2 -> 1 / (x * x)."""
     base, exponent = node.inputs
     k = whole(number_of(exponent))
     out = node.outputs[0]

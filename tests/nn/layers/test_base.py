@@ -100,7 +100,9 @@ def test_extents_must_be_ints(shape):
 
 
 def test_an_incoming_that_is_no_layer():
-    with pytest.raises(ArgumentError, match="<DenseLayer 'out'>: incoming is a Variable"):
+    with pytest.raises(
+        ArgumentError, match="<DenseLayer 'out'>: incoming is a Variable"
+    ):
         DenseLayer(T.matrix("x"), 3, name="out")
 
 

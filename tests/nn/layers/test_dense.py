@@ -91,12 +91,16 @@ def test_float32_stays_float32():
 
 @pytest.mark.parametrize("leading", [2, -3, 5])
 def test_leading_axes_must_leave_features(leading):
-    with pytest.raises(ArgumentError, match=rf"num_leading_axes={leading} leaves no axis"):
+    with pytest.raises(
+        ArgumentError, match=rf"num_leading_axes={leading} leaves no axis"
+    ):
         DenseLayer((None, 4), 3, num_leading_axes=leading)
 
 
 def test_features_must_be_known():
-    with pytest.raises(ShapeError, match=r"\(None, None, 4\) must be known from axis 1"):
+    with pytest.raises(
+        ShapeError, match=r"\(None, None, 4\) must be known from axis 1"
+    ):
         DenseLayer((None, None, 4), 3)
 
 
@@ -144,7 +148,9 @@ def test_nin_gradients(untie, check_gradients, generator):
 
 
 def test_nin_needs_known_extents():
-    with pytest.raises(ShapeError, match=r"\(None, None, 4\) must be \(batch, channels"):
+    with pytest.raises(
+        ShapeError, match=r"\(None, None, 4\) must be \(batch, channels"
+    ):
         NINLayer((None, None, 4), 3)
     with pytest.raises(ShapeError, match="untie_biases=True needs known extents"):
         NINLayer((None, 3, None), 3, untie_biases=True)

@@ -101,9 +101,7 @@ def test_inputs_may_be_a_dictionary_of_any_layers(diamond, value):
     x, a, b, out = diamond
     array = np.random.RandomState(0).randn(5, 4)
     found = get_output(out, {a: np.ones((5, 3)), x: array})
-    np.testing.assert_allclose(
-        value(found), 1 + np.maximum(array @ b.W.get_value(), 0)
-    )
+    np.testing.assert_allclose(value(found), 1 + np.maximum(array @ b.W.get_value(), 0))
     found = get_output(out, {a: np.ones((5, 3)), b: np.ones((5, 3))})
     assert (value(found) == 2).all()
     assert value(get_output(a, {a: np.zeros((2, 3))})).shape == (2, 3)
@@ -120,9 +118,9 @@ def test_a_layer_that_several_need_is_computed_once(value):
 
 def test_one_expression_for_two_inputs():
     out = ConcatLayer([InputLayer((None, 2)), InputLayer((None, 3))])
-    with pytest.raises(ArgumentError, match="one expression .* 2 input layers; pass a"):
+    with pytest.raises(ArgumentError, match=r"one expression .* 2 input layers; pass a"):
         get_output(out, T.matrix())
-    with pytest.raises(ArgumentError, match="one shape .* 2 input layers; pass a"):
+    with pytest.raises(ArgumentError, match=r"one shape .* 2 input layers; pass a"):
         get_output_shape(out, (None, 2))
 
 
@@ -224,7 +222,9 @@ def test_a_network_learns(value):
     labels = (inputs[:, 0] * inputs[:, 1] > 0).astype("int32")
     x, y = T.fmatrix("x"), T.ivector("y")
     with sg.config.override(floatX="float32"):
-        layer = DenseLayer(InputLayer((None, 2), x), 16, nonlinearity=nn.nonlinearities.tanh)
+        layer = DenseLayer(
+            InputLayer((None, 2), x), 16, nonlinearity=nn.nonlinearities.tanh
+        )
         layer = GaussianNoiseLayer(layer, 0.01)
         out = DenseLayer(layer, 2, nonlinearity=nn.nonlinearities.softmax)
         loss = nn.objectives.categorical_crossentropy(get_output(out), y).mean()

@@ -33,7 +33,9 @@ def test_an_array_may_be_given():
 
 
 def test_a_variable_of_another_rank():
-    with pytest.raises(ShapeError, match=r"\(None, 3\) has 2 axes, but .* has 3\n  x :"):
+    with pytest.raises(
+        ShapeError, match=r"\(None, 3\) has 2 axes, but .* has 3\n  x :"
+    ):
         InputLayer((None, 3), T.tensor3("x"))
 
 
@@ -45,5 +47,5 @@ def test_a_variable_of_another_extent():
 
 @pytest.mark.parametrize("shape", [(0, 3), (-1,)])
 def test_extents_must_be_positive(shape):
-    with pytest.raises(ShapeError, match="<InputLayer>: shape .* must be positive"):
+    with pytest.raises(ShapeError, match=r"<InputLayer>: shape .* must be positive"):
         InputLayer(shape)

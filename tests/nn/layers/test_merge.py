@@ -116,7 +116,8 @@ def test_concat_refuses():
 
 
 @pytest.mark.parametrize(
-    ("merge", "numpy"), [(T.mul, np.multiply), (T.maximum, np.maximum), (T.sub, np.subtract)]
+    ("merge", "numpy"),
+    [(T.mul, np.multiply), (T.maximum, np.maximum), (T.sub, np.subtract)],
 )
 def test_merge_from_left_to_right(merge, numpy, run_layer, generator):
     layer = ElemwiseMergeLayer([(None, 3)] * 3, merge)
@@ -139,7 +140,9 @@ def test_merge_with_cropping(run_layer, generator):
 
 
 def test_merge_refuses():
-    with pytest.raises(ShapeError, match=r"\(2, 3\), \(2, 4\)\] differ at axis 1; crop"):
+    with pytest.raises(
+        ShapeError, match=r"\(2, 3\), \(2, 4\)\] differ at axis 1; crop"
+    ):
         ElemwiseMergeLayer([(2, 3), (2, 4)], T.add)
     with pytest.raises(ShapeError, match="differ in rank"):
         ElemwiseMergeLayer([(2, 3), (3,)], T.add)
@@ -149,7 +152,8 @@ def test_merge_refuses():
 
 
 @pytest.mark.parametrize(
-    ("coeffs", "each"), [(1, (1, 1, 1)), (0.5, (0.5,) * 3), ([1, -1, 2.5], (1, -1, 2.5))]
+    ("coeffs", "each"),
+    [(1, (1, 1, 1)), (0.5, (0.5,) * 3), ([1, -1, 2.5], (1, -1, 2.5))],
 )
 def test_sum(coeffs, each, run_layer, generator):
     layer = ElemwiseSumLayer([(None, 3)] * 3, coeffs)
@@ -166,7 +170,7 @@ def test_sum_of_one_input_and_of_float32(run_layer, generator):
     assert np.array_equal(out, x / 2)
 
 
-def test_gradients_flow_to_all_inputs(check_gradients, generator, value):
+def test_gradients_flow_to_all_inputs(generator, value):
     x = InputLayer((None, 3))
     a, b = DenseLayer(x, 2), DenseLayer(x, 2)
     layer = ElemwiseSumLayer([a, b], coeffs=[2, -1])

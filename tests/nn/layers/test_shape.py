@@ -7,7 +7,6 @@ import symgraph.tensor as T
 from symgraph.errors import (
     ArgumentError,
     AxisError,
-    ConversionError,
     IndexRangeError,
     ShapeError,
 )
@@ -171,7 +170,7 @@ def test_dimshuffle_refuses(pattern, error, text):
 def test_pad(width, batch, pairs, val, run_layer, x):
     layer = PadLayer((None, 3, 4, 5), width, val, batch)
     expected = np.pad(x, pairs, constant_values=val)
-    assert layer.output_shape == (None if batch else None, *expected.shape[1:])
+    assert layer.output_shape == (None, *expected.shape[1:])
     assert np.array_equal(run_layer(layer, x), expected)
 
 
@@ -183,8 +182,10 @@ def test_pad_keeps_the_dtype(run_layer, x):
 def test_pad_refuses():
     with pytest.raises(ArgumentError, match="width=-1; use ints from 0 up"):
         PadLayer((None, 3, 4), -1)
-    with pytest.raises(ArgumentError, match="width=1.5; use ints"):
+    with pytest.raises(ArgumentError, match=r"width=1.5; use ints"):
         PadLayer((None, 3, 4), 1.5)
+    with pytest.raises(ArgumentError, match="one value or 2 values, not '1'"):
+        PadLayer((None, 3, 4), "1")
     with pytest.raises(ArgumentError, match=r"one value or 1 values, not \(1, 2\)"):
         PadLayer((None, 3, 4), (1, 2))
     with pytest.raises(ArgumentError, match=r"batch_ndim=4 .* use 0 \.\. 3"):
@@ -216,8 +217,3 @@ def test_slice_refuses():
         SliceLayer((None, 3), 3, axis=1)
     with pytest.raises(ArgumentError, match=r"indices=\[0\] must be an int or a slice"):
         SliceLayer((None, 3), [0])
-
-
-def test_pad_width_that_is_no_number():
-    with pytest.raises((ArgumentError, ConversionError)):
-        PadLayer((None, 3, 4), "1")

@@ -56,7 +56,11 @@ def test_gradients(make, check_gradients, x):
 
 
 def test_defaults_change_nothing(run_layer, x):
-    for layer in (BiasLayer((2, 3, 4)), ScaleLayer((2, 3, 4)), BiasLayer((2, 3, 4), None)):
+    for layer in (
+        BiasLayer((2, 3, 4)),
+        ScaleLayer((2, 3, 4)),
+        BiasLayer((2, 3, 4), None),
+    ):
         assert np.array_equal(run_layer(layer, x), x)
     assert BiasLayer((2, 3, 4), None).get_params() == []
 
