@@ -4,14 +4,38 @@ Declare variables with `symgraph.tensor`, build expressions, differentiate them 
 `grad`, compile them with `function`; `symgraph.nn` stacks layers on top.
 """
 
-from symgraph import tensor
+import importlib
+from typing import Any
+
+from symgraph import errors, gradient, printing, tensor
+from symgraph.autodiff.forward import Lop, Rop, hessian_vector_product
+from symgraph.autodiff.jacobian import hessian, jacobian
 from symgraph.autodiff.reverse import grad
 from symgraph.compile.function import function
 from symgraph.compile.inputs import In
 from symgraph.config import config
+from symgraph.core.clone import clone
+from symgraph.core.node import Constant, Variable
 from symgraph.core.op import as_variable
-from symgraph.core.shared import shared
+from symgraph.core.shared import SharedVariable, shared
+from symgraph.gradient import verify_grad
 from symgraph.version import VERSION
 
-__version__ = VERSION
-__all__ = ["In", "as_variable", "config", "function", "grad", "shared", "tensor"]
+__version__ = version = VERSION
+__all__ = [
+    "Constant", "In", "Lop", "Rop", "SharedVariable", "Variable", "as_variable",
+    "clone", "config", "errors", "function", "grad", "gradient", "hessian",
+    "hessian_vector_product", "jacobian", "nn", "printing", "shared", "tensor",
+    "verify_grad", "version",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """``sg.nn``, which loads when it is first asked for."""
+    if name == "nn":
+        return importlib.import_module("symgraph.nn")
+    raise AttributeError(f"symgraph has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

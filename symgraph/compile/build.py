@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from symgraph.rewrite.engine import Optimized
 
 #: changes whenever equal graphs may give other machine code
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from symgraph.core.graph import Graph, freeze
 from symgraph.core.node import Variable
 from symgraph.core.types import StaticShape, fast_type
 
-
 #: static shape of each shared variable, then of each input (none: as declared)
 Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...]]
 

@@ -169,6 +169,11 @@ class Builder:
         """Write an element, in the current scope."""
         self._scopes[-1].statements.append(Store(buffer, access, value))
 
+    def store_early(self, buffer: str, access: Access, value: Expression) -> None:
+        """Write an element in the outermost scope where position and value are known."""
+        depth = max(self.access_depth(access), self._depth(value))
+        self._scopes[depth].statements.append(Store(buffer, access, value))
+
     def init(self, combine: str, dtype: str) -> Local:
         """Declare an accumulator in the current scope."""
         name = self.fresh("acc")

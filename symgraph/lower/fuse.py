@@ -96,6 +96,7 @@ class Fusion:
         self.extents = extents
         self.unit_of: dict[Variable, Unit] = {}
         self._order: dict[int, int] = {}
+        self._reads: dict[Variable, list[Use]] = {}  # valid while a group is the same
         nodes = graph.applies()
         self.inline = self._inline(nodes)
         for position, node in enumerate(nodes):
@@ -244,15 +245,20 @@ class Fusion:
         rest = iter(kept)
         return tuple(None if extent == ONE else next(rest) for extent in source)
 
-    def reads(self, group: Group, out: Variable) -> Iterator[Use]:
+    def reads(self, group: Group, out: Variable) -> list[Use]:
         """What the node that computes `out` reads."""
-        node = out.owner
-        assert node is not None
-        for k, operand in enumerate(node.inputs):
-            use = self.trace(operand, self.operand_axes(group, out, k))
-            if node.op.name == "take" and k == 0:
-                use = Use(use.source, use.axes, False)
-            yield use
+        found = self._reads.get(out)
+        if found is None:
+            node = out.owner
+            assert node is not None
+            found = []
+            for k, operand in enumerate(node.inputs):
+                use = self.trace(operand, self.operand_axes(group, out, k))
+                if node.op.name == "take" and k == 0:
+                    use = Use(use.source, use.axes, False)
+                found.append(use)
+            self._reads[out] = found
+        return found
 
     # --- the graph of units ---------------------------------------------------------
 
@@ -483,6 +489,7 @@ class Fusion:
                 mapping[axis] = axis
                 consumer.axes.append(axis)
         for variable, axes in producer.members.items():
+            self._reads.pop(variable, None)
             consumer.members[variable] = tuple(a and mapping[a] for a in axes)
             self.unit_of[variable] = consumer
         for variable, axes in producer.domains.items():

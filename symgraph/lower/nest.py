@@ -295,7 +295,7 @@ class Nest:
         shape = self.extents.shape(variable)
         value = self.value(variable)
         access = self.build.access(positions, row_major(shape))
-        self.build.store(self.build.buffer(variable, "out"), access, value)
+        self.build.store_early(self.build.buffer(variable, "out"), access, value)
 
     def value(self, variable: Variable) -> Expression:
         """The value of a member at the current positions."""

@@ -17,9 +17,8 @@ in float64 and rounded once. Broadcasting is kept by `Context.fit`.
 from dataclasses import dataclass, field
 from typing import Any
 
-from symgraph.core.dtypes import NUMPY, is_complex, is_float, is_integer
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import scalar_constant
+from symgraph.core.dtypes import is_complex, is_float, is_integer
+from symgraph.core.node import Apply, Variable
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.cost import (
@@ -27,12 +26,11 @@ from symgraph.rewrite.cost import (
     PRODUCT,
     SUM,
     exclusive,
-    finite,
     improvement,
     region_order,
     scalar_name,
-    whole,
 )
+from symgraph.rewrite.numbers import finite, number, representable, whole, wrapped
 from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import HIDES_NAN, rule
 
@@ -156,7 +154,7 @@ def _product_of(v: Variable, budget: int = 32) -> Product:
                 found.divisors += k < 0
                 stack.append((part, exponent * k))
     found.exponents = {u: k for u, k in found.exponents.items() if k != 0}
-    if not _representable(found.coefficient, v.type.dtype):
+    if not representable(found.coefficient, v.type.dtype):
         return Product(1, {v: 1})
     return found
 
@@ -169,16 +167,6 @@ def _power(value: Any, exponent: int, dtype: str) -> Any:
     except (OverflowError, ZeroDivisionError):
         return None
     return power if (finite(power) and power != 0) or value == 0 else None
-
-
-def _representable(value: Any, dtype: str) -> bool:
-    """Whether a float coefficient neither overflows nor vanishes in its dtype."""
-    if is_integer(dtype):
-        return True
-    size = abs(value)
-    if dtype.endswith(("32", "x64")):  # float32, and complex64 of two of them
-        return size == 0 or 1.2e-38 < size < 3.4e38
-    return bool(finite(size))
 
 
 # --- flattening and rebuilding sums -----------------------------------------------------
@@ -264,31 +252,12 @@ def flatten(root: Variable, inside: set[Variable], order: list[Variable]) -> Sum
         found.constant = wrapped(found.constant, dtype)
         for term in found.terms.values():
             term.coefficient = wrapped(term.coefficient, dtype)
-    elif not all(finite(c) and _representable(c, dtype) for c in values):
+    elif not all(finite(c) and representable(c, dtype) for c in values):
         return None
     for key in [k for k, t in found.terms.items() if t.coefficient == 0]:
         del found.terms[key]
         found.merged = True
     return found
-
-
-def wrapped(value: int, dtype: str) -> int:
-    """The integer modulo the width of its dtype, as the value of least magnitude."""
-    bits = 8 * NUMPY[dtype].itemsize
-    value = int(value) % (1 << bits)
-    return value - (1 << bits) if value >= 1 << (bits - 1) else value
-
-
-def number(value: Any, dtype: str) -> Constant:
-    """0-d constant; integers wrap."""
-    if is_integer(dtype):
-        value = int(value)
-        if dtype.startswith("uint"):
-            value %= 1 << (8 * NUMPY[dtype].itemsize)
-        return scalar_constant(value, dtype)
-    if is_complex(dtype):
-        return scalar_constant(complex(value), dtype)
-    return scalar_constant(float(value), dtype)
 
 
 def apply(name: str, *operands: Variable) -> Variable:

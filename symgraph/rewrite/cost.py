@@ -6,13 +6,11 @@ unnecessary. Used by collect.py, distribute.py and reuse.py.
 """
 
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from symgraph.core.node import Variable
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context
+from symgraph.rewrite.numbers import whole
 from symgraph.rewrite.pattern import number_of
 
 SUM = frozenset(("add", "sub", "neg"))
@@ -30,18 +28,6 @@ def scalar_name(v: Variable) -> str:
     if node is None or not isinstance(node.op, Elementwise):
         return ""
     return node.op.scalar
-
-
-def finite(value: Any) -> bool:
-    """Whether a number is neither inf nor NaN."""
-    return bool(np.isfinite(value))
-
-
-def whole(value: Any) -> int | None:
-    """The number as an int, if it is one."""
-    if value is None or isinstance(value, complex) or not finite(value):
-        return None
-    return int(value) if value == int(value) else None
 
 
 def region_order(root: Variable, limit: int = LIMIT) -> list[Variable]:

@@ -20,7 +20,6 @@ from symgraph.rewrite.collect import (
     Term,
     build_sum,
     flatten,
-    number,
     sum_parts,
 )
 from symgraph.rewrite.context import Context
@@ -30,6 +29,7 @@ from symgraph.rewrite.cost import (
     scalar_name,
 )
 from symgraph.rewrite.engine import Record
+from symgraph.rewrite.numbers import number
 
 NAME = "contained_sum_to_reuse"
 Key = frozenset[tuple[Variable, int]]

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-import symgraph.tensor as T
+
+import symgraph.tensor  # noqa: F401  fills the registries
 from symgraph.backends.reference import evaluate
 from symgraph.core.graph import freeze, verify
 from symgraph.core.node import Variable
 from symgraph.core.text import expression
 from symgraph.core.types import TensorType
-from symgraph.rewrite.collect import collect_factors, collect_terms, product_of, wrapped
+from symgraph.rewrite.collect import collect_factors, collect_terms, product_of
 from symgraph.rewrite.engine import Optimized, Pass, run
+from symgraph.rewrite.numbers import wrapped
 
 COLLECT = [Pass("collect", (collect_terms, collect_factors))]
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -56,7 +58,7 @@ def test_terms_and_factors_merge_in_every_dtype_with_its_own_arithmetic(
         (before,) = evaluate([out], values)
         (after,) = evaluate(result.graph.outputs, values)
         assert (before.shape, before.dtype) == (after.shape, after.dtype)
-        if dtype in INTEGERS:
+        if before.dtype.kind in "iu":
             np.testing.assert_array_equal(before, after)
         else:
             np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
@@ -84,15 +86,24 @@ def test_coefficients_that_are_not_finite_or_overflow_are_left_alone() -> None:
 
 def test_division_by_a_number_is_not_replaced_by_an_inexact_reciprocal() -> None:
     x = leaf("x", "float64")
-    assert text(x / 3) == "x / 3.0"
-    assert text(x / 49 + x / 49) in ("0.04081632653061224 * x", "x * 0.04081632653061224")
+    assert text(x / 3) == "x / 3"
+    assert text(x / 49 + x / 49) in (
+        "0.04081632653061224 * x",
+        "x * 0.04081632653061224",
+    )
 
 
 def test_ranks_and_extents_that_a_dropped_term_gave_are_kept() -> None:
     v, m = leaf("v", "float64", (3,)), leaf("m", "float64", (None, None))
     column = leaf("c", "float64", (None, 1))
     values = {v: np.arange(3.0), m: np.ones((2, 3)), column: np.array([[1.0], [5.0]])}
-    for out in (v + m - m, v + column - column, m * 0 + v, v * column / column, v - v + m):
+    for out in (
+        v + m - m,
+        v + column - column,
+        m * 0 + v,
+        v * column / column,
+        v - v + m,
+    ):
         result = collected(out)
         assert result.firings
         (before,) = evaluate([out], values)
@@ -121,7 +132,7 @@ def test_what_others_use_too_is_not_computed_twice() -> None:
     result = collected(total, total + z)
     assert result.firings == ()
     doubled = collected(total, total + total)
-    assert expression(doubled.graph.outputs[1]) == "2.0 * (x + y)"
+    assert expression(doubled.graph.outputs[1]) == "2 * (x + y)"
     assert doubled.graph.outputs[1].owner.inputs[1] is doubled.graph.outputs[0]
     through = collected(total, total - y)
     assert expression(through.graph.outputs[1]).startswith("broadcast_to(x,")
@@ -132,7 +143,7 @@ def test_a_long_sum_is_collected_in_one_piece() -> None:
     out = x
     for _ in range(30):
         out = out + y + x
-    assert text(out) == "31.0 * x + 30.0 * y"
+    assert text(out) == "31 * x + 30 * y"
 
 
 def test_products_know_their_factors() -> None:
@@ -144,7 +155,7 @@ def test_products_know_their_factors() -> None:
 
 @pytest.mark.parametrize(
     ("value", "dtype", "wanted"),
-    [(300, "uint8", 44), (200, "int8", -56), (-1, "uint16", -1), (2**63, "int64", -(2**63))],
+    [(300, "uint8", 44), (200, "int8", -56), (-1, "uint16", -1), (2**63, "int64", -2**63)],
 )  # fmt: skip
 def test_integers_wrap(value: int, dtype: str, wanted: int) -> None:
     assert wrapped(value, dtype) == wanted
@@ -157,4 +168,3 @@ def test_nan_of_a_term_that_cancels_is_hidden_as_the_label_says() -> None:
     values = {x: np.array([np.nan, np.inf, 0.0])}
     for found, wanted in zip(evaluate(graph.outputs, values), (0, 1, 0), strict=True):
         assert found.tolist() == [wanted] * 3
-    assert T is not None

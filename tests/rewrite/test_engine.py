@@ -1,6 +1,7 @@
 """The engine: fixpoints, loops that are refused, checks of replacements, records."""
 
 import pytest
+
 import symgraph.tensor as T
 from symgraph.core.graph import Graph, freeze, verify
 from symgraph.core.node import Apply, Variable
@@ -55,7 +56,9 @@ def test_commutative_operations_match_in_both_orders() -> None:
     one = Rule("found", log(1 + exp(p)) * q, cos(q), nan=EXACT)
     for out in (log(1 + exp(x)) * y, y * log(exp(x) + 1), y * log(1 + exp(x))):
         assert text(apply_rules(out, one)).startswith("broadcast_to(cos(y)")
-    assert apply_rules(exp(x) - 1, Rule("no", 1 - exp(p), cos(p), nan=EXACT)).firings == ()
+    assert (
+        apply_rules(exp(x) - 1, Rule("no", 1 - exp(p), cos(p), nan=EXACT)).firings == ()
+    )
 
 
 def test_a_wildcard_that_occurs_twice_stands_for_one_variable() -> None:

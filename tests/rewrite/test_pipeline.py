@@ -50,20 +50,20 @@ def rewritten(out: Variable, passes: Any = READABLE) -> str:
 
 ACCEPTANCE: list[tuple[Variable, str]] = [
     ((x + y) + (x + y), "2 * (x + y)"),
-    (2 * x + 3 * x, "5.0 * x"),
-    (x + x, "2.0 * x"),
-    (x * y + x * y, "2.0 * x * y"),
-    (x * y + y * x, "2.0 * x * y"),
-    (x * x * x, "x ** 3.0"),
-    (x * x, "x ** 2.0"),
-    (x - x, "broadcast_to(0.0, (x.shape[0],))"),
-    (x / x, "broadcast_to(1.0, (x.shape[0],))"),
-    (x * 0, "broadcast_to(0.0, (x.shape[0],))"),
-    (s - s, "0.0"),
-    (s / s, "1.0"),
+    (2 * x + 3 * x, "5 * x"),
+    (x + x, "2 * x"),
+    (x * y + x * y, "2 * x * y"),
+    (x * y + y * x, "2 * x * y"),
+    (x * x * x, "x ** 3"),
+    (x * x, "x ** 2"),
+    (x - x, "broadcast_to(0, (x.shape[0],))"),
+    (x / x, "broadcast_to(1, (x.shape[0],))"),
+    (x * 0, "broadcast_to(0, (x.shape[0],))"),
+    (s - s, "0"),
+    (s / s, "1"),
     (x * 1 + 0, "x"),
     (2 * x + 2 * y, "2 * (x + y)"),
-    (2 * (x + y) + x, "3.0 * x + 2.0 * y"),
+    (2 * (x + y) + x, "3 * x + 2 * y"),
     ((x + 1) + 2 - 3, "x"),
     (-(x - y), "y - x"),
     ((-x) * (-y), "x * y"),
@@ -72,7 +72,7 @@ ACCEPTANCE: list[tuple[Variable, str]] = [
     (x**-2 * x**3, "x"),
     (1 / (1 / x), "x"),
     (i + i - 3 * i, "-i"),
-    (F["sin"](x) ** 2 + F["cos"](x) ** 2, "broadcast_to(1.0, (x.shape[0],))"),
+    (F["sin"](x) ** 2 + F["cos"](x) ** 2, "broadcast_to(1, (x.shape[0],))"),
     (F["log"](1 + x), "log1p(x)"),
     (F["exp"](x) - 1, "expm1(x)"),
     (F["log"](1 + F["exp"](x)), "softplus(x)"),
@@ -81,14 +81,14 @@ ACCEPTANCE: list[tuple[Variable, str]] = [
     (1 - F["sigmoid"](x), "sigmoid(-x)"),
     (1 / (1 + F["exp"](-x)), "sigmoid(x)"),
     (F["sqrt"](x**2), "abs(x)"),
-    (F["exp"](F["log"](x)), "where(x >= 0.0, x, nan)"),
+    (F["exp"](F["log"](x)), "where(x >= 0, x, nan)"),
     (F["log"](F["exp"](x)), "x"),
     (F["log"](F["softmax"](a)), "log_softmax{1}(a)"),
     (F["log"](F["sum"](F["exp"](a))), "logsumexp{(0, 1)}(a)"),
     (F["exp"](a) / F["sum"](F["exp"](a), 1, keepdims=True), "softmax{1}(a)"),
     (F["dot"](a, b).T, "b.T @ a.T"),
-    (F["dot"](-a, 2 * b), "(-2.0) * a @ b"),
-    (F["sum"](3 * x), "3.0 * sum(x, axes=(0,))"),
+    (F["dot"](-a, 2 * b), "(-2) * a @ b"),
+    (F["sum"](3 * x), "3 * sum(x, axes=(0,))"),
     (F["reshape"](a, (-1,)).shape[0], "a.shape[1] * a.shape[0]"),
     (F["exp"](a + 1).shape[1], "a.shape[1]"),
     (F["flatten"](F["exp"](x)), "exp(x)"),
@@ -215,12 +215,12 @@ def test_a_firing_names_rule_pass_before_after_and_the_users_line() -> None:
     result = optimize(freeze([x], [out]))
     (firing,) = result.firings
     assert firing.rule == "log_to_log1p"
-    assert (firing.before, firing.after) == ("log(1.0 + x)", "log1p(x)")
+    assert (firing.before, firing.after) == ("log(1 + x)", "log1p(x)")
     assert firing.pass_name == "stabilize"
     assert firing.place == out.place
     assert result.graph.outputs[0].place == out.place
     assert __file__.endswith(firing.place[0].rsplit("/", 1)[-1])
-    assert "log(1.0 + x) -> log1p(x)" in str(result)
+    assert "log(1 + x) -> log1p(x)" in str(result)
 
 
 def test_names_are_kept_and_inputs_are_the_same_objects() -> None:

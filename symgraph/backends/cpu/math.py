@@ -230,7 +230,13 @@ def _by_kind(
 
 
 def _philox(b: Builder, args: Sequence[Value], dtype: str) -> Value:
-    return integer.philox(b, args[0], args[1], args[2])
+    lanes = args[2].lanes
+    words = [a if a.lanes == lanes else b.splat(a, lanes) for a in args]
+
+    def body(inner: Builder, params: list[Value]) -> Value:
+        return integer.philox(inner, *params)
+
+    return b.shared("philox", "uint64", words, body)
 
 
 TABLE: dict[str, Primitive] = {

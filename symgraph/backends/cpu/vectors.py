@@ -40,9 +40,12 @@ from symgraph.lower.ir import (
 
 #: iterations of a vector loop whose sums are kept apart
 CHUNK = 64
+#: statements of a body that is too long to be written twice
+LONG = 60
 MEMORY = {"bool": "i8"}  # a bool is a byte in memory and a bit in a register
-CHEAP = frozenset("add sub mul neg abs lt le gt ge eq ne and or not where maximum "
-                  "minimum cast sqrt div".split())  # fmt: skip
+#: instructions of a primitive, roughly; others count 12
+WORK = dict.fromkeys("add sub mul neg abs lt le gt ge eq ne and or not where maximum "
+                     "minimum cast sqrt div".split(), 1) | {"philox": 80}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,9 @@ class _Writer:
         full = (
             b.const(main, "int64") if main is not None else b.and_(stop, -count)
         )
-        if main != 0:
+        if main is None and sum(1 for _ in walk(loop.body)) > LONG:
+            self._masked_loop(loop, count, carried, stop)
+        elif main != 0:
             sums = [n for n in carried if self._is_float_sum(n)]
             if sums and (main is None or main > CHUNK * count):
                 self._chunked(loop, count, carried, sums, full, main is not None)
@@ -239,12 +244,29 @@ class _Writer:
                     loop.index, b.const(0, "int64"), full, count, carried,
                     lambda: self._lane_body(loop, count, None), main is not None,
                 )  # fmt: skip
-        if main is None or main != extent:
+        if (main is None and sum(1 for _ in walk(loop.body)) <= LONG) or (
+            main is not None and main != extent
+        ):
             self._tail(loop, count, carried, full, stop, main is not None)
         for name in carried:
             combine, dtype = self.combine[name]
             total = self._reduced(self.env[name], combine)
             self.env[name] = primitives.emit(b, combine, [outside[name], total], dtype)
+
+    def _masked_loop(
+        self, loop: Loop, count: int, carried: list[str], stop: Value
+    ) -> None:
+        """All indices under a mask: half the code of a main loop and a rest."""
+
+        def body() -> None:
+            start = self.env[loop.index]
+            left = self.b.splat(self._narrow(self.b.sub(stop, start), count), count)
+            mask = self.b.compare("lt", self._ramp(left.dtype, count), left)
+            self._lane_body(loop, count, mask)
+
+        self._counted(
+            loop.index, self.b.const(0, "int64"), stop, count, carried, body, False
+        )
 
     def _is_float_sum(self, name: str) -> bool:
         combine, dtype = self.combine[name]
@@ -354,7 +376,7 @@ class _Writer:
                 size = ITEMSIZE[expression.dtype]
                 (sizes if is_float(expression.dtype) else wide).add(size)
                 if isinstance(expression, Call):
-                    work += 1 if expression.function in CHEAP else 12
+                    work += WORK.get(expression.function, 12)
         itemsize = max(sizes) if sizes else max(wide, default=8)
         lanes = self.vector_bytes // itemsize
         inner = any(isinstance(s, Loop) for s in walk(loop.body))

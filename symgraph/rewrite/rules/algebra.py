@@ -16,6 +16,7 @@ from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops import exponential, special, trigonometric
 from symgraph.ops.families import Elementwise, apply_scalar
+from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.pattern import Wildcard, number_of, wildcards
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
@@ -52,14 +53,9 @@ def not_negative(v: Variable) -> bool:
     node = v.owner
     if node is None:
         return v.type.dtype.startswith("uint")
+    if isinstance(node.op, Reduce) and node.op.combine in ("sum", "max", "min", "prod"):
+        return not_negative(node.inputs[0])
     if not isinstance(node.op, Elementwise):
-        if node.op.name == "reduce" and node.op.combine in (
-            "sum",
-            "max",
-            "min",
-            "prod",
-        ):  # type: ignore[attr-defined]
-            return not_negative(node.inputs[0])
         return node.op.name in ("softmax", "extent", "iota")
     match node.op.scalar, node.inputs:
         case (("exp" | "exp2" | "sigmoid" | "softplus" | "cosh" | "abs" | "sqrt"), _):

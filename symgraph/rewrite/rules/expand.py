@@ -9,10 +9,8 @@ from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops.families import Elementwise
 from symgraph.ops.gradient import disconnected_grad
 from symgraph.rewrite.context import Context
-from symgraph.rewrite.cost import (
-    HIGHEST_POWER,
-    whole,
-)
+from symgraph.rewrite.cost import HIGHEST_POWER
+from symgraph.rewrite.numbers import whole
 from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import EXACT, Rule, rule
 from symgraph.rewrite.rules.algebra import div_by_power_of_two_to_mul

@@ -271,7 +271,9 @@ def test_philox_accepts_a_scalar_key_beside_vectors():
     bits = primitives.emit(b, "philox", [key, call, index], "uint64")
     b.emit(f"store <8 x i64> {bits.text}, ptr %a1, align 8")
     body = "\n".join(b.lines)
-    library = link(f"define void @g(ptr %a0, ptr %a1) {{\n{body}\nret void }}", ["g"])
+    helpers = "\n".join(b.declarations.values())
+    text = f"{helpers}\ndefine void @g(ptr %a0, ptr %a1) {{\n{body}\nret void }}"
+    library = link(text, ["g"])
     x, out = np.arange(8), np.empty(8, np.uint64)
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(library["g"])
     function(x.ctypes.data, out.ctypes.data)

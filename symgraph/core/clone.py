@@ -1,0 +1,80 @@
+"""`clone`: copies of expressions, with variables replaced by others.
+
+In: expressions and replacements. Out: new expressions; the old ones stay as they are.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from symgraph.core.node import Constant, Variable, listing
+from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.traverse import leaves
+from symgraph.core.traverse import replace as replaced
+from symgraph.errors import ArgumentError, DtypeError, ShapeError
+
+
+def clone(
+    output: Any,
+    replace: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None = None,
+    strict: bool = True,
+    share_inputs: bool = True,
+) -> Any:
+    """The expression with variables replaced, as a new expression.
+
+    Parameters
+    ----------
+    output : variable, or list or tuple of variables
+    replace : variable → what takes its place, of the same rank
+    strict : refuse another dtype; otherwise it is cast
+    share_inputs : False makes new leaves too (clones of shared variables have the
+        values of the originals)
+
+    Returns
+    -------
+    as `output`; parts that nothing is replaced in stay the same variables
+
+    Raises
+    ------
+    ShapeError, DtypeError : a replacement of another rank or dtype
+
+    Examples
+    --------
+    >>> import symgraph as sg, symgraph.tensor as T
+    >>> x, y = T.dscalars("x", "y")
+    >>> sg.printing.pprint(sg.clone(x * 2, {x: y + 1}))
+    '(y + 1) * 2'
+    """
+    many = isinstance(output, list | tuple)
+    outputs = list(output) if many else [output]
+    for entry in outputs:
+        if not isinstance(entry, Variable):
+            raise ArgumentError(f"clone: {entry!r} is not a variable")
+    pairs = replace.items() if isinstance(replace, Mapping) else replace or ()
+    table: dict[Variable, Variable] = {}
+    for old, new in pairs:
+        if not isinstance(old, Variable):
+            raise ArgumentError(f"clone: {old!r} is not a variable")
+        table[old] = _fitting(old, as_variable(new, None, (old.type.dtype,)), strict)
+    if not share_inputs:
+        for leaf in leaves(outputs):
+            if leaf not in table and not isinstance(leaf, Constant):
+                table[leaf] = leaf.clone()
+    made = replaced(outputs, table)
+    return type(output)(made) if many else made[0]
+
+
+def _fitting(old: Variable, new: Variable, strict: bool) -> Variable:
+    if new.ndim != old.ndim:
+        raise ShapeError(
+            f"clone: a replacement has rank {new.ndim}, the variable {old.ndim}"
+            f"{listing(old, new)}"
+        )
+    if new.type.dtype == old.type.dtype:
+        return new
+    if strict and not isinstance(new, Constant):
+        raise DtypeError(
+            f"clone: a replacement has dtype {new.type.dtype}, the variable "
+            f"{old.type.dtype}{listing(old, new)}\nCast it, or pass strict=False."
+        )
+    found: Variable = PUBLIC["cast"](new, old.type.dtype)
+    return found
