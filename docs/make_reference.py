@@ -17,7 +17,7 @@ from typing import Any
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph import config, errors
+from symgraph import errors
 from symgraph.core.op import PUBLIC
 from symgraph.rewrite.pipeline import rules_table
 

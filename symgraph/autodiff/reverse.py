@@ -86,11 +86,12 @@ def grad(
             raise ArgumentError(f"grad: wrt has {target!r}, which is not a variable")
     seeds = _seeds(cost, known_grads)
     found = propagate(seeds, targets, consider_constant or ())
-    results = [
-        _result(target, found.get(target), cost, disconnected_inputs,
-                return_disconnected, add_names)  # fmt: skip
-        for target in targets
-    ]
+    results = []
+    for target in targets:  # no comprehension: a warning counts the frames
+        results.append(
+            _result(target, found.get(target), cost, disconnected_inputs,
+                    return_disconnected, add_names)
+        )  # fmt: skip
     return type(wrt)(results) if many else results[0]
 
 
@@ -116,12 +117,23 @@ def _seeds(
             )
         seeds[cost] = as_variable(1.0, cost.type.dtype)
     for variable, value in (known or {}).items():
-        gradient = as_variable(value)
+        if not isinstance(variable, Variable):
+            raise ArgumentError(f"grad: known_grads has {variable!r} as a variable")
+        wanted = variable.type.dtype
+        if is_discrete(wanted):
+            raise GradientError(
+                f"grad: a known gradient needs a float variable{listing(variable)}"
+            )
+        gradient = as_variable(value, None, (wanted,))
         if gradient.ndim != variable.ndim:
             raise GradientError(
                 f"grad: known gradient of rank {gradient.ndim} for{listing(variable)}"
             )
-        seeds[variable] = gradient
+        if is_complex(gradient.type.dtype) and not is_complex(wanted):
+            raise GradientError(
+                f"grad: a known gradient is complex{listing(variable, gradient)}"
+            )
+        seeds[variable] = cast(gradient, wanted)
     return seeds
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from symgraph.rewrite.engine import Optimized
 
 #: changes whenever equal graphs may give other machine code
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 @dataclass(slots=True)
@@ -51,14 +51,19 @@ def optimized(graph: Graph) -> "Optimized":
     from symgraph.lower.settle import settle
     from symgraph.rewrite.pipeline import optimize
 
-    return optimize(settle(graph))
+    return optimize(settle(graph), assume_equal=True)
 
 
-def planned(graph: Graph, leaves: Sequence[Variable]) -> "Program":
-    """The program of a rewritten graph; `leaves` are its shared variables."""
+def planned(
+    graph: Graph, leaves: Sequence[Variable], original: Graph | None = None
+) -> "Program":
+    """The program of a rewritten graph; `leaves` are its shared variables.
+
+    `original` is the graph before rewriting, whose sizes a call must satisfy.
+    """
     from symgraph.lower.program import plan
 
-    return plan(graph, list(leaves), blas() is not None)
+    return plan(graph, list(leaves), blas() is not None, original)
 
 
 def build(
@@ -100,7 +105,7 @@ def build(
     start = timings.lap("import", start)
     result = optimized(graph)
     start = timings.lap("rewrite", start)
-    program = planned(result.graph, leaves)
+    program = planned(result.graph, leaves, graph)
     start = timings.lap("lower", start)
     code = compile_program(program, library is not None and library.ilp64, symbols)
     start = timings.lap("compile", start)

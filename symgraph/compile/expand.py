@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import scalar_constant
-from symgraph.lower.extents import Extents
 
 
 def waits(graph: Graph) -> bool:
@@ -23,6 +22,10 @@ def waits(graph: Graph) -> bool:
 def expand(graph: Graph) -> Graph:
     """The graph with every op written out whose length is known."""
     graph = fold_extents(graph)
+    if not waits(graph):
+        return graph
+    from symgraph.lower.extents import Extents
+
     while waits(graph):
         leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
         extents = Extents(graph, leaves)

@@ -401,7 +401,9 @@ class Fusion:
         mapping = self._agree(producer, consumer, pairs)
         if mapping is None:
             return False
-        if self._indirect(producer, consumer) or self._indirect(consumer, producer):
+        if self._misread(producer, consumer, mapping):
+            return False
+        if self._misread(consumer, producer, mapping):
             return False
         if self._reaches(producer, consumer):
             return False
@@ -452,9 +454,20 @@ class Fusion:
             return dict(pairs) | dict(zip(free_producer, free_consumer, strict=True))
         return dict(pairs)
 
-    def _indirect(self, source: Group, reader: Group) -> bool:
+    def _misread(
+        self, source: Group, reader: Group, mapping: dict[Axis, Axis]
+    ) -> bool:
+        """Whether a value is read elsewhere than where the merged loops compute it.
+
+        Through a slice, or at other axes, as the second operand of ``y - y.T`` is.
+        """
+
+        def placed(axes: Axes) -> Axes:
+            return tuple(a and mapping.get(a, a) for a in axes)
+
         return any(
-            not use.direct and use.source in source.members
+            use.source in source.members
+            and (not use.direct or placed(source.members[use.source]) != placed(use.axes))
             for out in reader.members
             for use in self.reads(reader, out)
         )

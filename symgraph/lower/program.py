@@ -23,7 +23,7 @@ from symgraph.lower.memory import Storage, place
 from symgraph.lower.nest import Nest
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import schedule
-from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe
+from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe, poly
 from symgraph.lower.views import Matrix, matrix_of
 
 FLOAT_PRODUCTS = ("float32", "float64")
@@ -113,14 +113,27 @@ class Program:
     failures: dict[int, str] = field(default_factory=dict)
 
 
-def plan(graph: Graph, shared: list[Variable], blas: bool = True) -> Program:
+def plan(
+    graph: Graph,
+    shared: list[Variable],
+    blas: bool = True,
+    original: Graph | None = None,
+) -> Program:
     """Lower an optimised graph.
 
-    `shared` lists the shared variables in the order of their leaves, after the inputs.
-    Without `blas` products of floats are written as loops too.
+    Parameters
+    ----------
+    graph : Graph
+    shared : the shared variables, in the order of their leaves after the inputs
+    blas : without it products of floats are written as loops too
+    original : the graph before rewriting; what it needs of sizes is checked as well,
+        for a rewrite may drop the op where two extents meet
     """
     with graph.interner:
-        return _Planner(graph, shared, blas).program
+        planner = _Planner(graph, shared, blas)
+        if original is not None:
+            planner.keep_checks(Extents(original, planner.leaves))
+        return planner.program
 
 
 class _Planner:
@@ -266,6 +279,33 @@ class _Planner:
         if isinstance(variable, Constant):
             return float(variable.data)
         return ("slot", self._buffer(variable))
+
+    def keep_checks(self, before: Extents) -> None:
+        """Add the checks of the graph as it was before rewriting."""
+        atoms = self.extents.atoms
+
+        def here(size: Poly) -> Poly:
+            result = ZERO
+            for monomial, coefficient in size.terms:
+                term = poly(coefficient)
+                for atom in monomial:
+                    number = atoms.number(before.atoms.recipes[atom])
+                    term = term * Poly((((number,), 1),))
+                result = result + term
+            return result
+
+        program = self.program
+        known = {(c.left, c.right) for c in program.checks}
+        for check in before.checks:
+            left, right = here(check.left), here(check.right)
+            if (left, right) not in known:
+                program.checks.append(replace(check, left=left, right=right))
+        ranges = {(r.index, r.extent) for r in program.ranges}
+        for entry in before.ranges:
+            index, extent = here(entry.index), here(entry.extent)
+            if (index, extent) not in ranges:
+                program.ranges.append(replace(entry, index=index, extent=extent))
+        program.recipes = list(atoms.recipes)
 
     # --- the rest ---------------------------------------------------------------------
 

@@ -173,7 +173,7 @@ def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Vari
 
     For top_k = 1, argmax(p[i]) == t[i]. For more, fewer than top_k elements of p[i] are
     larger than p[i, t[i]], so that nothing needs to be sorted: among equal elements,
-    all count as hits. NaN is never a hit.
+    all count as hits. A target of NaN is not a hit.
 
     Parameters
     ----------
@@ -195,8 +195,8 @@ def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Vari
     if top_k == 1:
         return T.eq(T.argmax(p, axis=-1), t)
     own = T.shape_padright(T.pick(p, t))
-    larger = T.sum(T.invert(T.le(p, own)), axis=-1)  # NaN is not <=, so it counts
-    return T.and_(T.lt(larger, top_k), T.invert(T.isnan(own[..., 0])))
+    larger = T.sum(T.invert(T.le(p, own)), axis=-1)  # not T.gt: NaN must count
+    return T.lt(larger, top_k)
 
 
 def _adapted(targets: Any, predictions: Any) -> Any:

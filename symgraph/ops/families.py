@@ -371,3 +371,5 @@ def no_gradient(name: str) -> Gradient:
 define(
     "broadcast_extent", 2, arithmetic, body=lambda m, a, b: m.where(a == 1, b, a)
 )
+# a copy in contiguous memory, which lower/prepare.py puts in where layout matters
+define("materialize", 1, keeping, body=lambda m, x: x, grad=lambda g, y, x: (g,))

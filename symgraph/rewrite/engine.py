@@ -237,6 +237,8 @@ class Sweep:
         inputs = tuple(normal[u] for u in node.inputs)
         if inputs != node.inputs:
             for old, new in zip(node.outputs, node.op.make(*inputs), strict=True):
+                if new is not old and self._leads_to(new, old):
+                    normal[new] = new  # a rule made `old` of it: that ends here
                 self._becomes(old, new)
                 if new.name is None:
                     new.name = old.name
@@ -252,7 +254,7 @@ class Sweep:
             self.statistics.attempts += len(rules)
             for rule in rules:
                 new = rule.replacement(node, self.context)
-                if new is not None and new is not v:
+                if new is not None and not self._leads_to(new, v):
                     self.record(rule.name, v, new)
                     self._becomes(v, new)
                     return
@@ -266,6 +268,14 @@ class Sweep:
         for out in node.outputs:
             normal[out] = out
         self._settled.nodes[v] = done | self._settled.bit(self.index)
+
+    def _leads_to(self, new: Variable, v: Variable) -> bool:
+        """Whether `new` has become v already: going back to it would never end."""
+        while new is not v:
+            if new not in self._instead:
+                return False
+            new = self._instead[new]
+        return True
 
     def _becomes(self, old: Variable, new: Variable) -> None:
         self.context.inherit(old, new)
@@ -338,6 +348,7 @@ def _run_pass(
     equal: Equalities,
     settled: Settled,
 ) -> Graph:
+    seen = {graph.roots}
     for _ in range(MAX_SWEEPS):
         count = len(firings)
         if stage.rules:
@@ -348,8 +359,9 @@ def _run_pass(
             graph = _transform(graph, stage, firings, equal)
         elif not index.needs_users:
             return graph
-        if len(firings) == count:
-            return graph
+        if len(firings) == count or graph.roots in seen:
+            return graph  # nothing changed, or two forms of equal cost take turns
+        seen.add(graph.roots)
     recent = dict.fromkeys(firing.rule for firing in firings[-12:])
     raise RewriteError(
         f"pass {stage.name}: no end after {MAX_SWEEPS} sweeps; the last rules were "

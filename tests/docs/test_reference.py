@@ -17,7 +17,8 @@ def maker() -> ModuleType:
     """docs/make_reference.py as a module."""
     path = ROOT / "docs" / "make_reference.py"
     spec = importlib.util.spec_from_file_location("make_reference", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

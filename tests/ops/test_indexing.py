@@ -122,7 +122,7 @@ def test_batches_cut_by_a_symbolic_number_print_as_written() -> None:
     x, i = T.fmatrix("x"), T.lscalar("i")
     assert expression(x[i * 20 : (i + 1) * 20]) == "x[i * 20:(i + 1) * 20]"
     assert expression(x[1:3, ::-1]) == "x[1:3, ::-1]"
-    assert expression((x + 1)[0]) == "(x + 1.0)[0]"
+    assert expression((x + 1)[0]) == "(x + 1)[0]"
     assert expression(T.exp(x)[0, -1]) == "exp(x)[0, -1]"
     assert expression(T.set_subtensor(x[:2], 0.0)).startswith("set_subtensor(x[:2], ")
 

@@ -168,6 +168,30 @@ def test_every_rule_fires_in_the_whole_pipeline(name: str) -> None:
 COVERED: dict[str, str] = {}
 
 
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -1.0, 2.0)
+
+
+@pytest.mark.parametrize("name", [r.name for r in RULES.values() if r.nan == EXACT])
+def test_an_exact_rule_gives_nan_wherever_the_original_does(name: str) -> None:
+    rule = RULES[name]
+    random = np.random.default_rng(7)
+    for out, values in cases(rule):
+        special = {
+            v: random.choice(SPECIAL, a.shape).astype(a.dtype)
+            if a.dtype.kind == "f"
+            else a
+            for v, a in values.items()
+        }
+        graph = freeze(list(values), [out])
+        result = only(rule, graph)
+        with np.errstate(all="ignore"):
+            (before,) = evaluate(graph.outputs, special)
+            (after,) = evaluate(result.graph.outputs, special)
+        if before.dtype.kind == "f":
+            assert not (np.isnan(before) & ~np.isnan(after)).any(), special
+            assert not (np.isfinite(before) & ~np.isfinite(after)).any(), special
+
+
 def test_names_are_unique_and_every_rule_states_what_it_does_to_nan() -> None:
     rules = all_rules()
     assert len({rule.name for rule in rules}) == len(rules)

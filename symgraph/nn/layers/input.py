@@ -48,10 +48,6 @@ class InputLayer(Layer):
         """The shape given."""
         return self.shape
 
-    @output_shape.setter
-    def output_shape(self, shape: Any) -> None:
-        self.shape = checked_shape(shape, self)
-
 
 def _check(layer: InputLayer, variable: Variable) -> None:
     if variable.ndim != len(layer.shape):

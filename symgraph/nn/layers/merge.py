@@ -277,7 +277,7 @@ def _least(extents: Sequence[Any]) -> Any:
 
 
 def _crop(how: str | None, extent: Any, least: Any) -> slice:
-    if how is None or (isinstance(extent, int) and extent is least):
+    if how is None or (isinstance(extent, int) and extent == least):
         return slice(None)
     if how == "lower":
         return slice(None, least)

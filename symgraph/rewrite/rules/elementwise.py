@@ -110,7 +110,8 @@ def elementwise_of_broadcasts_to_broadcast(
     if not isinstance(node.op, Elementwise | Cast):
         return None
     out = node.outputs[0]
-    inner = [_source(v) or v for v in node.inputs]
+    sources = [(_source(v), v) for v in node.inputs]
+    inner = [v if source is None else source for source, v in sources]
     if all(a is b for a, b in zip(inner, node.inputs, strict=True)):
         return None
     made: Variable = node.op(*inner)

@@ -133,7 +133,7 @@ def _turned(x: Variable) -> Variable:
 @rule(
     "sum_of_one_hot_to_value", on="Reduce", nan=EXACT, ranks=(2, 1),
     example=lambda x, y: T["sum"](T["switch"](
-        T["eq"](T["dimshuffle"](CheckIndex()(T["cast"](y * 0, "int64"), x.shape[1]),
+        T["eq"](T["dimshuffle"](CheckIndex()(T["cast"](y > 0, "int64"), x.shape[1]),
                                 0, "x"), Iota()(x.shape[1])), 2.0, 0.0), 1),
 )  # fmt: skip
 def sum_of_one_hot_to_value(node: Apply, context: Context) -> Variable | None:

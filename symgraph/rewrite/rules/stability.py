@@ -176,7 +176,7 @@ def _axis_kept(x: Variable, total: Variable, axes: tuple[int, ...]) -> bool:
 
 
 @rule(
-    "exp_over_sum_to_softmax", on="div", nan=EXACT, source=GOODFELLOW, dtypes="float",
+    "exp_over_sum_to_softmax", on="div", nan=HIDES_NAN, source=GOODFELLOW, dtypes="float",
     example=lambda x: PUBLIC["exp"](x) / PUBLIC["sum"](PUBLIC["exp"](x), 1, keepdims=True),
     ranks=(2,),
 )  # fmt: skip

@@ -118,7 +118,9 @@ def test_a_layer_that_several_need_is_computed_once(value):
 
 def test_one_expression_for_two_inputs():
     out = ConcatLayer([InputLayer((None, 2)), InputLayer((None, 3))])
-    with pytest.raises(ArgumentError, match=r"one expression .* 2 input layers; pass a"):
+    with pytest.raises(
+        ArgumentError, match=r"one expression .* 2 input layers; pass a"
+    ):
         get_output(out, T.matrix())
     with pytest.raises(ArgumentError, match=r"one shape .* 2 input layers; pass a"):
         get_output_shape(out, (None, 2))
