@@ -21,6 +21,7 @@ from symgraph.lower.fuse import Fusion, Group
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage, place
 from symgraph.lower.nest import Nest
+from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import schedule
 from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe, poly
@@ -190,6 +191,7 @@ class _Planner:
         )
         places = [node.outputs[0].place for node in nodes if node is not None]
         kernel = schedule(build.finish("k", places), build.sizes)
+        kernel = split(kernel, build.sizes)
         key = replace(kernel, origin=())
         name = self._kernels.get(key)
         if name is None:

@@ -35,7 +35,7 @@ from symgraph.lower.sizes import Poly, poly
 def schedule(kernel: Kernel, sizes: dict[str, Poly]) -> Kernel:
     """The kernel with loops merged; `sizes` gains the names that this makes."""
     body = tuple(_collapsed(statement, sizes) for statement in kernel.body)
-    used = _used_sizes(body)
+    used = used_sizes(body)
     return replace(kernel, body=body, sizes=tuple(s for s in sizes if s in used))
 
 
@@ -51,18 +51,19 @@ def _collapsed(statement: Statement, sizes: dict[str, Poly]) -> Statement:
     return loop
 
 
-def _meaning(size: Size, sizes: dict[str, Poly]) -> Poly:
+def meaning(size: Size, sizes: dict[str, Poly]) -> Poly:
+    """What a size of a kernel stands for."""
     return poly(size) if isinstance(size, int) else sizes[size]
 
 
 def _merged(outer: Loop, inner: Loop, sizes: dict[str, Poly]) -> Loop | None:
     if outer.kind == "vector" and inner.kind != "vector":
         return None
-    extent = _meaning(inner.extent, sizes)
+    extent = meaning(inner.extent, sizes)
     for access in _accesses(inner.body):
         terms = dict(access.terms)
-        far = _meaning(terms.get(outer.index, 0), sizes)
-        near = _meaning(terms.get(inner.index, 0), sizes)
+        far = meaning(terms.get(outer.index, 0), sizes)
+        near = meaning(terms.get(inner.index, 0), sizes)
         if far != near * extent:
             return None
     for statement in walk(inner.body):
@@ -71,12 +72,13 @@ def _merged(outer: Loop, inner: Loop, sizes: dict[str, Poly]) -> Loop | None:
                 outer.index, inner.index,
             ):  # fmt: skip
                 return None
-    total = _meaning(outer.extent, sizes) * extent
+    total = meaning(outer.extent, sizes) * extent
     body = tuple(_without(s, outer.index) for s in inner.body)
-    return Loop(inner.index, _named(total, sizes), body, inner.kind)
+    return Loop(inner.index, named(total, sizes), body, inner.kind)
 
 
-def _named(value: Poly, sizes: dict[str, Poly]) -> Size:
+def named(value: Poly, sizes: dict[str, Poly]) -> Size:
+    """A literal, or the name of a size, made if there is none yet."""
     constant = value.constant
     if constant is not None and constant <= 128:
         return constant
@@ -129,7 +131,8 @@ def _without(statement: Statement, index: str) -> Statement:
     return statement
 
 
-def _used_sizes(body: tuple[Statement, ...]) -> set[str]:
+def used_sizes(body: tuple[Statement, ...]) -> set[str]:
+    """Names of the sizes that statements use."""
     used: set[Size] = set()
     for statement in walk(body):
         if isinstance(statement, Loop):

@@ -8,6 +8,7 @@ compile/.
 """
 
 import ctypes
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,7 @@ class Executor:
         self.shared = list(shared)
         self.step = library.address("step")
         self.arena = Arena()
+        self._run_arena = Arena()
         self.bindings: dict[Any, Binding] = {}
         self.input_count = len(image.leaves) - len(self.shared)
         read: set[int] = set()
@@ -197,7 +199,7 @@ class Executor:
         batch: int = 0,
         sources: Sequence[np.ndarray] = (),
     ) -> None:
-        """`steps` executions in one call.
+        """`steps` executions in one call, without the GIL; one run at a time.
 
         Parameters
         ----------
@@ -208,7 +210,12 @@ class Executor:
             `sources` into `arrays`
         """
         binding = self.bind(arrays)
-        slots = binding.slots
+        # slots and temporaries of its own: other threads may call meanwhile
+        slots = binding.slots.copy()
+        self._run_arena.reserve(self.arena.size)
+        for slot, offset in binding.offsets:
+            slots[slot] = self._run_arena.address + offset
+        held = [v.container.array for v in self.shared]
         moves: list[tuple[int, int]] = []
         for k, (array, by) in enumerate(zip(arrays, advance, strict=True)):
             slot = self.slot_of.get(("leaf", k))
@@ -226,7 +233,8 @@ class Executor:
         for k, source in enumerate(sources):
             slot = self.slot_of.get(("leaf", k))
             if slot is not None:
-                rows.append((slot, source.ctypes.data, source.strides[0]))
+                row = source.itemsize * math.prod(source.shape[1:])
+                rows.append((slot, source.ctypes.data, row))
         table = np.array(moves, np.int64).reshape(-1, 2)
         gathers = np.array(rows, np.int64).reshape(-1, 3)
         if order is None:
@@ -236,6 +244,7 @@ class Executor:
             slots.ctypes.data, steps, table.ctypes.data, len(table),
             gathers.ctypes.data, len(gathers), order.ctypes.data, batch,
         )  # fmt: skip
+        del held  # until here set_value must not free what the steps write
         if flag:
             raise self.failure(flag)
 

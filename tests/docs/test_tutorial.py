@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symgraph import nn
+from symgraph import config, nn
+from symgraph.core.op import OPS, PUBLIC
+from symgraph.ops.families import SCALARS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -82,6 +84,19 @@ def run_script(
         assert same, f"{where} prints\n{printed.getvalue()}\ninstead of\n{shown}"
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Pages may define ops; other tests must not see them."""
+    tables: list[dict[str, object]] = [OPS, PUBLIC, SCALARS]  # type: ignore[list-item]
+    before = [dict(table) for table in tables]
+    with config.override():
+        yield
+    for table, content in zip(tables, before, strict=True):
+        table.clear()
+        table.update(content)
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(programs(page))],
