@@ -52,6 +52,9 @@ SECTIONS = {
     "random": "Random numbers",
     "gradient": "Control of gradients",
     "reverse": "Differentiation",
+    "forward": "Differentiation",
+    "jacobian": "Differentiation",
+    "numeric": "Differentiation",
     "function": "Evaluation",
 }
 

@@ -210,7 +210,9 @@ def _listed(value: Any, what: str) -> list[Variable]:
     return values
 
 
-def _points(variables: list[Variable], of: Any, given: Any, what: str) -> list[Variable]:
+def _points(
+    variables: list[Variable], of: Any, given: Any, what: str
+) -> list[Variable]:
     """The vectors of a product, of the dtypes and ranks of their variables.
 
     Where the user gave a list of variables (`of`), the vectors are a list as well.

@@ -58,14 +58,14 @@ def differences(
     for place in places:
         slope = np.empty(place.shape)
         for index in np.ndindex(place.shape):
-            middle = place[index]
+            middle = float(place[index])
             h = step * max(1.0, abs(middle))
             total, reach = 0.0, 0.0
             for factor, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
                 place[index] = middle + factor * h
                 total += weight * float(cost(*places))
                 if factor == 1:
-                    reach = place[index] - middle  # h as it was added
+                    reach = float(place[index]) - middle  # h as it was added
             place[index] = middle
             slope[index] = total / (12 * reach)
         slopes.append(slope)

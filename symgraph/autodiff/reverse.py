@@ -251,7 +251,12 @@ def _result(
         raise GradientError(
             f"the gradient has rank {found.ndim}{listing(target, found)}"
         )
-    if add_names and found.name is None and found.owner is not None and cost is not None:
+    if (
+        add_names
+        and found.name is None
+        and found.owner is not None
+        and cost is not None
+    ):
         if cost.name and target.name:
             found.name = f"(d{cost.name}/d{target.name})"
     return found

@@ -39,7 +39,7 @@ class CompiledFunction(Stages, Batches):
 
     Call it with the values of its inputs, by position or by name. Every result is a
     fresh NumPy array. `repeat` and `epoch` run many steps in one native call. `graph`,
-    `optimized`, `kernels`, `source`, `explain()` and `profile()` print the stages.
+    `optimized`, `kernels`, `source`, and `explain()` print the stages.
 
     Examples
     --------

@@ -37,9 +37,9 @@ def form_of(request: Request, key: Key) -> Form:
     shared, given = key
     refined: dict[Variable, Variable] = {}
     leaves: list[Variable] = []
-    for variable, shape in zip(request.shared, shared, strict=True):
-        leaf = _refined(variable, shape)
-        refined[variable] = leaf
+    for holder, shape in zip(request.shared, shared, strict=True):
+        leaf = _refined(holder, shape)
+        refined[holder] = leaf
         leaves.append(leaf)
     inputs: list[Variable] = []
     for position, entry in enumerate(request.inputs):

@@ -1,6 +1,6 @@
 """The stages of a compiled function as values that print.
 
-`graph`, `optimized`, `kernels`, `source`, `explain()`, `profile()`, `to_networkx()`.
+`graph`, `optimized`, `kernels`, `source`, `explain()`, `to_networkx()`.
 They are computed when asked, by the same passes that compiled the function; a function
 that came from the cache has them too.
 """

@@ -11,100 +11,39 @@ neighbours that read the same values, as long as domains agree and no cycle appe
 In: Graph and Extents. Out: a list of units in a valid order.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.lower.builder import is_ramp
+from symgraph.core.node import Variable
 from symgraph.lower.extents import Extents
-from symgraph.lower.sizes import ONE, Poly
-
-COMPUTING = frozenset({"elementwise", "cast", "reduce", "random_bits", "check_index", "take"})
-RENAMING = frozenset({"dimshuffle", "broadcast_to"})
-VIEWS = RENAMING | {"subtensor", "reshape", "iota", "extent"}
-CHEAP = frozenset(
-    """add sub mul neg abs sign sqr maximum minimum fmax fmin lt le gt ge eq ne and or xor
-    not where isnan isinf isfinite cast relu clip second identity shift_left shift_right
-    floor ceil trunc rint copysign signbit reciprocal div sqrt hard_sigmoid real imag
-    conj broadcast_extent heaviside""".split()
+from symgraph.lower.groups import (
+    COMPUTING,
+    VIEWS,
+    Axes,
+    Axis,
+    Group,
+    Unit,
+    Use,
+    can_fail,
+    is_cheap,
 )
+from symgraph.lower.reading import Reading
+from symgraph.lower.storing import inline_values, stored_values
 
 
-INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
-
-
-class Axis:
-    """One loop of a group; compared by identity."""
-
-    __slots__ = ("extent", "inner")
-
-    def __init__(self, extent: Poly, inner: bool = False) -> None:
-        self.extent = extent
-        self.inner = inner
-
-    def __repr__(self) -> str:
-        return f"{'inner' if self.inner else 'outer'}({self.extent})"
-
-
-Axes = tuple[Axis | None, ...]
-
-
-@dataclass(eq=False, slots=True)
-class Group:
-    """Nodes that one kernel computes.
-
-    Attributes
-    ----------
-    axes : the loops; those with `inner` are reduced over
-    members : variable → the axis that indexes each of its dimensions (None: extent 1)
-    domains : reduction or take → the axes of what it reads
-    """
-
-    axes: list[Axis] = field(default_factory=list)
-    members: dict[Variable, Axes] = field(default_factory=dict)
-    domains: dict[Variable, Axes] = field(default_factory=dict)
-
-    @property
-    def outer(self) -> list[Axis]:
-        """Axes that are not reduced."""
-        return [a for a in self.axes if not a.inner]
-
-    @property
-    def inner(self) -> list[Axis]:
-        """Axes that are reduced."""
-        return [a for a in self.axes if a.inner]
-
-
-Unit = Group | Apply
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A node reads `source` through renamings; `axes[k]` indexes its dimension k."""
-
-    source: Variable
-    axes: Axes
-    direct: bool  # False: through a slice or reshape, so the source must be stored
-
-
-class Fusion:
+class Fusion(Reading):
     """The units of a graph. `units` are in a valid order; `stored` need a buffer."""
 
     def __init__(self, graph: Graph, extents: Extents) -> None:
-        self.graph = graph
-        self.extents = extents
+        super().__init__(graph, extents)
         self.unit_of: dict[Variable, Unit] = {}
         self._order: dict[int, int] = {}
-        self._reads: dict[Variable, list[Use]] = {}  # valid while a group is the same
         nodes = graph.applies()
-        self.inline = self._inline(nodes)
+        self.inline = inline_values(self, nodes)
         for position, node in enumerate(nodes):
             if node.op.name in VIEWS or node.outputs[0] in self.inline:
                 continue
             unit: Unit = node
             if node.op.name in COMPUTING:
-                unit = self._single(node)
+                unit = self.single(node)
             self._order[id(unit)] = position
             for variable in node.outputs:
                 self.unit_of[variable] = unit
@@ -115,150 +54,7 @@ class Fusion:
         self._merge_neighbours()
         self._order_updates()
         self.units = self._sorted()
-        self.stored = self._stored()
-
-    def _inline(self, nodes: Sequence[Apply]) -> set[Variable]:
-        """Values so cheap that every kernel computes them for itself.
-
-        Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
-        with an iota (one-hot masks). They belong to no group, so they tie no groups
-        together. What another unit or a result needs in memory is not inline.
-        """
-        found: set[Variable] = set()
-        needed = {self._behind(root).source for root in self.graph.roots}
-        for node in nodes:
-            if node.op.name not in COMPUTING and node.op.name not in VIEWS:
-                needed.update(self._behind(v).source for v in node.inputs)
-            if node.op.name in ("take", "reshape"):
-                needed.add(self._behind(node.inputs[0]).source)
-        for node in nodes:
-            if node.op.name not in ("elementwise", "cast") or not is_cheap(node):
-                continue
-            (out,) = node.outputs
-            below = [self._behind(v).source for v in node.inputs]
-            scalar = out.ndim == 0
-            mask = out.type.dtype == "bool" and any(_is_iota(v) for v in node.inputs)
-            if out not in needed and (scalar or mask) and all(
-                isinstance(v, Constant)
-                or v in found
-                or (v.owner is None and v.ndim == 0)
-                or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
-                for v in below
-            ):
-                found.add(out)
-        return found
-
-    # --- reading the graph ---------------------------------------------------------
-
-    def _dims(self, variable: Variable) -> tuple[Poly, ...]:
-        return self.extents.shape(variable)
-
-    def _single(self, node: Apply) -> Group:
-        group = Group()
-        out = node.outputs[0]
-        if node.op.name == "reduce":
-            reduced = set(node.op.axes)  # type: ignore[attr-defined]
-            domain: list[Axis | None] = []
-            for k, extent in enumerate(self._dims(node.inputs[0])):
-                axis = None if extent == ONE else Axis(extent, k in reduced)
-                domain.append(axis)
-            group.axes = [a for a in domain if a is not None]
-            group.members[out] = tuple(
-                a for k, a in enumerate(domain) if k not in reduced
-            )
-            group.domains[out] = tuple(domain)
-        else:
-            axes = tuple(
-                None if extent == ONE else Axis(extent) for extent in self._dims(out)
-            )
-            group.axes = [a for a in axes if a is not None]
-            group.members[out] = axes
-        return group
-
-    def operand_axes(self, group: Group, out: Variable, k: int) -> Axes:
-        """The axes that index operand `k` of the node that computes `out`."""
-        node = out.owner
-        assert node is not None
-        operand = node.inputs[k]
-        if node.op.name == "reduce":
-            return group.domains[out]
-        axes = group.members[out]
-        if node.op.name == "take":
-            at = node.op.axis  # type: ignore[attr-defined]
-            rank = node.inputs[1].ndim
-            if k == 1:
-                return axes[at : at + rank]
-            return axes[:at] + (None,) + axes[at + rank :]
-        if node.op.name == "random_bits":
-            return ()
-        dims = self._dims(operand)
-        shift = len(axes) - len(dims)
-        return tuple(
-            None if extent == ONE else axes[shift + i] for i, extent in enumerate(dims)
-        )
-
-    def trace(self, variable: Variable, axes: Axes) -> Use:
-        """Follow renamings down to what is computed or stored."""
-        while True:
-            node = variable.owner
-            if node is None or node.op.name not in VIEWS:
-                return Use(variable, axes, True)
-            name = node.op.name
-            if name == "dimshuffle":
-                source = node.inputs[0]
-                found: list[Axis | None] = [None] * source.ndim
-                for k, entry in enumerate(node.op.pattern):  # type: ignore[attr-defined]
-                    if entry != "x":
-                        found[entry] = axes[k]
-                variable, axes = source, tuple(found)
-            elif name == "broadcast_to":
-                source = node.inputs[0]
-                shift = len(axes) - source.ndim
-                axes = tuple(
-                    None if extent == ONE else axes[shift + i]
-                    for i, extent in enumerate(self._dims(source))
-                )
-                variable = source
-            elif name == "reshape":
-                renamed = self._reshape_of_ones(node, axes)
-                if renamed is None:
-                    return self._behind(variable)
-                variable, axes = node.inputs[0], renamed
-            else:
-                return self._behind(variable)
-
-    def _behind(self, variable: Variable) -> Use:
-        """The computed or stored variable below slices and reshapes."""
-        while variable.owner is not None and variable.owner.op.name in VIEWS:
-            if not variable.owner.inputs or variable.owner.op.name in ("iota", "extent"):
-                return Use(variable, (), False)
-            variable = variable.owner.inputs[0]
-        return Use(variable, (), False)
-
-    def _reshape_of_ones(self, node: Apply, axes: Axes) -> Axes | None:
-        """Axes of the source if the reshape only adds or drops extents of 1."""
-        source = self._dims(node.inputs[0])
-        target = self._dims(node.outputs[0])
-        kept = [axes[k] for k, extent in enumerate(target) if extent != ONE]
-        if [e for e in source if e != ONE] != [e for e in target if e != ONE]:
-            return None
-        rest = iter(kept)
-        return tuple(None if extent == ONE else next(rest) for extent in source)
-
-    def reads(self, group: Group, out: Variable) -> list[Use]:
-        """What the node that computes `out` reads."""
-        found = self._reads.get(out)
-        if found is None:
-            node = out.owner
-            assert node is not None
-            found = []
-            for k, operand in enumerate(node.inputs):
-                use = self.trace(operand, self.operand_axes(group, out, k))
-                if node.op.name == "take" and k == 0:
-                    use = Use(use.source, use.axes, False)
-                found.append(use)
-            self._reads[out] = found
-        return found
+        self.stored = stored_values(self, self.units, self.unit_of)
 
     # --- the graph of units ---------------------------------------------------------
 
@@ -276,25 +72,6 @@ class Fusion:
                 if other is not None and other is not unit:
                     self._before[id(unit)].add(id(other))
                     self._after[id(other)].add(id(unit))
-
-    def sources(self, unit: Unit) -> Iterator[Variable]:
-        """What a unit reads, below all renamings and slices."""
-        if isinstance(unit, Group):
-            for out in unit.members:
-                for use in self.reads(unit, out):
-                    yield from self._beneath(use.source)
-        else:
-            for operand in unit.inputs:
-                yield self._behind(operand).source
-
-    def _beneath(self, source: Variable) -> Iterator[Variable]:
-        """The source itself, or what an inline value is made of."""
-        if source not in self.inline:
-            yield source
-            return
-        assert source.owner is not None
-        for operand in source.owner.inputs:
-            yield from self._beneath(self._behind(operand).source)
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""
@@ -546,7 +323,7 @@ class Fusion:
     def _sorted(self) -> list[Unit]:
         """Units in order of computation; what can fail comes as early as possible."""
         urgent: set[int] = set()
-        stack = [u for u, unit in self._unit.items() if _can_fail(unit)]
+        stack = [u for u, unit in self._unit.items() if can_fail(unit)]
         while stack:
             unit_id = stack.pop()
             if unit_id not in urgent:
@@ -565,92 +342,3 @@ class Fusion:
                     ready.append(after)
         assert len(result) == len(self._unit), "fusion made a cycle"
         return result
-
-    def _stored(self) -> set[Variable]:
-        """What needs memory; cheap values of one stored operand are sunk to their users."""
-        stored: set[Variable] = set()
-        crossing: dict[Variable, None] = {}
-        for unit in self.units:
-            if isinstance(unit, Apply):
-                stored.update(unit.outputs)
-                for operand in unit.inputs:
-                    stored.add(self._behind(operand).source)
-                continue
-            for out in unit.members:
-                for use in self.reads(unit, out):
-                    if use.source in self.inline:
-                        stored.update(self._beneath(use.source))
-                    elif not use.direct:
-                        stored.add(use.source)
-                    elif self.unit_of.get(use.source) is not unit:
-                        crossing[use.source] = None
-        for root in self.graph.roots:
-            stored.add(self._behind(root).source)
-            if root in self.unit_of:
-                stored.add(root)
-        for variable in crossing:
-            if variable in stored:
-                continue
-            recipe = self._recipe(variable, stored)
-            if recipe is None:
-                stored.add(variable)
-            else:
-                self.inline.update(recipe)
-                for member in recipe:
-                    stored.update(self._beneath(member))
-        return {v for v in stored if v.owner is None or v.owner.op.name not in VIEWS}
-
-    def _recipe(self, variable: Variable, stored: set[Variable]) -> list[Variable] | None:
-        """Cheap nodes that make a value of one stored operand, or None.
-
-        A mask ``h > 0`` or a derivative ``1 - y**2`` is computed again by those who need
-        it, from what is in memory anyway, rather than stored beside it.
-        """
-        steps: list[Variable] = []
-        bases: set[Variable] = set()
-        stack = [variable]
-        while stack:
-            current = stack.pop()
-            node = current.owner
-            if isinstance(current, Constant) or current in steps:
-                continue
-            if current in stored or node is None or current in self.inline:
-                bases.add(current)
-                continue
-            if (
-                node.op.name not in ("elementwise", "cast")
-                or not is_cheap(node)
-                or any(v.ndim not in (0, current.ndim) for v in node.inputs)
-                or any(
-                    v.ndim and self._dims(v) != self._dims(current) for v in node.inputs
-                )
-            ):
-                return None
-            steps.append(current)
-            stack.extend(node.inputs)
-        if len(steps) > 3 or len([v for v in bases if v.ndim]) != 1:
-            return None
-        return steps
-
-
-def _is_iota(variable: Variable) -> bool:
-    """Whether a variable is 0, 1, 2, ... along one axis, computed or constant."""
-    while variable.owner is not None and variable.owner.op.name in RENAMING:
-        variable = variable.owner.inputs[0]
-    if variable.owner is not None:
-        return variable.owner.op.name == "iota"
-    return isinstance(variable, Constant) and is_ramp(variable)
-
-
-def is_cheap(node: Apply | None) -> bool:
-    """Whether computing a node again costs about as much as loading its value."""
-    if node is None:
-        return True
-    return getattr(node.op, "scalar", node.op.name) in CHEAP
-
-
-def _can_fail(unit: Unit) -> bool:
-    nodes: Sequence[Apply | None] = (
-        [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
-    )
-    return any(node is not None and node.op.can_fail for node in nodes)

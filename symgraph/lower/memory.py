@@ -14,9 +14,10 @@ from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.builder import Builder
-from symgraph.lower.fuse import Fusion, Group
-from symgraph.lower.sizes import Poly
+from symgraph.lower.fuse import Fusion
+from symgraph.lower.groups import Group
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
+from symgraph.lower.sizes import Poly
 
 #: ("leaf", k), ("output", k) or ("temp", k)
 Storage = tuple[str, int]

@@ -18,7 +18,8 @@ from contextlib import ExitStack, contextmanager
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Constant, Variable
 from symgraph.lower.builder import ORIGIN, Builder, Position
-from symgraph.lower.fuse import RENAMING, Axes, Axis, Fusion, Group, is_cheap
+from symgraph.lower.fuse import Fusion
+from symgraph.lower.groups import RENAMING, Axes, Axis, Group, is_cheap
 from symgraph.lower.ir import Access, Const, Expression, Load, Local, SizeValue
 from symgraph.lower.sizes import ONE, ZERO, poly, product, row_major
 from symgraph.ops.families import SCALARS

@@ -10,7 +10,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
-from symgraph.lower.fuse import VIEWS
+from symgraph.lower.groups import VIEWS
 from symgraph.lower.sizes import ONE
 from symgraph.lower.views import matrix_of
 from symgraph.ops.families import Elementwise

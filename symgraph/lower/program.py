@@ -17,7 +17,8 @@ from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.lower import opaque
 from symgraph.lower.builder import Builder
 from symgraph.lower.extents import Check, Extents, Range
-from symgraph.lower.fuse import Fusion, Group
+from symgraph.lower.fuse import Fusion
+from symgraph.lower.groups import Group
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage, place
 from symgraph.lower.nest import Nest

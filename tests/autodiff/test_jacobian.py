@@ -188,7 +188,7 @@ def test_updates_repeat_and_epoch_work_with_rows() -> None:
     np.testing.assert_allclose(g.epoch([1.0, 2.0, 3.0], batch_size=2), [6.0, 6.0])
 
 
-def test_a_length_that_values_decide_runs_by_reference_and_is_refused_compiled() -> None:
+def test_a_length_that_values_decide_is_for_the_reference_only() -> None:
     n, x = T.lscalar("n"), T.dscalar("x")
     j = sg.jacobian(T.arange(n) * x**2, x)
     slow = sg.function([n, x], j, mode="FAST_COMPILE")

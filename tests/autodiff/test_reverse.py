@@ -359,4 +359,6 @@ def test_gradients_of_gradients_of_gradients() -> None:
     v = 0.7
     want = v * v * np.sin(v) - 8 * v * np.cos(v) - 12 * np.sin(v)
     for mode in MODES:
-        assert float(sg.function([x], y, mode=mode)(v)) == pytest.approx(want, rel=1e-12)
+        assert float(sg.function([x], y, mode=mode)(v)) == pytest.approx(
+            want, rel=1e-12
+        )

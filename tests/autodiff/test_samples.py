@@ -28,13 +28,13 @@ TABLES = {
 
 
 def smooth(table: str, name: str) -> list[Sample]:
-    """Samples with derivatives: two of each elementwise function, else up to nine."""
+    """Samples with derivatives: two of each elementwise function, else up to six."""
     found = [s for s in TABLES[table][name] if s.gradient]
     if table == "elementwise":
         return [found[0], found[-1]] if found else []
     known = [s for s in found if s.static][:1]
     unknown = [s for s in found if not s.static]
-    return known + unknown[:: -(-len(unknown) // 8) or 1]
+    return known + unknown[:: -(-len(unknown) // 5) or 1]
 
 
 CASES = [

@@ -111,6 +111,7 @@ class Builder:
     def __init__(self, features: frozenset[str] = frozenset()) -> None:
         self.features = features
         self.has_fma = "fma" in features
+        self.contract = True  # whether products and sums may become one instruction
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}
         self.block = "entry"

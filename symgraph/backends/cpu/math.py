@@ -67,13 +67,15 @@ def supports(name: str, dtype: str) -> bool:
 
 def _arithmetic(on_float: str, on_integer: str, on_bool: str = "") -> Emitter:
     # One instruction by dtype. 'contract' lets a product and a sum that users wrote
-    # become one fused instruction.
-    instructions = {
-        d: f"{on_float} contract" if d in FLOATS else on_integer for d in ELEMENT
-    } | {"bool": on_bool}
+    # become one fused instruction, unless the kernel must compute a value twice alike.
+    instructions = {d: on_float if d in FLOATS else on_integer for d in ELEMENT}
+    instructions["bool"] = on_bool
 
     def write(b: Builder, args: Sequence[Value], dtype: str) -> Value:
-        return b.binary(instructions[args[0].dtype], args[0], args[1])
+        instruction = instructions[args[0].dtype]
+        if b.contract and args[0].dtype in FLOATS:
+            instruction += " contract"
+        return b.binary(instruction, args[0], args[1])
 
     return write
 

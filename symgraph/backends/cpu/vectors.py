@@ -74,12 +74,33 @@ def emit_kernel(
     return _Writer(kernel, features, vector_bytes).function(name)
 
 
+def compares_floats(kernel: Kernel) -> bool:
+    """Whether a kernel looks for the place of a value, as ``x == max(x)`` does.
+
+    A value that is computed once for the maximum and again for the comparison must come
+    out the same. Fused products and sums are chosen by their surroundings, so such
+    kernels, and those that find a maximum, are compiled without them.
+    """
+    for statement in walk(kernel.body):
+        match statement:
+            case Init(_, "maximum" | "minimum", dtype) if is_float(dtype):
+                return True
+        for expression in expressions(statement):
+            match expression:
+                case Call("eq" | "ne" | "le" | "ge", arguments, _) if all(
+                    is_float(a.dtype) and not isinstance(a, Const) for a in arguments
+                ):
+                    return True
+    return False
+
+
 class _Writer:
     def __init__(
         self, kernel: Kernel, features: frozenset[str], vector_bytes: int
     ) -> None:
         self.kernel = kernel
         self.b = Builder(features)
+        self.b.contract = not compares_floats(kernel)
         self.vector_bytes = vector_bytes
         self.env: dict[str, Value] = {}
         self.combine: dict[str, tuple[str, str]] = {}
@@ -88,7 +109,8 @@ class _Writer:
         for buffer in kernel.buffers:
             if is_complex(buffer.dtype):
                 raise NotSupportedError(
-                    f"the CPU kernels have no vectors of {buffer.dtype}"
+                    f"the CPU kernels have no vectors of {buffer.dtype}; "
+                    "lower/pairs.py makes pairs of reals of them"
                 )
 
     def function(self, name: str) -> Function:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core import operators
+from symgraph.core.dtypes import is_complex
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops import exponential, special, trigonometric
@@ -78,6 +79,11 @@ def even(k: Variable, **_: Variable) -> bool:
     return not isinstance(value, complex) and value % 2 == 0
 
 
+def even_of_real(x: Variable, k: Variable, **_: Variable) -> bool:
+    """Condition: k is an even number and x is not complex."""
+    return even(k) and not is_complex(x.type.dtype)
+
+
 def both_whole(k: Variable, n: Variable, **_: Variable) -> bool:
     """Condition: k and n are integers in value."""
     return all(float(number_of(v)).is_integer() for v in (k, n))
@@ -109,7 +115,7 @@ SIGNS = (
          when=lambda x: not_negative(x)),
     Rule("neg_even_power_to_power", (-x) ** k, x ** k, nan=EXACT, dtypes="real", when=even),
     Rule("abs_even_power_to_power", abs_(x) ** k, x ** k, nan=EXACT, dtypes="real",
-         when=even),
+         when=even_of_real),
     Rule("cos_neg_to_cos", cos(-x), cos(x), nan=EXACT),
     Rule("sign_sign_to_sign", sign(sign(x)), sign(x), nan=EXACT, dtypes="real"),
     Rule("sub_neg_to_add", x - (-y), x + y, nan=EXACT, dtypes="number"),

@@ -1,0 +1,102 @@
+"""What fusion works with: axes, groups, uses, and which ops compute, rename or view.
+
+A *group* is a set of computing nodes (elementwise, casts, reductions) over one domain:
+outer axes, and inner axes if it reduces. How groups are found is in lower/fuse.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.lower.builder import is_ramp
+from symgraph.lower.sizes import Poly
+
+COMPUTING = frozenset({"elementwise", "cast", "reduce", "random_bits", "check_index", "take"})
+RENAMING = frozenset({"dimshuffle", "broadcast_to"})
+VIEWS = RENAMING | {"subtensor", "reshape", "iota", "extent"}
+CHEAP = frozenset(
+    """add sub mul neg abs sign sqr maximum minimum fmax fmin lt le gt ge eq ne and or xor
+    not where isnan isinf isfinite cast relu clip second identity shift_left shift_right
+    floor ceil trunc rint copysign signbit reciprocal div sqrt hard_sigmoid real imag
+    conj broadcast_extent heaviside""".split()
+)
+
+
+INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
+
+
+class Axis:
+    """One loop of a group; compared by identity."""
+
+    __slots__ = ("extent", "inner")
+
+    def __init__(self, extent: Poly, inner: bool = False) -> None:
+        self.extent = extent
+        self.inner = inner
+
+    def __repr__(self) -> str:
+        return f"{'inner' if self.inner else 'outer'}({self.extent})"
+
+
+Axes = tuple[Axis | None, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Nodes that one kernel computes.
+
+    Attributes
+    ----------
+    axes : the loops; those with `inner` are reduced over
+    members : variable → the axis that indexes each of its dimensions (None: extent 1)
+    domains : reduction or take → the axes of what it reads
+    """
+
+    axes: list[Axis] = field(default_factory=list)
+    members: dict[Variable, Axes] = field(default_factory=dict)
+    domains: dict[Variable, Axes] = field(default_factory=dict)
+
+    @property
+    def outer(self) -> list[Axis]:
+        """Axes that are not reduced."""
+        return [a for a in self.axes if not a.inner]
+
+    @property
+    def inner(self) -> list[Axis]:
+        """Axes that are reduced."""
+        return [a for a in self.axes if a.inner]
+
+
+Unit = Group | Apply
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A node reads `source` through renamings; `axes[k]` indexes its dimension k."""
+
+    source: Variable
+    axes: Axes
+    direct: bool  # False: through a slice or reshape, so the source must be stored
+
+
+def is_iota(variable: Variable) -> bool:
+    """Whether a variable is 0, 1, 2, ... along one axis, computed or constant."""
+    while variable.owner is not None and variable.owner.op.name in RENAMING:
+        variable = variable.owner.inputs[0]
+    if variable.owner is not None:
+        return variable.owner.op.name == "iota"
+    return isinstance(variable, Constant) and is_ramp(variable)
+
+
+def is_cheap(node: Apply | None) -> bool:
+    """Whether computing a node again costs about as much as loading its value."""
+    if node is None:
+        return True
+    return getattr(node.op, "scalar", node.op.name) in CHEAP
+
+
+def can_fail(unit: Unit) -> bool:
+    nodes: Sequence[Apply | None] = (
+        [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+    )
+    return any(node is not None and node.op.can_fail for node in nodes)

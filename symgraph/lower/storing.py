@@ -1,0 +1,124 @@
+"""Which values a program stores, and which each kernel computes for itself.
+
+Scalars of extents and constants and one-hot masks are computed where they are used;
+so are masks and derivatives that are cheap to make again from one stored operand.
+Everything else that crosses the border of a group, is a result, or must lie in memory
+is stored. In: a `Reading` (before fusion) or the units (after). Out: sets of variables.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.lower.groups import (
+    COMPUTING,
+    INLINE_SOURCES,
+    VIEWS,
+    Unit,
+    is_cheap,
+    is_iota,
+)
+from symgraph.lower.reading import Reading
+
+
+def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
+    """Values so cheap that every kernel computes them for itreading.
+
+    Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
+    with an iota (one-hot masks). They belong to no group, so they tie no groups
+    together. What another unit or a result needs in memory is not inline.
+    """
+    found: set[Variable] = set()
+    needed = {reading.behind(root).source for root in reading.graph.roots}
+    for node in nodes:
+        if node.op.name not in COMPUTING and node.op.name not in VIEWS:
+            needed.update(reading.behind(v).source for v in node.inputs)
+        if node.op.name in ("take", "reshape"):
+            needed.add(reading.behind(node.inputs[0]).source)
+    for node in nodes:
+        if node.op.name not in ("elementwise", "cast") or not is_cheap(node):
+            continue
+        (out,) = node.outputs
+        below = [reading.behind(v).source for v in node.inputs]
+        scalar = out.ndim == 0
+        mask = out.type.dtype == "bool" and any(is_iota(v) for v in node.inputs)
+        if out not in needed and (scalar or mask) and all(
+            isinstance(v, Constant)
+            or v in found
+            or (v.owner is None and v.ndim == 0)
+            or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
+            for v in below
+        ):
+            found.add(out)
+    return found
+
+
+def stored_values(
+    reading: Reading, units: Sequence[Unit], unit_of: Mapping[Variable, Unit]
+) -> set[Variable]:
+    """What needs memory; cheap values of one stored operand are sunk to their users."""
+    stored: set[Variable] = set()
+    crossing: dict[Variable, None] = {}
+    for unit in units:
+        if isinstance(unit, Apply):
+            stored.update(unit.outputs)
+            for operand in unit.inputs:
+                stored.add(reading.behind(operand).source)
+            continue
+        for out in unit.members:
+            for use in reading.reads(unit, out):
+                if use.source in reading.inline:
+                    stored.update(reading.beneath(use.source))
+                elif not use.direct:
+                    stored.add(use.source)
+                elif unit_of.get(use.source) is not unit:
+                    crossing[use.source] = None
+    for root in reading.graph.roots:
+        stored.add(reading.behind(root).source)
+        if root in unit_of:
+            stored.add(root)
+    for variable in crossing:
+        if variable in stored:
+            continue
+        recipe = _recipe(reading, variable, stored)
+        if recipe is None:
+            stored.add(variable)
+        else:
+            reading.inline.update(recipe)
+            for member in recipe:
+                stored.update(reading.beneath(member))
+    return {v for v in stored if v.owner is None or v.owner.op.name not in VIEWS}
+
+
+def _recipe(
+    reading: Reading, variable: Variable, stored: set[Variable]
+) -> list[Variable] | None:
+    """Cheap nodes that make a value of one stored operand, or None.
+
+    A mask ``h > 0`` or a derivative ``1 - y**2`` is computed again by those who need
+    it, from what is in memory anyway, rather than stored beside it.
+    """
+    steps: list[Variable] = []
+    bases: set[Variable] = set()
+    stack = [variable]
+    while stack:
+        current = stack.pop()
+        node = current.owner
+        if isinstance(current, Constant) or current in steps:
+            continue
+        if current in stored or node is None or current in reading.inline:
+            bases.add(current)
+            continue
+        if (
+            node.op.name not in ("elementwise", "cast")
+            or not is_cheap(node)
+            or any(v.ndim not in (0, current.ndim) for v in node.inputs)
+            or any(
+                v.ndim and reading.dims(v) != reading.dims(current) for v in node.inputs
+            )
+        ):
+            return None
+        steps.append(current)
+        stack.extend(node.inputs)
+    if len(steps) > 3 or len([v for v in bases if v.ndim]) != 1:
+        return None
+    return steps
