@@ -22,6 +22,7 @@ from symgraph.errors import (
 from symgraph.ops.broadcast import SumTo
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.reduction import Reduce
+from symgraph.ops.shape import extent_key, inferred_extents
 
 _ON_DISCONNECTED = ("raise", "warn", "ignore")
 _RETURNED = ("zero", "none", "disconnected")
@@ -48,7 +49,8 @@ def grad(
     disconnected_inputs : "raise", "warn" or "ignore" where `cost` does not depend on an
         entry of `wrt`
     add_names : name the results ``(dcost/dx)``
-    known_grads : variable → its gradient, as starting points instead of `cost`
+    known_grads : variable → its gradient, as starting points instead of `cost`, or
+        beside it; of the variable's shape, or broadcast to it
     return_disconnected : "zero", "none" or "disconnected" (both give None)
     null_gradients : accepted for compatibility; undefined gradients always raise
 
@@ -133,8 +135,17 @@ def _seeds(
             raise GradientError(
                 f"grad: a known gradient is complex{listing(variable, gradient)}"
             )
-        seeds[variable] = cast(gradient, wanted)
+        gradient = cast(gradient, wanted)
+        if not _equal_extents(gradient, variable):
+            gradient = PUBLIC["fill"](variable, gradient)  # a call checks the shape
+        seeds[variable] = gradient
     return seeds
+
+
+def _equal_extents(a: Variable, b: Variable) -> bool:
+    """Whether two variables of one rank have the same shape, whatever the sizes are."""
+    pairs = zip(inferred_extents(a), inferred_extents(b), strict=True)
+    return all(extent_key(left) == extent_key(right) for left, right in pairs)
 
 
 def propagate(

@@ -23,13 +23,14 @@ from symgraph.core.shared import SharedVariable
 from symgraph.runtime.cache import default_cache
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import from_json, image_of, to_json
+from symgraph.version import VERSION
 
 if TYPE_CHECKING:
     from symgraph.lower.program import Program
     from symgraph.rewrite.engine import Optimized
 
 #: changes whenever equal graphs may give other machine code
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def build(
     library = blas()
     names = [v.name for v in (*graph.inputs, *leaves)]
     extra = (
-        CODE_VERSION, np.__version__, machine(), names, [v.type for v in leaves],
+        VERSION, CODE_VERSION, np.__version__, machine(), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in set(graph.leaves())],
         library and (library.ilp64, sorted(library.symbols)),
     )  # fmt: skip

@@ -44,8 +44,9 @@ def form_of(request: Request, key: Key) -> Form:
     inputs: list[Variable] = []
     for position, entry in enumerate(request.inputs):
         variable = entry.variable
-        if given and given[position] != variable.type.shape:
-            refined[variable] = _refined(variable, given[position])
+        shape = given[position] if given else variable.type.shape
+        if shape != variable.type.shape or variable.owner is not None:
+            refined[variable] = _refined(variable, shape)
         inputs.append(refined.get(variable, variable))
     graph = freeze(
         inputs,

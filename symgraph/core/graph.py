@@ -107,7 +107,7 @@ def freeze(
     with interner:
         before = building.place
         try:
-            for node in applies(roots):
+            for node in applies(roots, blockers=made):
                 building.place = node.outputs[0].place
                 copy = interner.apply(node.op, [made.get(v, v) for v in node.inputs])
                 for old, new in zip(node.outputs, copy.outputs, strict=True):

@@ -11,7 +11,9 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.builder import is_ramp
 from symgraph.lower.sizes import Poly
 
-COMPUTING = frozenset({"elementwise", "cast", "reduce", "random_bits", "check_index", "take"})
+COMPUTING = frozenset(
+    {"elementwise", "cast", "reduce", "random_bits", "check_index", "take"}
+)
 RENAMING = frozenset({"dimshuffle", "broadcast_to"})
 VIEWS = RENAMING | {"subtensor", "reshape", "iota", "extent"}
 CHEAP = frozenset(

@@ -7,8 +7,9 @@
 
 A value belongs to the pass after the reductions it depends on. Small inner extents are
 written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Costly
-values that several passes need are kept, where they are stored or in a scratch row. In: a Group. Out: a
-Kernel in the making (`Builder`), whose sizes and buffers the program binds.
+values that several passes need are kept, where they are stored or in a scratch row.
+In: a Group. Out: a Kernel in the making (`Builder`), whose sizes and buffers the
+program binds.
 """
 
 import math
@@ -49,7 +50,7 @@ class Nest:
         self.outer, self.inner = self._loop_order()
         self._choose_vector()
 
-    # --- order of the loops ---------------------------------------------------------------
+    # --- order of the loops -----------------------------------------------------------
 
     def _loop_order(self) -> tuple[list[Axis], list[Axis]]:
         """Outer and inner axes in the order in which memory runs through them."""
@@ -104,7 +105,7 @@ class Nest:
                     axes.remove(self.vector)
                     axes.append(self.vector)
 
-    # --- the kernel ---------------------------------------------------------------------------
+    # --- the kernel -------------------------------------------------------------------
 
     def write(self) -> Builder:
         """Write all loops."""
@@ -282,7 +283,7 @@ class Nest:
             self.levels[variable] = found
         return found
 
-    # --- values ---------------------------------------------------------------------------------
+    # --- values -----------------------------------------------------------------------
 
     def _key(self, variable: Variable) -> tuple[Variable, tuple[Position, ...]]:
         axes = self.group.members[variable]

@@ -100,6 +100,8 @@ class Program:
     outputs : (dtype, extents)
     checks, ranges : what a call must verify
     failures : error flag → message
+    resized : shared variables (their positions) whose updates may have another shape;
+        their new values are the last outputs, in this order
     """
 
     kernels: dict[str, Kernel] = field(default_factory=dict)
@@ -113,6 +115,7 @@ class Program:
     checks: list[Check] = field(default_factory=list)
     ranges: list[Range] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+    resized: list[int] = field(default_factory=list)
 
 
 def plan(
@@ -143,12 +146,13 @@ class _Planner:
         self.leaves = [*graph.inputs, *shared]
         self.blas = blas
         graph = decompose(graph)
+        graph, resized = _apart(graph, Extents(graph, self.leaves))
         graph = prepare(graph, Extents(graph, self.leaves))
         self.graph = graph
         self.extents = Extents(graph, self.leaves)
         self.fusion = Fusion(graph, self.extents)
         self.codes: dict[int, Variable] = {}
-        self.program = Program()
+        self.program = Program(resized=[shared.index(target) for target in resized])
         self._slot: dict[Any, int] = {}
         self._kernels: dict[Any, str] = {}
         written = [self._written(unit) for unit in self.fusion.units]
@@ -334,3 +338,19 @@ class _Planner:
                 f"{listing(*node.inputs)}"
             )
         program.recipes = list(self.extents.atoms.recipes)
+
+
+def _apart(graph: Graph, extents: Extents) -> tuple[Graph, list[Variable]]:
+    """Updates that may change the shape made outputs, and their targets."""
+    kept: list[tuple[Variable, Variable]] = []
+    news: list[Variable] = []
+    targets: list[Variable] = []
+    for target, new in graph.updates:
+        if new is target or extents.shape(target) == extents.shape(new):
+            kept.append((target, new))
+        else:
+            targets.append(target)
+            news.append(new)
+    if news:
+        graph = replace(graph, outputs=(*graph.outputs, *news), updates=tuple(kept))
+    return graph, targets

@@ -17,7 +17,7 @@ import numpy as np
 
 from symgraph.backends.cpu.entry import ArgumentSpec, make_entry
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.shared import SharedVariable, generation
+from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout
@@ -80,8 +80,8 @@ class Executor:
 
     @property
     def is_static(self) -> bool:
-        """Whether the signature depends on shapes alone, so a binding can be reused."""
-        return not self.read_inputs and not self.read_shared
+        """Whether shapes alone decide a call, and a call leaves them as they are."""
+        return not (self.read_inputs or self.read_shared or self.image.resized)
 
     def bind(self, arrays: Sequence[np.ndarray]) -> Binding:
         """The binding for these arguments.
@@ -185,7 +185,13 @@ class Executor:
         flag = binding.fast(*arrays, *outputs)
         if flag:
             raise self.failure(flag)
-        return outputs
+        resized = self.image.resized
+        if not resized:
+            return outputs
+        count = len(outputs) - len(resized)
+        for position, array in zip(resized, outputs[count:], strict=True):
+            self.shared[position].container.replace(aligned_copy(array))
+        return outputs[:count]
 
     # --- many steps in one native call ------------------------------------------------
 

@@ -32,6 +32,7 @@ class Image:
     checks : (left, right, message, may broadcast)
     ranges : (index, extent, message, is an emptiness check)
     failures : error flag → message
+    resized : positions of shared variables that get the last outputs as new values
     """
 
     slots: list[Any]
@@ -43,6 +44,7 @@ class Image:
     checks: list[tuple[Poly, Poly, str, bool]]
     ranges: list[tuple[Poly, Poly, str, bool]]
     failures: dict[int, str]
+    resized: list[int]
 
 
 def image_of(program: Any) -> Image:
@@ -57,6 +59,7 @@ def image_of(program: Any) -> Image:
         [(c.left, c.right, c.message, c.broadcast) for c in program.checks],
         [(r.index, r.extent, r.message, r.empty) for r in program.ranges],
         dict(program.failures),
+        list(program.resized),
     )
 
 
@@ -83,6 +86,7 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
             for a, b, message, flag in image.ranges
         ],
         "failures": {str(k): blind(text) for k, text in image.failures.items()},
+        "resized": image.resized,
     }
 
 
@@ -104,6 +108,7 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["checks"]],
         [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["ranges"]],
         {int(k): sighted(text) for k, text in data["failures"].items()},
+        data["resized"],
     )
 
 

@@ -13,6 +13,7 @@ from symgraph.errors import (
     ArgumentError,
     DisconnectedInputError,
     GradientError,
+    ShapeError,
     SymgraphWarning,
 )
 
@@ -115,6 +116,25 @@ def test_a_known_gradient_takes_the_dtype_of_its_variable() -> None:
     found = sg.grad(None, x, known_grads={x * 2: np.array([1.0, 2.0])})
     assert found.type.dtype == "float32"
     np.testing.assert_array_equal(found.eval({x: [0.0, 0.0]}), [2.0, 4.0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_shape_of_a_known_gradient_is_checked_by_the_call(mode: str) -> None:
+    x, y, u = T.dvectors("x", "y", "u")
+    found = sg.grad(None, x, known_grads={x * 2 + y: u})
+    f = sg.function([x, y, u], found, mode=mode)
+    three = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(f(three, three, three), 2 * three)
+    np.testing.assert_array_equal(f([1.0], three, three), [12.0])
+    np.testing.assert_array_equal(f(three, three, [1.0]), [2.0, 2.0, 2.0])
+    with pytest.raises((ShapeError, ValueError)):
+        f([1.0, 2.0], three, three)
+
+
+def test_the_shape_of_a_known_gradient_is_checked_at_once_where_it_is_known() -> None:
+    x = T.dvector("x", shape=(3,))
+    with pytest.raises(ShapeError, match="x : float64"):
+        sg.grad(None, x, known_grads={x: np.ones(2)})
 
 
 def test_nothing_flows_through_what_is_considered_constant() -> None:

@@ -41,9 +41,10 @@ def refused(name: str, call: Call) -> bool:
     """Whether a sample has no compiled form, and says so: the product of complex."""
     if name != "prod" or not any(is_complex(v.type.dtype) for v in call[1]):
         return False
-    if call[1][0].ndim < call[0].args[0].ndim or call[0].args[0].size > 1:
-        with pytest.raises(NotSupportedError, match="FAST_COMPILE"):
-            compiled([call], "FAST_RUN")
+    try:
+        compiled([call], "FAST_RUN")
+    except NotSupportedError as error:
+        assert "FAST_COMPILE" in str(error)
         return True
     return False
 

@@ -124,7 +124,8 @@ def test_the_tutorial_has_chapters_with_code() -> None:
 
 def links(page: Path) -> list[str]:
     """Targets of the links of a page that lie in this repository."""
-    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose)
     return [target for target in found if "://" not in target]
 
 

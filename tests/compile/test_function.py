@@ -1,0 +1,339 @@
+"""Arguments of `function`: inputs, outputs, updates, givens, policies."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph.errors import (
+    ArgumentError,
+    GivensError,
+    InputError,
+    MissingInputError,
+    SymgraphWarning,
+    UnusedInputError,
+    UpdateError,
+)
+
+MODES = ["FAST_RUN", "FAST_COMPILE", "DEBUG"]
+
+
+# --- outputs --------------------------------------------------------------------------
+
+
+def test_one_output_comes_as_array_a_list_as_list_a_dict_as_dict_none_as_none() -> None:
+    x = T.dscalar("x")
+    assert float(sg.function([x], x + 1)(2.0)) == 3.0
+    assert [float(a) for a in sg.function([x], [x + 1, x])(2.0)] == [3.0, 2.0]
+    assert [float(a) for a in sg.function([x], [x])(2.0)] == [2.0]
+    made = sg.function([x], {"b": x + 1, "a": x})(2.0)
+    assert {k: float(v) for k, v in made.items()} == {"a": 2.0, "b": 3.0}
+    w = sg.shared(0.0)
+    assert sg.function([x], updates=[(w, w + x)])(2.0) is None
+    assert float(w.get_value()) == 2.0
+    assert sg.function([x], [], on_unused_input="ignore")(2.0) == []
+
+
+def test_constants_inputs_and_shared_variables_are_outputs_too() -> None:
+    x, w = T.dvector("x"), sg.shared(np.arange(3.0))
+    f = sg.function([x], [x, w, T.constant(2.5), 7])
+    given = np.array([1.0, 2.0])
+    got = f(given)
+    assert [a.tolist() for a in got] == [[1.0, 2.0], [0.0, 1.0, 2.0], 2.5, 7]
+    got[0][0] = 99.0
+    got[1][0] = 99.0
+    assert given[0] == 1.0
+    assert w.get_value()[0] == 0.0
+
+
+def test_the_same_output_twice_gives_two_arrays() -> None:
+    x = T.dvector("x")
+    y = x * 2
+    a, b = sg.function([x], [y, y])(np.ones(3))
+    a[0] = 5.0
+    assert b[0] == 2.0
+
+
+def test_results_are_fresh_arrays_at_every_call() -> None:
+    x = T.dvector("x")
+    f = sg.function([x], x * 2)
+    first = f(np.ones(3))
+    second = f(np.zeros(3))
+    assert first.tolist() == [2.0] * 3
+    assert second.tolist() == [0.0] * 3
+
+
+# --- inputs ---------------------------------------------------------------------------
+
+
+def test_default_values_make_inputs_optional() -> None:
+    x, y = T.dscalars("x", "y")
+    for entries in ([x, sg.In(y, value=2.0)], [x, (y, 2.0)]):
+        f = sg.function(entries, x * y)
+        assert float(f(3.0)) == 6.0
+        assert float(f(3.0, 5.0)) == 15.0
+        assert float(f(3.0, y=4.0)) == 12.0
+
+
+def test_names_of_inputs_are_keywords() -> None:
+    x, y = T.dscalars("x", "y")
+    f = sg.function([x, sg.In(y, name="scale")], x - y)
+    assert float(f(x=3.0, scale=1.0)) == 2.0
+    assert float(f(3.0, scale=1.0)) == 2.0
+
+
+def test_an_input_with_an_update_keeps_state() -> None:
+    x, y = T.dscalars("x", "y")
+    f = sg.function([x, sg.In(y, value=1.0, update=y + x)], y)
+    assert [float(f(2.0)) for _ in range(3)] == [1.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_inner_variables_can_be_inputs(mode: str) -> None:
+    x = T.dscalar("x")
+    y = x * 2
+    f = sg.function([y], y + 1, mode=mode)
+    assert float(f(5.0)) == 6.0
+
+
+def test_an_unused_input_raises_warns_or_is_ignored() -> None:
+    x, y = T.dscalars("x", "y")
+    with pytest.raises(UnusedInputError, match="y : float64"):
+        sg.function([x, y], x)
+    with pytest.warns(SymgraphWarning, match="y : float64"):
+        f = sg.function([x, y], x, on_unused_input="warn")
+    assert float(f(1.0, 2.0)) == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sg.function([x, y], x, on_unused_input="ignore")
+    with sg.config.override(on_unused_input="ignore"):
+        sg.function([x, y], x)
+
+
+def test_downcast_of_inputs_is_asked_for() -> None:
+    x = T.fvector("x")
+    array = np.array([0.1, 0.2])
+    with pytest.raises(InputError, match="lose"):
+        sg.function([x], x)(array)
+    f = sg.function([x], x, allow_input_downcast=True)
+    assert f(array).dtype == np.float32
+    g = sg.function([sg.In(x, allow_downcast=True)], x)
+    assert g(array).dtype == np.float32
+    i = T.ivector("i")
+    assert sg.function([i], i, allow_input_downcast=True)(np.array([2.7])).tolist() == [2]
+
+
+def test_python_numbers_go_in_where_they_fit() -> None:
+    f = sg.function([v := T.fscalar("v")], v)
+    assert f(0.1) == np.float32(0.1)
+    b = T.bscalar("b")
+    g = sg.function([b], b)
+    assert int(g(5)) == 5
+    with pytest.raises(InputError, match="b : int8"):
+        g(300)
+    with pytest.raises(InputError, match="b : int8"):
+        g(0.5)
+
+
+# --- updates --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_updates_are_all_made_from_old_values(mode: str) -> None:
+    a, b = sg.shared(np.array([1.0, 2.0])), sg.shared(np.array([3.0, 4.0]))
+    f = sg.function([], [a, b], updates=[(a, b), (b, a)], mode=mode)
+    first = f()
+    assert [v.tolist() for v in first] == [[1.0, 2.0], [3.0, 4.0]]
+    assert a.get_value().tolist() == [3.0, 4.0]
+    assert b.get_value().tolist() == [1.0, 2.0]
+    f()
+    assert a.get_value().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cycle_of_three_updates(mode: str) -> None:
+    w = [sg.shared(np.full(5, float(k))) for k in range(3)]
+    f = sg.function(
+        [], updates={w[0]: w[1] * 2, w[1]: w[2] + w[0], w[2]: w[0][::-1] - w[2]}, mode=mode
+    )
+    values = [np.full(5, float(k)) for k in range(3)]
+    for _ in range(4):
+        f()
+        a, b, c = values
+        values = [b * 2, c + a, a[::-1] - c]
+        for shared, value in zip(w, values, strict=True):
+            np.testing.assert_allclose(shared.get_value(), value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_value_is_output_and_update_of_two_variables(mode: str) -> None:
+    x = T.dvector("x")
+    a, b = sg.shared(np.zeros(3)), sg.shared(np.ones(3))
+    new = a + x * b
+    f = sg.function([x], new, updates=[(a, new), (b, new)], mode=mode)
+    assert f(np.arange(3.0)).tolist() == [0.0, 1.0, 2.0]
+    assert a.get_value().tolist() == b.get_value().tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_output_reads_the_old_value_however_it_is_sliced(mode: str) -> None:
+    w = sg.shared(np.arange(6.0).reshape(2, 3))
+    outputs = [w, w.T, w[::-1], w[0], w.sum(axis=0), w.flatten(), w[:, 1:]]
+    f = sg.function([], outputs, updates=[(w, w[::-1, ::-1] * 2 + w.sum())], mode=mode)
+    value = np.arange(6.0).reshape(2, 3)
+    for _ in range(3):
+        got = f()
+        wanted = [value, value.T, value[::-1], value[0], value.sum(0), value.ravel(),
+                  value[:, 1:]]  # fmt: skip
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b)
+        value = value[::-1, ::-1] * 2 + value.sum()
+        np.testing.assert_allclose(w.get_value(), value)
+
+
+def test_an_update_by_a_product_of_the_old_value_with_itself() -> None:
+    w = sg.shared(np.array([[1.0, 1.0], [0.0, 1.0]]))
+    f = sg.function([], w, updates=[(w, T.dot(w, w))])
+    f()
+    f()
+    assert w.get_value().tolist() == [[1.0, 4.0], [0.0, 1.0]]
+    v = sg.shared(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    g = sg.function([], updates=[(v, v - 0.5 * T.dot(v.T, v))])
+    value = v.get_value()
+    g()
+    np.testing.assert_allclose(v.get_value(), value - 0.5 * value.T @ value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_update_may_change_the_shape(mode: str) -> None:
+    w = sg.shared(np.ones(2))
+    f = sg.function([], w.sum(), updates=[(w, T.concatenate([w, w]))], mode=mode)
+    assert [float(f()) for _ in range(4)] == [2.0, 4.0, 8.0, 16.0]
+    assert w.get_value().shape == (32,)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_shared_variable_may_get_a_value_of_another_shape(mode: str) -> None:
+    w = sg.shared(np.ones((2, 3)))
+    f = sg.function([], [w * 2, w.sum()], updates=[(w, w + 1)], mode=mode)
+    assert float(f()[1]) == 6.0
+    w.set_value(np.zeros((4, 1)))
+    assert f()[0].shape == (4, 1)
+    assert w.get_value().tolist() == [[1.0]] * 4
+    w.set_value(np.zeros((2, 3)))
+    assert float(f()[1]) == 0.0
+    w.set_value(np.ones((0, 3)))
+    assert f()[0].shape == (0, 3)
+
+
+def test_default_updates_are_made_unless_excluded() -> None:
+    count = sg.shared(0, name="count")
+    count.default_update = count + 1
+    x = T.lscalar("x")
+    assert int(sg.function([x], x + count)(1)) == 1
+    assert int(count.get_value()) == 1
+    sg.function([x], x + count, no_default_updates=True)(1)
+    sg.function([x], x + count, no_default_updates=[count])(1)
+    assert int(count.get_value()) == 1
+    sg.function([x], x + count, updates=[(count, count + 10)])(1)
+    assert int(count.get_value()) == 11
+
+
+def test_default_updates_of_what_updates_read_are_made_too() -> None:
+    tick = sg.shared(0)
+    tick.default_update = tick + 1
+    w = sg.shared(0)
+    f = sg.function([], updates=[(w, w + tick)])
+    f()
+    f()
+    assert (int(w.get_value()), int(tick.get_value())) == (1, 2)
+
+
+def test_updates_of_a_lower_dtype_are_cast_and_of_a_higher_refused() -> None:
+    w = sg.shared(np.zeros(2))
+    sg.function([], updates=[(w, T.arange(2))])()
+    assert w.get_value().tolist() == [0.0, 1.0]
+    v = sg.shared(np.zeros(2, "float32"), name="v")
+    with pytest.raises(UpdateError, match="float64"):
+        sg.function([], updates=[(v, v + np.ones(2))])
+
+
+# --- givens ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_givens_replace_inputs_and_inner_variables(mode: str) -> None:
+    x, y = T.dvectors("x", "y")
+    z = x * 2
+    f = sg.function([y], z + 1, givens=[(x, y + 1)], mode=mode)
+    assert f([1.0, 2.0]).tolist() == [5.0, 7.0]
+    g = sg.function([x], (z + x).sum(), givens={z: x - 1}, mode=mode)
+    assert float(g([1.0, 2.0])) == 4.0
+    w = sg.shared(np.array([5.0]))
+    h = sg.function([], z, givens={x: w}, mode=mode)
+    assert h().tolist() == [10.0]
+    k = sg.function([], z, givens={x: np.array([4.0])}, mode=mode)
+    assert k().tolist() == [8.0]
+
+
+def test_givens_in_a_chain_are_carried_through() -> None:
+    a, b, c, d = T.dscalars("a", "b", "c", "d")
+    f = sg.function([d], a, givens=[(a, b * 2), (b, c + 1), (c, d * 10)])
+    assert float(f(3.0)) == 62.0
+    g = sg.function([d], a, givens=[(c, d * 10), (b, c + 1), (a, b * 2)])
+    assert float(g(3.0)) == 62.0
+
+
+def test_a_given_that_contains_what_it_replaces_is_a_cycle() -> None:
+    x, y = T.dscalars("x", "y")
+    with pytest.raises(GivensError, match="cycle"):
+        sg.function([x, y], x + y, givens=[(x, y), (y, x + 1)])
+
+
+def test_givens_apply_to_updates() -> None:
+    x, w = T.dscalar("x"), sg.shared(1.0)
+    sg.function([], updates=[(w, w + x)], givens={x: T.constant(4.0)})()
+    assert float(w.get_value()) == 5.0
+
+
+# --- mistakes -------------------------------------------------------------------------
+
+
+def test_calls_with_wrong_arguments_are_refused() -> None:
+    x, y = T.dscalars("x", "y")
+    f = sg.function([x, y], x + y)
+    for args, kwargs, error in [
+        ((1.0,), {}, MissingInputError),
+        ((1.0, 2.0, 3.0), {}, InputError),
+        ((1.0,), {"x": 2.0}, InputError),
+        ((1.0, 2.0), {"z": 2.0}, InputError),
+        ((1.0, [1.0]), {}, InputError),
+        ((1.0, x), {}, InputError),
+        ((1.0, "a"), {}, InputError),
+        ((1.0, None), {}, InputError),
+    ]:
+        with pytest.raises(error):
+            f(*args, **kwargs)
+    assert float(f(1.0, 2.0)) == 3.0
+
+
+def test_wrong_arguments_of_function_are_refused() -> None:
+    x, y = T.dscalars("x", "y")
+    w = sg.shared(0.0)
+    for make, error in [
+        (lambda: sg.function(x, x), ArgumentError),
+        (lambda: sg.function([x, x], x), ArgumentError),
+        (lambda: sg.function([1], x), ArgumentError),
+        (lambda: sg.function([x], x + y), MissingInputError),
+        (lambda: sg.function([x], {1: x}), ArgumentError),
+        (lambda: sg.function([x], x, updates=3), ArgumentError),
+        (lambda: sg.function([x], x, updates=[(y, x)]), UpdateError),
+        (lambda: sg.function([x], x, updates=[(w, x), (w, x)]), UpdateError),
+        (lambda: sg.function([x], x, givens=[(1, x)]), GivensError),
+        (lambda: sg.function([x], x, on_unused_input="maybe"), ArgumentError),
+        (lambda: sg.In(w), ArgumentError),
+    ]:
+        with pytest.raises(error):
+            make()
