@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.traverse import applies, leaves
-from symgraph.errors import MissingInputError
+from symgraph.errors import MissingInputError, ShapeError, SymgraphError
 
 Watcher = Callable[[Apply, tuple[np.ndarray, ...]], None]
 
@@ -49,12 +49,26 @@ def evaluate(
         elif leaf.owner is None and _needed(leaf, roots, known):
             raise MissingInputError(f"no value for {leaf} : {leaf.type}")
     for node in applies(roots, blockers=list(known)):
-        results = node.op.reference(*(known[v] for v in node.inputs))
+        results = _computed(node, [known[v] for v in node.inputs])
         if watch is not None:
             watch(node, results)
         for variable, array in zip(node.outputs, results, strict=True):
             known[variable] = np.asarray(array)
     return [known[v] for v in roots]
+
+
+def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    try:
+        return node.op.reference(*arrays)
+    except SymgraphError:
+        raise
+    except ValueError as error:
+        file, line = node.outputs[0].place
+        shapes = ", ".join(str(a.shape) for a in arrays)
+        raise ShapeError(
+            f"{node.op}: {error}, at {file}:{line}\noperands of shapes {shapes}"
+            f"{listing(*node.inputs)}"
+        ) from None
 
 
 def _needed(

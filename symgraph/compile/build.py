@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from symgraph.rewrite.engine import Optimized
 
 #: changes whenever equal graphs may give other machine code
-CODE_VERSION = 5
+CODE_VERSION = 6
 
 
 @dataclass(slots=True)

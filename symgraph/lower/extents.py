@@ -303,6 +303,12 @@ def _reduce(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
             )  # fmt: skip
 
 
+def _sum_to(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    for axis, (g, x) in enumerate(zip(*shapes, strict=True)):
+        if x != ONE:
+            extents.equate(g, x, node, (0, 1), axis, broadcast=True)
+
+
 _REQUIREMENTS: dict[str, Requirement] = {
     "dot": _dot,
     "batched_dot": _batched_dot,
@@ -315,4 +321,5 @@ _REQUIREMENTS: dict[str, Requirement] = {
     "set_subtensor": _set_subtensor,
     "subtensor": _subtensor,
     "reduce": _reduce,
+    "sum_to": _sum_to,
 }

@@ -164,6 +164,10 @@ class Atoms:
                 return a + b if name == "add" else a - b if name == "sub" else a * b
             if name == "neg":
                 return -self.poly(node.inputs[0])
+            if name == "extent":
+                known = node.inputs[0].type.shape[node.op.axis]  # type: ignore[attr-defined]
+                if known is not None:
+                    return poly(known)
             if name == "extent" and node.inputs[0] not in self.leaf:
                 if self.shape_of is None:
                     raise _unknown(variable)
