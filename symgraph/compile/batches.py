@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.node import described
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.runtime.executor import Executor
 
@@ -159,6 +160,14 @@ class Batches:
             if len(parts) == 1:
                 stacked.append(parts[0])
             elif parts:
+                shapes = {a.shape[1:] for a in parts}
+                if len(shapes) > 1:
+                    raise ShapeError(
+                        f"epoch: the steps give arrays of shapes {sorted(shapes)}, which "
+                        f"cannot be stacked, for output {described(variable)}\n"
+                        "The last batch has fewer rows: pass drop_last=True, or return a "
+                        "sum or mean over the rows. All steps and updates were made."
+                    )
                 stacked.append(np.concatenate(parts))
             else:
                 shape = [0 if e is None else e for e in variable.type.shape]

@@ -5,10 +5,14 @@ of the CPU and all versions that matter; a hit needs neither rewriting nor Numba
 a frozen Graph. Out: an Executor. `Timings` tells where the time went.
 """
 
+import functools
+import hashlib
+import os
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
     from symgraph.lower.program import Program
     from symgraph.rewrite.engine import Optimized
 
-#: changes whenever equal graphs may give other machine code
-CODE_VERSION = 6
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ def build(
     library = blas()
     names = [v.name for v in (*graph.inputs, *leaves)]
     extra = (
-        VERSION, CODE_VERSION, np.__version__, machine(), names, [v.type for v in leaves],
+        VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in set(graph.leaves())],
         library and (library.ilp64, sorted(library.symbols)),
     )  # fmt: skip
@@ -116,6 +118,24 @@ def build(
     executor = Executor(image, load(code, symbols), shared)
     timings.lap("load", start)
     return executor, timings
+
+
+@functools.cache
+def source_stamp() -> str:
+    """Names, sizes and times of the package's own files that decide machine code.
+
+    An object of an edited or another version of the package is never loaded.
+    """
+    package = Path(__file__).resolve().parent.parent
+    found = []
+    for folder in ("core", "ops", "autodiff", "rewrite", "rewrite/rules", "lower",
+                   "backends", "backends/cpu", "runtime", "compile"):  # fmt: skip
+        with os.scandir(package / folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    status = entry.stat()
+                    found.append((folder, entry.name, status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
 
 
 def _places(graph: Graph) -> list[str]:

@@ -220,7 +220,7 @@ class CompiledFunction(Stages, Batches):
             target.set_value(value)
         return results[:count]
 
-    # --- Theano's names ---------------------------------------------------------------------
+    # --- Theano's names --------------------------------------------------------------
 
     def free(self) -> None:
         """Give temporary memory and kept bindings back."""

@@ -71,7 +71,7 @@ def place(
         in_place = (
             new not in result.of
             and new in made
-            and not any(number > made[new] for number in fails)
+            and not any(number >= made[new] for number in fails)
             and not any(target in reads[n] for n in range(made[new] + 1, len(reads)))
             and _same_places(fusion.units[made[new]], kernels[made[new]], target, new)
             and not any(_is_copied(result, target))

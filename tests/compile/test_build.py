@@ -1,0 +1,198 @@
+"""The cache behind `function`: warm starts, damaged entries, many processes, messages."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph.compile import build
+from symgraph.errors import IndexRangeError, ShapeError
+
+PROGRAM = """
+import sys
+import numpy as np
+import symgraph as sg
+import symgraph.tensor as T
+
+x, y = T.fmatrix("x"), T.lvector("y")
+w = sg.shared(np.full((6, 3), 0.1, "float32"), name="w")
+p = T.nnet.softmax(T.dot(x, w))
+loss = T.nnet.categorical_crossentropy(p, y).mean()
+step = sg.function([x, y], loss, updates=[(w, w - sg.grad(loss, w) * np.float32(0.1))])
+X = np.arange(24, dtype="float32").reshape(4, 6) / 24
+for _ in range(3):
+    value = float(step(X, [0, 1, 2, 0]))
+print(round(value, 5), step.timings.cached, "numba" in sys.modules)
+"""
+
+
+def run(folder: Path, program: str = PROGRAM, **environment: str) -> list[str]:
+    """Output of a process whose cache is in `folder`."""
+    settings = {**os.environ, "SYMGRAPH_CACHE_DIR": str(folder), **environment}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        env=settings, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def entries(folder: Path) -> list[Path]:
+    """Files of a cache."""
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_second_process_does_not_import_numba(tmp_path: Path) -> None:
+    cold, warm = run(tmp_path), run(tmp_path)
+    assert cold[1:] == ["False", "True"]
+    assert warm[1:] == ["True", "False"]
+    assert cold[0] == warm[0]
+
+
+def test_damaged_entries_are_compiled_again_without_a_word(tmp_path: Path) -> None:
+    value = run(tmp_path)[0]
+    whole = {path: path.read_bytes() for path in entries(tmp_path)}
+    assert whole
+    for damage in (
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:-200] + bytes(b ^ 255 for b in data[-200:]),
+        lambda data: b"this is another program's file" * 50,
+    ):
+        for path, data in whole.items():
+            path.write_bytes(damage(data))
+        assert run(tmp_path)[0] == value
+        assert run(tmp_path)[0] == value
+
+
+def test_an_entry_under_the_key_of_another_function_is_not_used(tmp_path: Path) -> None:
+    first = run(tmp_path)[0]
+    (before,) = {p for p in entries(tmp_path) if p.stat().st_size > 2000} or {None}
+    other = PROGRAM.replace("0.1)", "0.7)").replace(".mean()", ".sum()")
+    value = run(tmp_path, other)[0]
+    assert value != first
+    for path in entries(tmp_path):
+        if path != before and path.suffix == before.suffix:
+            path.write_bytes(before.read_bytes())
+    assert run(tmp_path, other)[0] == value
+
+
+def test_eight_processes_start_on_an_empty_cache(tmp_path: Path) -> None:
+    settings = {**os.environ, "SYMGRAPH_CACHE_DIR": str(tmp_path)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", PROGRAM], env=settings,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(8)
+    ]  # fmt: skip
+    results = [process.communicate(timeout=120) for process in started]
+    assert [error for _, error in results] == [""] * 8
+    assert len({out.split()[0] for out, _ in results}) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    program = "import warnings; warnings.simplefilter('ignore')\n" + PROGRAM
+    assert run(blocked, program)[1:] == ["False", "True"]
+
+
+def _keys(monkeypatch: pytest.MonkeyPatch, make: Any) -> list[str]:
+    seen: list[str] = []
+    fingerprint = build.fingerprint
+
+    def recorded(*args: Any) -> str:
+        seen.append(fingerprint(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(build, "fingerprint", recorded)
+    make()
+    monkeypatch.setattr(build, "fingerprint", fingerprint)
+    return seen
+
+
+def test_the_key_depends_on_the_processor_and_on_what_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(factor: float = 2.0, dtype: str = "float64", order: int = 0) -> None:
+        x, y = T.vector("x", dtype), T.vector("y", dtype)
+        inputs = [x, y] if order == 0 else [y, x]
+        sg.function(inputs, x - y * np.asarray(factor, dtype))
+
+    (first,) = _keys(monkeypatch, make)
+    assert _keys(monkeypatch, make) == [first]
+    others = [
+        _keys(monkeypatch, lambda: make(3.0)),
+        _keys(monkeypatch, lambda: make(dtype="float32")),
+        _keys(monkeypatch, lambda: make(order=1)),
+    ]
+    monkeypatch.setattr(build, "machine", lambda: "another processor")
+    others.append(_keys(monkeypatch, make))
+    found = [key for keys in others for key in keys]
+    assert len({first, *found}) == 5
+
+
+def test_shared_variables_of_other_shapes_have_keys_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(shape: tuple[int, ...]) -> None:
+        sg.function([], sg.shared(np.zeros(shape)) + 1)
+
+    one, other = _keys(monkeypatch, lambda: make((2, 3))), _keys(
+        monkeypatch, lambda: make((3, 2))
+    )
+    assert one != other
+
+
+def test_messages_after_a_hit_name_the_line_of_the_program_that_runs() -> None:
+    def make() -> Any:
+        x, i = T.dmatrix("xx"), T.lvector("ii")
+        return sg.function([x, i], T.take(x + x, i, axis=0) * 4.25)
+
+    def again() -> Any:
+        x, i = T.dmatrix("left"), T.lvector("right")
+        return sg.function([x, i], T.take(x + x, i, axis=0) * 4.25)
+
+    first, second, third = make(), make(), again()
+    assert second.timings.cached
+    lines = []
+    for f in (first, second, third):
+        with pytest.raises(IndexRangeError) as caught:
+            f(np.ones((2, 2)), [5])
+        lines.append(str(caught.value))
+    assert lines[0] == lines[1]
+    assert "xx" not in lines[2]
+    assert "right" in lines[2]
+    number = again.__code__.co_firstlineno + 2
+    assert f"test_build.py:{number}" in lines[2]
+
+
+def test_shape_messages_after_a_hit_name_the_new_line_too() -> None:
+    def made(line: int) -> Any:
+        x, y = T.dmatrices("x", "y")
+        if line:
+            return sg.function([x, y], T.dot(x, y) * 4.5)
+        return sg.function([x, y], T.dot(x, y) * 4.5)
+
+    texts = []
+    for line in (0, 1):
+        with pytest.raises(ShapeError) as caught:
+            made(line)(np.ones((2, 3)), np.ones((2, 3)))
+        texts.append(str(caught.value))
+    start = made.__code__.co_firstlineno
+    assert f"test_build.py:{start + 4}" in texts[0]
+    assert f"test_build.py:{start + 3}" in texts[1]
+
+
+def test_without_the_cache_everything_works(tmp_path: Path) -> None:
+    assert run(tmp_path, SYMGRAPH_FLAGS="cache=False")[1:] == ["False", "True"]
+    assert entries(tmp_path) == []

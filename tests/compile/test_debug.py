@@ -1,0 +1,92 @@
+"""DEBUG mode finds what is wrong and names it."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph.compile import build as building
+from symgraph.errors import DebugError, NaNError
+from symgraph.rewrite import pipeline
+
+
+def test_the_first_node_that_makes_a_nan_is_named_with_its_line() -> None:
+    x = T.dvector("x")
+    inside = T.log(x)  # the culprit
+    f = sg.function([x], (inside * 2).sum(), mode="DEBUG")
+    assert float(f([1.0, 1.0])) == 0.0
+    with pytest.raises(NaNError) as caught:
+        f([1.0, -1.0])
+    text = str(caught.value)
+    line = test_the_first_node_that_makes_a_nan_is_named_with_its_line.__code__
+    assert f"test_debug.py:{line.co_firstlineno + 2}" in text
+    assert "log(x)" in text
+    assert "from -1.0 to 1.0" in text
+    assert "x : float64" in text
+
+
+def test_a_nan_that_comes_in_may_go_through() -> None:
+    x = T.dvector("x")
+    f = sg.function([x], x * 2, mode="DEBUG")
+    assert np.isnan(f([np.nan, 1.0])[0])
+
+
+def test_shared_values_survive_a_nan() -> None:
+    x, w = T.dscalar("x"), sg.shared(1.0)
+    f = sg.function([x], updates=[(w, T.sqrt(x))], mode="DEBUG")
+    with pytest.raises(NaNError, match="sqrt"):
+        f(-1.0)
+    assert float(w.get_value()) == 1.0
+
+
+def test_a_wrong_rewrite_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimize = pipeline.optimize
+
+    def wrong(graph: Any, *args: Any) -> Any:
+        found = optimize(graph, *args)
+        with found.graph.interner:
+            roots = [v + 1.0 for v in found.graph.roots]
+        return type(found)(
+            found.graph.with_roots(roots), found.firings, found.statistics
+        )
+
+    x = T.dvector("x")
+    f = sg.function([x], T.exp(x) * 3.25, mode="DEBUG")
+    assert f([0.0]).tolist() == [3.25]
+    monkeypatch.setattr(pipeline, "optimize", wrong)
+    with pytest.raises(DebugError, match=r"(?s)rewrite.*exp\(x\).*3.25.*4.25"):
+        f([0.0])
+
+
+def test_wrong_machine_code_is_found_at_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    from symgraph.backends.cpu import device
+
+    x = T.dvector("x")
+    f = sg.function([x], T.tanh(x * 7.125) - 2.0, mode="DEBUG")
+    text = device.module_text
+
+    def wrong(*args: Any) -> str:
+        return re.sub(r"fsub contract", "fadd contract", text(*args))
+
+    monkeypatch.setattr(device, "module_text", wrong)
+    with sg.config.override(cache=False):
+        with pytest.raises(DebugError, match="compiled code and reference disagree"):
+            f([0.3, 0.4])
+
+
+def test_debug_mode_gives_what_fast_run_gives_and_updates_once() -> None:
+    x = T.dmatrix("x")
+    w = sg.shared(np.ones(3))
+    outputs = [T.nnet.softmax(x), (x * w).sum(axis=0), x.argmax(axis=1), x.max()]
+    f = sg.function([x], outputs, updates=[(w, w + x.sum(axis=0))], mode="DEBUG")
+    a = np.random.default_rng(0).normal(size=(4, 3))
+    first = f(a)
+    np.testing.assert_allclose(w.get_value(), 1 + a.sum(axis=0))
+    w.set_value(np.ones(3))
+    g = sg.function([x], outputs, updates=[(w, w + x.sum(axis=0))])
+    for one, other in zip(first, g(a), strict=True):
+        np.testing.assert_allclose(one, other)
+    assert building.Timings().stages == {}
