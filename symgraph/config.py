@@ -9,7 +9,6 @@ compiled, never while a compiled function runs.
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from typing import Any
 
 from symgraph.errors import ConfigError
@@ -22,7 +21,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass
+DEFAULTS: dict[str, Any] = {
+    "floatX": "float64",
+    "mode": "FAST_RUN",
+    "device": "cpu",
+    "on_unused_input": "raise",
+    "cache": True,
+}
+NAMES = frozenset(DEFAULTS)
+
+
 class Config:
     """The settings.
 
@@ -39,11 +47,18 @@ class Config:
         keep compiled code on disk and look for it there.
     """
 
-    floatX: str = "float64"
-    mode: str = "FAST_RUN"
-    device: str = "cpu"
-    on_unused_input: str = "raise"
-    cache: bool = True
+    floatX: str
+    mode: str
+    device: str
+    on_unused_input: str
+    cache: bool
+
+    def __init__(self) -> None:
+        for name, value in DEFAULTS.items():
+            setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{n}={getattr(self, n)!r}' for n in DEFAULTS)})"
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in NAMES:
@@ -81,9 +96,6 @@ class Config:
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
-
-
-NAMES = frozenset(field.name for field in fields(Config))
 
 
 def from_environment(flags: str) -> Config:

@@ -7,7 +7,6 @@ Out: `Request`.
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.compile.inputs import In, input_of
@@ -15,6 +14,7 @@ from symgraph.config import config
 from symgraph.core.dtypes import can_cast_safely
 from symgraph.core.node import Constant, Variable, described, listing
 from symgraph.core.op import as_variable
+from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.traverse import ancestors, leaves, replace
 from symgraph.errors import (
@@ -28,8 +28,7 @@ from symgraph.errors import (
 from symgraph.ops.families import cast
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Record):
     """A checked call of `function`.
 
     Attributes

@@ -6,12 +6,10 @@ a frozen Graph. Out: an Executor. `Timings` tells where the time went.
 """
 
 import functools
-import hashlib
 import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +19,10 @@ from symgraph.backends.cpu.library import blas
 from symgraph.backends.cpu.loader import load
 from symgraph.backends.cpu.target import fingerprint as machine
 from symgraph.config import config
+from symgraph.core.digest import digest
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.node import Variable
+from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
 from symgraph.runtime.cache import default_cache
 from symgraph.runtime.executor import Executor
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 
 
 
-@dataclass(slots=True)
-class Timings:
+class Timings(Record, mutable=True):
     """Seconds that each stage of compilation took; `cached` on a hit of the cache."""
 
-    stages: dict[str, float] = field(default_factory=dict)
-    cached: bool = False
+    stages: dict[str, float]
+    cached: bool
+
+    def __init__(self) -> None:
+        super().__init__({}, False)
 
     def lap(self, name: str, start: float) -> float:
         """Record a stage; returns the present time."""
@@ -135,7 +137,7 @@ def source_stamp() -> str:
                 if entry.name.endswith(".py"):
                     status = entry.stat()
                     found.append((folder, entry.name, status.st_size, status.st_mtime_ns))
-    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
+    return digest(repr(sorted(found)).encode()).hexdigest()
 
 
 def _places(graph: Graph) -> list[str]:

@@ -1,8 +1,9 @@
 """DEBUG mode: the call is first carried out by the reference, node by node.
 
 A NaN that no operand of a node contained is reported with the node and the user's line.
-Then the compiled function must agree with the reference on every value it stores; the
-first node where rewritten and compiled results differ is named. In: a compiled function
+Then the rewritten graph must have the values of the graph as it was built, and the
+compiled code those of the rewritten graph at every node; the first that differs is
+named. In: a compiled function
 and its arguments. Out: nothing, or NaNError or DebugError. Shared values do not change.
 """
 
@@ -32,6 +33,14 @@ def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
         values[leaf] = variable.container.array
     wanted = evaluate(form.graph.roots, values, watch=refuse_nan(values))
     rewritten = optimized(form.graph).graph
+    for root, want, have in zip(
+        form.graph.roots, wanted, evaluate(rewritten.roots, values), strict=True
+    ):
+        if not _close(want, have):
+            raise DebugError(
+                f"a rewrite changed the value of {expression(root)}{listing(root)}\n"
+                f"{_difference(want, have)}\nSee explain() for the rewrites."
+            )
     inner = _stages(rewritten)
     truth = evaluate(inner, values)
     probe = Graph(rewritten.inputs, tuple(inner), (), rewritten.interner)
@@ -42,14 +51,6 @@ def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
             raise DebugError(
                 f"compiled code and reference disagree at {expression(variable)}"
                 f"{listing(variable)}\n{_difference(want, have)}"
-            )
-    for root, want, have in zip(
-        form.graph.roots, wanted, evaluate(rewritten.roots, values), strict=True
-    ):
-        if not _close(want, have):
-            raise DebugError(
-                f"a rewrite changed the value of {expression(root)}{listing(root)}\n"
-                f"{_difference(want, have)}\nSee explain() for the rewrites."
             )
 
 

@@ -7,20 +7,19 @@ the place of the user's own in the frozen graph, and all types follow. In: Reque
 Out: Form.
 """
 
-from dataclasses import dataclass
 
 from symgraph.compile.arguments import Request
 from symgraph.compile.expand import expand, waits
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.node import Variable
+from symgraph.core.record import Record
 from symgraph.core.types import StaticShape, fast_type
 
 #: static shape of each shared variable, then of each input (none: as declared)
 Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Record):
     """A frozen graph, its shared leaves in the order of the request, and its key.
 
     `waiting` says that it has ops which need more extents than the key knows.

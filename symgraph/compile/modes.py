@@ -5,15 +5,14 @@ FAST_COMPILE   no rewriting; the NumPy reference runs node by node
 DEBUG          both, compared node by node; NaN is reported where it arises
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.config import config
+from symgraph.core.record import Record
 from symgraph.errors import ModeError
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(Record):
     """How a function is compiled.
 
     Attributes

@@ -6,13 +6,13 @@ Leaves (inputs, shared variables) stay the user's own objects. Rewrites build mo
 interned nodes inside ``with interner:``.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from symgraph.core.digest import digest as new_digest
 from symgraph.core.node import Apply, Constant, Variable, building
 from symgraph.core.op import Op
+from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves
 from symgraph.errors import GraphError
 
@@ -51,8 +51,7 @@ class Interner:
         building.interner = self._previous.pop()
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Record):
     """A frozen graph.
 
     Attributes
@@ -65,8 +64,20 @@ class Graph:
 
     inputs: tuple[Variable, ...]
     outputs: tuple[Variable, ...]
-    updates: tuple[tuple[Variable, Variable], ...] = ()
-    interner: Interner = field(default_factory=Interner, compare=False, repr=False)
+    updates: tuple[tuple[Variable, Variable], ...]
+    interner: Interner
+
+    def __init__(
+        self,
+        inputs: tuple[Variable, ...],
+        outputs: tuple[Variable, ...],
+        updates: tuple[tuple[Variable, Variable], ...] = (),
+        interner: Interner | None = None,
+    ) -> None:
+        super().__init__(inputs, outputs, updates, interner or Interner())
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.inputs, self.outputs, self.updates
 
     @property
     def roots(self) -> tuple[Variable, ...]:
@@ -145,12 +156,12 @@ def verify(graph: Graph) -> None:
 
 
 def fingerprint(graph: Graph, extra: Iterable[Any] = ()) -> str:
-    """sha256 of the structure: ops, parameters, types, constants; names do not count.
+    """Digest of the structure: ops, parameters, types, constants; names do not count.
 
     `extra` holds whatever else decides the machine code (versions, CPU features). Only
     values whose `repr` is exact may stand there.
     """
-    digest = hashlib.sha256(repr(tuple(extra)).encode())
+    digest = new_digest(repr(tuple(extra)).encode())
     number: dict[Variable, int] = {}
 
     def reference(variable: Variable) -> int:

@@ -221,16 +221,21 @@ def constant_of(data: Any, dtype: str | None = None, name: str | None = None) ->
 
 def described(variable: Variable) -> str:
     """One line for error texts: name, type and place of birth."""
-    name = variable.name
-    if name is None:
-        if isinstance(variable, Constant) and variable.data.size == 1:
-            name = repr(variable.data.item())
-        elif variable.owner is not None:
-            name = f"{variable.owner.op}(...)"
-        else:
-            name = "<unnamed>"
     file, line = variable.place
-    return f"{name} : {variable.type}   made at {file}:{line}"
+    return f"{_label(variable, 1)} : {variable.type}   made at {file}:{line}"
+
+
+def _label(variable: Variable, depth: int) -> str:
+    if variable.name is not None:
+        return variable.name
+    if isinstance(variable, Constant):
+        return repr(variable.data.item()) if variable.data.size == 1 else "<constant>"
+    if variable.owner is None:
+        return "<unnamed>"
+    op, inputs = variable.owner.op, variable.owner.inputs
+    if depth == 0 or len(inputs) > 6:
+        return f"{op}(...)"
+    return f"{op}({', '.join(_label(v, depth - 1) for v in inputs)})"
 
 
 def listing(*variables: Variable) -> str:

@@ -1,6 +1,6 @@
 """The Op contract, and the registries that find ops and public functions by name.
 
-An op is an immutable value: its class plus its parameters (a frozen dataclass). Two ops
+An op is an immutable value: its class plus its parameters (a `Record`). Two ops
 with equal parameters are equal, so equal applications merge in a frozen graph. What an
 op must say of itself is listed in `Op`; the families in ops/families.py derive most of
 it from a description. Public functions are registered with `public`; `symgraph.tensor`
@@ -8,12 +8,13 @@ and the methods of variables look them up by name.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from symgraph.core.dtypes import NUMPY, canonical, python_dtype
 from symgraph.core.node import Apply, Constant, Variable, building, constant_of
+from symgraph.core.record import Record
 from symgraph.core.types import TensorType
 from symgraph.errors import ConversionError, GradientError, NotSupportedError
 
@@ -26,13 +27,10 @@ OPS: dict[str, type["Op"]] = {}
 PUBLIC: dict[str, Callable[..., Any]] = {}
 
 
-@dataclass_transform(frozen_default=True)
-class Op:
+class Op(Record):
     """What can be applied to variables.
 
-    A subclass annotates its parameters, in order; instances are immutable and equal if
-    class and parameters are (as frozen dataclasses, which would cost a millisecond each
-    at import). It states:
+    A subclass annotates its parameters; it is a `Record`. It states:
 
     `infer`        types of the outputs from the inputs (checks ranks, dtypes, extents)
     `infer_shape`  extents of the outputs, as ints or 0-d int64 variables
@@ -44,43 +42,19 @@ class Op:
     #: True where a wrong value in an input can make the op fail at run time
     can_fail: ClassVar[bool] = False
 
-    fields: ClassVar[tuple[str, ...]] = ()
-
-    def __init_subclass__(cls) -> None:
-        own = cls.__dict__.get("__annotations__", {})
-        new = tuple(n for n, a in own.items() if "ClassVar" not in str(a))
-        cls.fields = cls.fields + tuple(n for n in new if n not in cls.fields)
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
         if cls.__dict__.get("name"):
             if cls.name in OPS and OPS[cls.name].__qualname__ != cls.__qualname__:
                 raise ValueError(f"an op named {cls.name!r} is registered already")
             OPS[cls.name] = cls
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        given = self.__dict__
-        for name, value in zip(self.fields, values, strict=False):
-            given[name] = value
-        given.update(named)
-        if len(given) != len(self.fields) or len(values) > len(self.fields):
-            raise TypeError(
-                f"{type(self).__name__} takes {self.fields}, got {values} {named}"
-            )
-        given["_key"] = key = tuple(given[name] for name in self.fields)
-        given["_hash"] = hash((type(self), key))
+        super().__init__(*values, **named)
+        self.__dict__["_hash"] = hash((type(self), self._key()))
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"an op is immutable: {type(self).__name__}.{name}")
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            type(self) is type(other) and self.__dict__["_key"] == other.__dict__["_key"]
-        )
-
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # ops are keys of the interner: once is enough
         return self.__dict__["_hash"]
-
-    def __repr__(self) -> str:
-        inside = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.fields)
-        return f"{type(self).__name__}({inside})"
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Types of the outputs; raises a named error where the inputs do not fit."""

@@ -8,7 +8,6 @@ themselves are registered by the files of ops/ and looked up when first called.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC
 from symgraph.errors import SymbolicValueError

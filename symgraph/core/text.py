@@ -98,8 +98,6 @@ def program(graph: Graph) -> str:
 
 def lines(roots: Iterable[Variable], graph: Graph | None = None) -> str:
     """The nodes that compute `roots`, one a line, in order of computation."""
-
-
     roots = tuple(roots)
     names: dict[Variable, str] = {}
     out: list[str] = []

@@ -6,7 +6,6 @@ the algebra of static extents; nothing here knows of graphs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.core.dtypes import canonical
@@ -17,7 +16,6 @@ StaticShape = tuple[int | None, ...]
 make_variable: Callable[[Any, str | None], Any]
 
 
-@dataclass(frozen=True, slots=True)
 class TensorType:
     """Type of a tensor: dtype and static shape.
 
@@ -36,6 +34,7 @@ class TensorType:
     (1, None)
     """
 
+    __slots__ = ("dtype", "shape")
     dtype: str
     shape: StaticShape
 
@@ -51,6 +50,22 @@ class TensorType:
             raise ArgumentError("TensorType needs a shape or broadcastable")
         object.__setattr__(self, "dtype", canonical(dtype))
         object.__setattr__(self, "shape", tuple(_extent(e) for e in given))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a TensorType is immutable: {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return fast_type, (self.dtype, self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, TensorType)
+            and self.dtype == other.dtype
+            and self.shape == other.shape
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.dtype, self.shape))
 
     @property
     def ndim(self) -> int:

@@ -352,5 +352,6 @@ def _apart(graph: Graph, extents: Extents) -> tuple[Graph, list[Variable]]:
             targets.append(target)
             news.append(new)
     if news:
-        graph = replace(graph, outputs=(*graph.outputs, *news), updates=tuple(kept))
+        outputs = (*graph.outputs, *news)
+        graph = Graph(graph.inputs, outputs, tuple(kept), graph.interner)
     return graph, targets

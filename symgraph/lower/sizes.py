@@ -10,7 +10,6 @@ lower/extents.py.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.core.node import Constant, Variable
@@ -20,11 +19,22 @@ from symgraph.errors import NotSupportedError
 Monomial = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Poly:
     """sum of coefficient * product of atoms; `terms` is sorted and has no zeros."""
 
-    terms: tuple[tuple[Monomial, int], ...]
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Poly) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return hash(self.terms)
+
+    def __repr__(self) -> str:
+        return f"Poly({self})"
 
     def __add__(self, other: "Poly | int") -> "Poly":
         other = poly(other)

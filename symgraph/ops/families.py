@@ -13,7 +13,6 @@ centrally by autodiff/reverse.py.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +30,7 @@ from symgraph.core.dtypes import (
 )
 from symgraph.core.node import Constant, Variable, constant_of, listing
 from symgraph.core.op import Extent, Op, Shape, as_operands, as_variable, public
+from symgraph.core.record import Record
 from symgraph.core.types import StaticShape, TensorType, broadcast_shapes, fast_type
 from symgraph.errors import DtypeError, GradientError, ShapeError
 
@@ -39,8 +39,7 @@ DtypeRule = Callable[[tuple[str, ...]], tuple[tuple[str, ...], str]]
 Gradient = Callable[..., Sequence[Variable | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Record):
     """An elementwise function.
 
     Attributes

@@ -8,7 +8,6 @@ themselves in ops/indexing.py and ops/gather.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from symgraph.core.dtypes import is_integer
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, as_variable, scalar_constant
+from symgraph.core.record import Record
 from symgraph.errors import (
     ArgumentError,
     AxisError,
@@ -42,8 +42,7 @@ _SUPPORTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Record):
     """A parsed index.
 
     Attributes

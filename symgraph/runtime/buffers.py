@@ -51,7 +51,7 @@ def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
 class Arena:
     """Memory that only grows. `address` is valid until `reserve` gives another block."""
 
-    __slots__ = ("address", "generation", "size", "_block")
+    __slots__ = ("_block", "address", "generation", "size")
 
     def __init__(self) -> None:
         self.size = 0

@@ -22,8 +22,6 @@ contain is left to the caller.
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
 import re
 import stat
@@ -33,10 +31,11 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.config import config
+from symgraph.core.digest import digest
+from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, CacheWarning
 
 VARIABLE = "SYMGRAPH_CACHE_DIR"
@@ -54,8 +53,7 @@ _RECENT = 600  # seconds for which an entry is not marked as used again
 _STALE = 3600  # seconds after which a temporary file is left over
 
 
-@dataclass(frozen=True)
-class CacheEntry:
+class CacheEntry(Record):
     """One file of the cache: its key, size in bytes, and time of last use."""
 
     key: str
@@ -346,13 +344,15 @@ def _check_key(key: str) -> None:
 
 
 def _digest(key: str, header: bytes, content: bytes | memoryview) -> bytes:
-    made = hashlib.sha256(key.encode())
+    made = digest(key.encode())
     made.update(header)
     made.update(content)
     return made.digest()
 
 
 def _blob(key: str, metadata: dict[str, Any], code: bytes) -> bytes:
+    import json  # late: a process that finds nothing to read does without
+
     text = json.dumps(metadata, separators=(",", ":")).encode()
     header = _HEADER.pack(_MAGIC, _FORMAT, len(text), len(code))
     content = text + code
@@ -366,13 +366,15 @@ def _is_valid(key: str, blob: bytes) -> bool:
     magic, version, text, code = _HEADER.unpack_from(blob)
     if magic != _MAGIC or version != _FORMAT or len(blob) != start + text + code:
         return False
-    digest = _digest(key, blob[: _HEADER.size], memoryview(blob)[start:])
-    return digest == blob[_HEADER.size : start]
+    found = _digest(key, blob[: _HEADER.size], memoryview(blob)[start:])
+    return found == blob[_HEADER.size : start]
 
 
 def _parts(blob: bytes) -> tuple[dict[str, Any], bytes]:
     _, _, text, _ = _HEADER.unpack_from(blob)
     start = _HEADER.size + _DIGEST
+    import json
+
     return json.loads(blob[start : start + text]), blob[start + text :]
 
 

@@ -10,13 +10,13 @@ compile/.
 import ctypes
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symgraph.backends.cpu.entry import ArgumentSpec, make_entry
 from symgraph.core.dtypes import NUMPY
+from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
 from symgraph.lower.sizes import Poly, evaluate, reads_values
@@ -32,8 +32,7 @@ class Broadcasts(Exception):
     """A size is 1 at run time where the function was compiled for equal sizes."""
 
 
-@dataclass(slots=True)
-class Binding:
+class Binding(Record, mutable=True):
     """The slots for one signature.
 
     Attributes

@@ -8,16 +8,15 @@ program that uses it. In: Program. Out: Image; its JSON.
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symgraph.core.record import Record
 from symgraph.lower.sizes import Poly, Recipe
 
 
-@dataclass(slots=True)
-class Image:
+class Image(Record, mutable=True):
     """Plain data of a compiled function; fields as in `lower.program.Program`.
 
     Attributes

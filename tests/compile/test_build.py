@@ -50,6 +50,7 @@ def entries(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_second_process_does_not_import_numba(tmp_path: Path) -> None:
     cold, warm = run(tmp_path), run(tmp_path)
     assert cold[1:] == ["False", "True"]
@@ -57,6 +58,7 @@ def test_a_second_process_does_not_import_numba(tmp_path: Path) -> None:
     assert cold[0] == warm[0]
 
 
+@pytest.mark.slow
 def test_damaged_entries_are_compiled_again_without_a_word(tmp_path: Path) -> None:
     value = run(tmp_path)[0]
     whole = {path: path.read_bytes() for path in entries(tmp_path)}
@@ -73,6 +75,7 @@ def test_damaged_entries_are_compiled_again_without_a_word(tmp_path: Path) -> No
         assert run(tmp_path)[0] == value
 
 
+@pytest.mark.slow
 def test_an_entry_under_the_key_of_another_function_is_not_used(tmp_path: Path) -> None:
     first = run(tmp_path)[0]
     (before,) = {p for p in entries(tmp_path) if p.stat().st_size > 2000} or {None}
@@ -85,6 +88,7 @@ def test_an_entry_under_the_key_of_another_function_is_not_used(tmp_path: Path) 
     assert run(tmp_path, other)[0] == value
 
 
+@pytest.mark.slow
 def test_eight_processes_start_on_an_empty_cache(tmp_path: Path) -> None:
     settings = {**os.environ, "SYMGRAPH_CACHE_DIR": str(tmp_path)}
     started = [
@@ -99,6 +103,7 @@ def test_eight_processes_start_on_an_empty_cache(tmp_path: Path) -> None:
     assert len({out.split()[0] for out, _ in results}) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -193,6 +198,7 @@ def test_shape_messages_after_a_hit_name_the_new_line_too() -> None:
     assert f"test_build.py:{start + 3}" in texts[1]
 
 
+@pytest.mark.slow
 def test_without_the_cache_everything_works(tmp_path: Path) -> None:
     assert run(tmp_path, SYMGRAPH_FLAGS="cache=False")[1:] == ["False", "True"]
     assert entries(tmp_path) == []

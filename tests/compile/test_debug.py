@@ -45,8 +45,8 @@ def test_shared_values_survive_a_nan() -> None:
 def test_a_wrong_rewrite_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     optimize = pipeline.optimize
 
-    def wrong(graph: Any, *args: Any) -> Any:
-        found = optimize(graph, *args)
+    def wrong(*args: Any, **options: Any) -> Any:
+        found = optimize(*args, **options)
         with found.graph.interner:
             roots = [v + 1.0 for v in found.graph.roots]
         return type(found)(

@@ -18,16 +18,16 @@ The caller guards `rebind` and its slow path with a lock of its own.
 
 import ctypes
 import functools
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from symgraph.backends.cpu import loader, target
+from symgraph.core.digest import digest
+from symgraph.core.record import Record
 from symgraph.errors import BackendError
 
 VARIABLE = "SYMGRAPH_ENTRY"
@@ -42,8 +42,7 @@ _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 _STEP, _SLOTS, _INPUTS, _OUTPUTS, _RELEASE, _TYPE, _BUSY, _HEADER = range(8)
 
 
-@dataclass(frozen=True)
-class ArgumentSpec:
+class ArgumentSpec(Record):
     """What an argument must be: dtype, exact shape, and the slot of its address."""
 
     dtype: str
@@ -291,7 +290,7 @@ def _python_symbols() -> dict[str, int]:
 def _object(store: Store | None) -> bytes:
     """Return the builtin's object code, from the store or from LLVM."""
     facts = f"entry\n{target.fingerprint()}\n{ENTRY}"
-    key = hashlib.sha256(facts.encode()).hexdigest()
+    key = digest(facts.encode()).hexdigest()
     found = store.get(key) if store is not None else None
     if found is not None:
         return found[1]

@@ -15,9 +15,10 @@ import ctypes
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+
+from symgraph.core.record import Record
 
 ROW_MAJOR = 101  # CblasRowMajor
 NO_TRANSPOSE, TRANSPOSE = 111, 112  # CblasNoTrans, CblasTrans
@@ -34,8 +35,7 @@ _PRODUCTS = ("sgemm", "dgemm", "sgemv", "dgemv")
 _FILES = ("blas", "mkl", "blis", "accelerate", "armpl")
 
 
-@dataclass(frozen=True)
-class Blas:
+class Blas(Record):
     """A BLAS with the C interface.
 
     Attributes
@@ -53,7 +53,7 @@ class Blas:
     config: str
     path: str
     ilp64: bool
-    symbols: dict[str, int] = field(repr=False)
+    symbols: dict[str, int]
 
     def get_threads(self) -> int:
         """Return how many threads a product may use (1 when it cannot be asked)."""

@@ -12,13 +12,13 @@ generation itself stands in `unit` and in the emitters.
 """
 
 import functools
-import hashlib
 import os
 import platform
 import re
 import sys
 from collections.abc import Set
 
+from symgraph.core.digest import digest
 from symgraph.errors import BackendError
 
 VARIABLE = "SYMGRAPH_CPU_FEATURES"
@@ -203,7 +203,7 @@ def _fingerprint(wish: str) -> str:
         facts += sorted(flags)
     else:
         facts += [f"{key}={value}" for key, value in sorted(found.items())]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+    return digest("\n".join(facts).encode()).hexdigest()[:32]
 
 
 @functools.cache
