@@ -85,10 +85,11 @@ def build(
     timings = Timings()
     start = time.perf_counter()
     library = blas()
+    used = set(graph.leaves())
     names = [v.name for v in (*graph.inputs, *leaves)]
     extra = (
         VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
-        [position for position, v in enumerate(leaves) if v in set(graph.leaves())],
+        [position for position, v in enumerate(leaves) if v in used],
         library and (library.ilp64, sorted(library.symbols)),
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])

@@ -105,8 +105,11 @@ def _difference(want: np.ndarray, have: np.ndarray) -> str:
             f"reference {want.dtype} {want.shape}, compiled {have.dtype} {have.shape}"
         )
     with np.errstate(all="ignore"):
-        distance = np.abs(want.astype(np.complex128) - have.astype(np.complex128))
-    worst = np.unravel_index(int(np.nanargmax(distance)), want.shape) if want.size else ()
+        apart = want.astype(np.complex128) - have.astype(np.complex128)
+        distance = np.atleast_1d(np.abs(apart)).reshape(want.shape)
+        distance = np.where(np.isnan(distance), np.inf, distance)
+        distance[(want == have) | (np.isnan(want) & np.isnan(have))] = 0.0
+    worst = np.unravel_index(int(np.argmax(distance)), want.shape) if want.size else ()
     return f"at {tuple(map(int, worst))}: reference {want[worst]}, compiled {have[worst]}"
 
 

@@ -9,9 +9,8 @@ those shapes. In and out: Graph.
 
 from collections.abc import Callable, Sequence
 
-from symgraph.core.graph import Graph
+from symgraph.core.graph import Graph, known_extent
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import scalar_constant
 
 
 def waits(graph: Graph) -> bool:
@@ -21,7 +20,6 @@ def waits(graph: Graph) -> bool:
 
 def expand(graph: Graph) -> Graph:
     """The graph with every op written out whose length is known."""
-    graph = fold_extents(graph)
     if not waits(graph):
         return graph
     from symgraph.lower.extents import Extents
@@ -50,10 +48,7 @@ def fold_extents(graph: Graph) -> Graph:
     """The graph with a number for every extent that a type tells."""
 
     def folded(node: Apply, inputs: Sequence[Variable]) -> Variable | None:
-        if node.op.name != "extent":
-            return None
-        known = inputs[0].type.shape[node.op.axis]  # type: ignore[attr-defined]
-        return None if known is None else scalar_constant(known, "int64")
+        return known_extent(node.op, inputs)
 
     return _rebuilt(graph, folded)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from symgraph.core.digest import digest as new_digest
 from symgraph.core.node import Apply, Constant, Variable, building
-from symgraph.core.op import Op
+from symgraph.core.op import Op, scalar_constant
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves
 from symgraph.errors import GraphError
@@ -110,7 +110,10 @@ def freeze(
     updates: Iterable[tuple[Variable, Variable]] = (),
     substitutes: Mapping[Variable, Variable] | None = None,
 ) -> Graph:
-    """Interned copy of what the user built; `substitutes` take the place of leaves."""
+    """Interned copy of what the user built; `substitutes` take the place of leaves.
+
+    Extents that a type tells become numbers.
+    """
     interner = Interner()
     outputs, updates = tuple(outputs), tuple(updates)
     roots = [*outputs, *(new for _, new in updates)]
@@ -120,7 +123,12 @@ def freeze(
         try:
             for node in applies(roots, blockers=made):
                 building.place = node.outputs[0].place
-                copy = interner.apply(node.op, [made.get(v, v) for v in node.inputs])
+                operands = [made.get(v, v) for v in node.inputs]
+                number = known_extent(node.op, operands)
+                if number is not None:
+                    made[node.outputs[0]] = interner.constant(number)
+                    continue
+                copy = interner.apply(node.op, operands)
                 for old, new in zip(node.outputs, copy.outputs, strict=True):
                     made[old] = new
                     if new.name is None:
@@ -135,6 +143,14 @@ def freeze(
     targets = (made.get(target, target) for target, _ in updates)
     pairs = zip(targets, final[count:], strict=True)
     return Graph(tuple(inputs), tuple(final[:count]), tuple(pairs), interner)
+
+
+def known_extent(op: Op, operands: Sequence[Variable]) -> Constant | None:
+    """The number that ``x.shape[axis]`` is where the type of x tells it."""
+    if op.name != "extent":
+        return None
+    known = operands[0].type.shape[op.axis]  # type: ignore[attr-defined]
+    return None if known is None else scalar_constant(known, "int64")
 
 
 def verify(graph: Graph) -> None:

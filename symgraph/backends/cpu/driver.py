@@ -249,5 +249,23 @@ class _Driver:
             c,
             self._int(self._at_least_one(sizes[1])),
         ]
+        if not isinstance(step.beta, tuple) and step.beta == 0:
+            self._clear_vector(sizes[0], sizes[1], c, ITEMSIZE[step.dtype])
         arguments = ", ".join(f"{t} {v}" for t, v in zip(types, values, strict=True))
         self.lines.append(f"  call void @{name}({arguments})")
+
+    def _clear_vector(self, rows: str, columns: str, c: str, itemsize: int) -> None:
+        """Zero a result of one row or column, which OpenBLAS multiplies by beta = 0.
+
+        It hands such products to its gemv, whose scaling since 0.3.27 keeps the NaN that
+        fresh memory may hold.
+        """
+        thin = [self._op(f"icmp eq i64 {size}, 1") for size in (rows, columns)]
+        either = self._op(f"or i1 {thin[0]}, {thin[1]}")
+        count = self._op(f"mul i64 {rows}, {columns}")
+        size = self._op(f"mul i64 {count}, {itemsize}")
+        some = self._op(f"select i1 {either}, i64 {size}, i64 0")
+        self.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+        self.lines.append(
+            f"  call void @llvm.memset.p0.i64(ptr {c}, i8 0, i64 {some}, i1 false)"
+        )
