@@ -113,8 +113,7 @@ class Reduce(Op):
     ) -> Gradients:
         """G repeated (sum), where x is the extreme (max, min), times the rest (prod).
 
-        Equal extremes all get g, as in Theano. The product of the other factors is
-        right beside zeros too; the second derivative of prod where no factor is 0.
+        Equal extremes all get g, as in Theano.
         """
         (x,), (y,), (g,) = inputs, outputs, gradients
         if g is None or is_discrete(x.type.dtype) or self.combine in ("all", "any"):
@@ -127,13 +126,7 @@ class Reduce(Op):
         if self.combine != "prod":
             chosen = PUBLIC["eq"](x, _expanded(y, self.axes, x.ndim))
             return (switch(chosen, g, nothing),)
-        is_zero = PUBLIC["eq"](x, nothing)
-        factor = switch(is_zero, scalar_constant(1, x.type.dtype), x)
-        others = _expanded(Reduce("prod", self.axes)(factor), self.axes, x.ndim)
-        zeros = sum(is_zero, axis=self.axes, keepdims=True)
-        beside_none = switch(PUBLIC["eq"](zeros, 0), others / factor, nothing)
-        beside_one = switch(PUBLIC["eq"](zeros, 1), others, nothing)
-        return (g * switch(is_zero, beside_one, beside_none),)
+        return (g * ProductOfOthers(self.axes)(x),)
 
     def connection(self) -> tuple[bool, ...] | None:
         """Nothing flows through a logical reduction."""
@@ -152,6 +145,78 @@ class Reduce(Op):
     def render(self, parts: list[str]) -> str:
         """sum(x, axes=(0,))"""
         return f"{self.combine}({parts[0]}, axes={self.axes})"
+
+
+class ProductOfOthers(Op):
+    """out[i] = product of x along the axes, without x[i]; the derivative of prod.
+
+    Computed from the product of all factors and the number of zeros among them. Its
+    own derivative multiplies each pair out, which costs n elements for each of the n.
+    """
+
+    axes: tuple[int, ...]
+
+    name = "product_of_others"
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """The type of x."""
+        return (inputs[0].type,)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """The shape of x."""
+        return (shapes[0],)
+
+    def decompose(self, x: Variable) -> Variable:
+        """All factors but zeros, multiplied; 0 where another factor is 0."""
+        switch, equal = PUBLIC["switch"], PUBLIC["eq"]
+        nothing = scalar_constant(0, x.type.dtype)
+        is_zero = equal(x, nothing)
+        factor = switch(is_zero, scalar_constant(1, x.type.dtype), x)
+        others = _expanded(Reduce("prod", self.axes)(factor), self.axes, x.ndim)
+        zeros = sum(is_zero, axis=self.axes, keepdims=True)
+        beside_none = switch(equal(zeros, 0), others / factor, nothing)
+        beside_one = switch(equal(zeros, 1), others, nothing)
+        return switch(is_zero, beside_one, beside_none)
+
+    def grad(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        gradients: Gradients,
+    ) -> Gradients:
+        """To x[k] flows the sum over i != k of g[i] * product without x[i] and x[k]."""
+        (x,), (g,) = inputs, gradients
+        if g is None:
+            return (None,)
+        kept = [a for a in range(x.ndim) if a not in self.axes]
+        order = [*kept, *self.axes]
+        shape = extents(x)
+        flat = [*(shape[a] for a in kept), -1]
+        rows = reshape(dimshuffle(x, *order), flat)
+        weights = reshape(dimshuffle(g, *order), flat)
+        last = rows.ndim - 1
+        count = Iota()(variable(product([shape[a] for a in self.axes])))
+        same = PUBLIC["eq"](dimshuffle(count, 0, "x"), count)
+        one = scalar_constant(1, x.type.dtype)
+        wide = dimshuffle(rows, *range(last), "x", last)
+        without = ProductOfOthers((last + 1,))(PUBLIC["switch"](same, one, wide))
+        terms = dimshuffle(weights, *range(last + 1), "x") * without
+        nothing = scalar_constant(0, x.type.dtype)
+        found = Reduce("sum", (last,))(PUBLIC["switch"](same, nothing, terms))
+        back = reshape(found, [shape[a] for a in order])
+        return (dimshuffle(back, *(order.index(a) for a in range(x.ndim))),)
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Each product by itself."""
+        (x,) = arrays
+        moved = np.moveaxis(x, self.axes, range(-len(self.axes), 0))
+        rows = moved.reshape(*moved.shape[: x.ndim - len(self.axes)], -1)
+        count = rows.shape[-1]
+        wide = np.where(np.eye(count, dtype=bool), x.dtype.type(1), rows[..., None, :])
+        out = np.multiply.reduce(wide, axis=-1, dtype=x.dtype).reshape(moved.shape)
+        return (np.moveaxis(out, range(-len(self.axes), 0), self.axes).copy(),)
 
 
 class ArgReduce(Op):

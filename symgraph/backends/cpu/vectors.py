@@ -155,9 +155,12 @@ class _Writer:
         if accumulator.lanes > 1 and value.lanes == 1:
             value = self.b.splat(value, accumulator.lanes)
         lanes = self.lanes
+        result = primitives.emit(self.b, combine, [accumulator, value], dtype)
         if lanes is not None and lanes.mask is not None and value.lanes > 1:
-            value = self.b.select(lanes.mask, value, identity(combine, dtype))
-        self.env[name] = primitives.emit(self.b, combine, [accumulator, value], dtype)
+            # not `value` or the identity: LLVM 20 turns a choice between 0 and a / b
+            # with a known mask into a division of zeros
+            result = self.b.select(lanes.mask, result, accumulator)
+        self.env[name] = result
 
     def _fail(self, condition: Value, code: int) -> None:
         if condition.lanes > 1:
