@@ -369,7 +369,8 @@ UNARY: list[Callable[[Variable], Variable]] = [
 ]  # fmt: skip
 BINARY: list[Callable[[Variable, Variable], Variable]] = [
     T.add, T.sub, T.mul, T.maximum, T.minimum, lambda x, y: x / (y * y + 0.7),
-    lambda x, y: (x + y) + (x + y), lambda x, y: x * y + x, T.arctan2,
+    lambda x, y: (x + y) + (x + y), lambda x, y: x * y + x,
+    lambda x, y: T.arctan2(x, y * y + 0.5),
     lambda x, y: T.where(T.isnan(x), y, x * y), lambda x, y: (x - y) ** 2,
 ]  # fmt: skip
 STEPS = {

@@ -382,3 +382,15 @@ def test_gradients_of_gradients_of_gradients() -> None:
         assert float(sg.function([x], y, mode=mode)(v)) == pytest.approx(
             want, rel=1e-12
         )
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+@pytest.mark.parametrize("point", [[0.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.0, 0.0, 3.0]])
+def test_second_derivative_of_a_product_is_right_beside_zeros(mode, point) -> None:
+    x = T.dvector("x")
+    hessian = sg.function([x], sg.hessian(x.prod(), x), mode=mode)(point)
+    wanted = [
+        [0.0 if i == k else np.prod(np.delete(point, [i, k])) for k in range(3)]
+        for i in range(3)
+    ]
+    np.testing.assert_allclose(hessian, wanted)

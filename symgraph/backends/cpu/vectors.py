@@ -157,7 +157,7 @@ class _Writer:
         lanes = self.lanes
         result = primitives.emit(self.b, combine, [accumulator, value], dtype)
         if lanes is not None and lanes.mask is not None and value.lanes > 1:
-            # not `value` or the identity: LLVM 20 turns a choice between 0 and a / b
+            # not `value` or the identity: LLVM 22 turns a choice between 0 and a / b
             # with a known mask into a division of zeros
             result = self.b.select(lanes.mask, result, accumulator)
         self.env[name] = result
