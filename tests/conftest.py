@@ -1,9 +1,10 @@
-"""What all tests share: helper modules of this folder, and a cache of their own."""
+"""What all tests share: helper modules, a cache of their own, kernels that are verified."""
 
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 _cache = tempfile.TemporaryDirectory(prefix="symgraph-tests-")
 os.environ["SYMGRAPH_CACHE_DIR"] = _cache.name
+
+import symgraph.lower.program as lowering  # noqa: E402  (after the cache is set)
+from symgraph.lower.verify import verify  # noqa: E402
+
+_split = lowering.split
+
+
+def _verified(*args: Any) -> Any:
+    kernel = _split(*args)
+    verify(kernel)
+    return kernel
+
+
+lowering.split = _verified
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -271,21 +271,8 @@ class Builder:
             return self.emit(Load(self.buffer(variable), access, variable.type.dtype))
         name = node.op.name
         source: Any = node.inputs[0] if node.inputs else None
-        if name == "dimshuffle":
-            inner = [ORIGIN] * source.ndim
-            for k, entry in enumerate(node.op.pattern):  # type: ignore[attr-defined]
-                if entry != "x":
-                    inner[entry] = positions[k]
-            return self.load(source, inner)
-        if name == "broadcast_to":
-            shift = len(positions) - source.ndim
-            return self.load(
-                source,
-                [
-                    ORIGIN if extent == ONE else positions[shift + i]
-                    for i, extent in enumerate(self.extents.shape(source))
-                ],
-            )
+        if name in ("dimshuffle", "broadcast_to"):
+            return self.load(source, self.renamed(node, positions))
         if name == "subtensor":
             return self.load(source, self.sliced(node, positions, node.inputs[1:]))
         if name == "reshape":
@@ -295,6 +282,20 @@ class Builder:
         if name == "extent":
             return self._value(self.extents.scalar(variable))
         raise AssertionError(f"{name} is neither stored nor a view")
+
+    def renamed(self, node: Apply, positions: Sequence[Position]) -> list[Position]:
+        """Positions in the operand of a dimshuffle or broadcast."""
+        source = node.inputs[0]
+        inner = [ORIGIN] * source.ndim
+        if node.op.name == "dimshuffle":
+            for k, entry in enumerate(node.op.pattern):  # type: ignore[attr-defined]
+                if entry != "x":
+                    inner[entry] = positions[k]
+        else:
+            shift = len(positions) - source.ndim
+            for i, extent in enumerate(self.extents.shape(source)):
+                inner[i] = ORIGIN if extent == ONE else positions[shift + i]
+        return inner
 
     def sliced(
         self, node: Apply, positions: Sequence[Position], scalars: Sequence[Variable]

@@ -365,18 +365,8 @@ class Nest:
     ) -> tuple[Variable, list[Position]]:
         """Positions in what lies below renamings of axes."""
         while variable.owner is not None and variable.owner.op.name in RENAMING:
-            node = variable.owner
-            source = node.inputs[0]
-            inner = [ORIGIN] * source.ndim
-            if node.op.name == "dimshuffle":
-                for k, entry in enumerate(node.op.pattern):  # type: ignore[attr-defined]
-                    if entry != "x":
-                        inner[entry] = positions[k]
-            else:
-                shift = len(positions) - source.ndim
-                for i, extent in enumerate(self.extents.shape(source)):
-                    inner[i] = ORIGIN if extent == ONE else positions[shift + i]
-            variable, positions = source, inner
+            positions = self.build.renamed(variable.owner, positions)
+            variable = variable.owner.inputs[0]
         return variable, positions
 
     def _compute(self, variable: Variable) -> Expression:

@@ -288,7 +288,11 @@ class _Planner:
         return ("slot", self._buffer(variable))
 
     def keep_checks(self, before: Extents) -> None:
-        """Add the checks of the graph as it was before rewriting."""
+        """Put the checks of the graph as it was before rewriting first.
+
+        Rewriting took extents that meet as equal. Where one of them is 1 and broadcasts,
+        that check must fail before those of what was made of it.
+        """
         atoms = self.extents.atoms
 
         def here(size: Poly) -> Poly:
@@ -302,11 +306,13 @@ class _Planner:
             return result
 
         program = self.program
-        known = {(c.left, c.right) for c in program.checks}
-        for check in before.checks:
-            left, right = here(check.left), here(check.right)
-            if (left, right) not in known:
-                program.checks.append(replace(check, left=left, right=right))
+        first = [
+            replace(check, left=here(check.left), right=here(check.right))
+            for check in before.checks
+        ]
+        known = {(c.left, c.right) for c in first}
+        rest = [c for c in program.checks if (c.left, c.right) not in known]
+        program.checks = first + rest
         ranges = {(r.index, r.extent) for r in program.ranges}
         for entry in before.ranges:
             index, extent = here(entry.index), here(entry.extent)
