@@ -65,9 +65,7 @@ class Maker:
         shape = self.shape(ndim) if shape is None else shape
         known = self.random.random() < 0.2
         certain = self.random.random() < 0.85
-        static = tuple(
-            e if known or (e == 1 and certain) else None for e in shape
-        )
+        static = tuple(e if known or (e == 1 and certain) else None for e in shape)
         variable: Variable = TensorType(self.dtype, static)(f"x{len(self.known)}")
         return self.add_leaf(variable, self.array(shape))
 
@@ -279,7 +277,9 @@ class Maker:
         y = (
             candidates[int(self.random.integers(len(candidates)))]
             if candidates
-            else self.leaf(2, (self.sizes[0], inner) if turn else (inner, self.sizes[0]))
+            else self.leaf(
+                2, (self.sizes[0], inner) if turn else (inner, self.sizes[0])
+            )
         )
         if turn:
             y = y.T
@@ -295,7 +295,9 @@ class Maker:
         x = self.pick(lambda a: a.ndim > 0 and a.size > 0)
         axis = int(self.random.integers(0, x.ndim))
         extent = self.known[x].shape[axis]
-        count = tuple(int(n) for n in self.random.integers(1, 6, self.random.integers(1, 3)))
+        count = tuple(
+            int(n) for n in self.random.integers(1, 6, self.random.integers(1, 3))
+        )
         indices = self.random.integers(-extent, extent, count)
         variable: Variable = TensorType("int64", (None,) * indices.ndim)(
             f"i{len(self.known)}"
@@ -309,8 +311,10 @@ class Maker:
         part = x[self.index(self.known[x].shape)]
         shape = self.value(part).shape
         y = self.pick(
-            lambda a: _broadcasts(a.shape, shape)
-            and np.broadcast_shapes(a.shape, shape) == shape
+            lambda a: (
+                _broadcasts(a.shape, shape)
+                and np.broadcast_shapes(a.shape, shape) == shape
+            )
         )
         function = [T.set_subtensor, T.inc_subtensor][int(self.random.integers(2))]
         return function(part, y)

@@ -30,6 +30,7 @@ from symgraph.lower.ir import (
     Statement,
     Store,
     expressions,
+    identity,
     walk,
 )
 from symgraph.lower.pair_functions import COMPLEX, REAL, Pair, real_cast
@@ -177,14 +178,18 @@ class _Splitter:
         operand = self.m.operand
         if not is_complex(value.dtype):
             part = operand(self.real(value))
-            return part, operand(Const(0.0, part.dtype))
+            return part, operand(Const(identity("add", part.dtype), part.dtype))
         kind = real_dtype(value.dtype)
         match value:
             case Const(number, _):
                 number = complex(number)
-                return operand(Const(number.real, kind)), operand(Const(number.imag, kind))
+                return operand(Const(number.real, kind)), operand(
+                    Const(number.imag, kind)
+                )
             case Local(name, _):
-                return operand(Local(name + "r", kind)), operand(Local(name + "i", kind))
+                return operand(Local(name + "r", kind)), operand(
+                    Local(name + "i", kind)
+                )
             case Load(buffer, access, _):
                 first, second = self.places(access)
                 return (

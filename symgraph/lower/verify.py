@@ -195,8 +195,14 @@ def _constant_is_of_its_dtype(constant: Const, scope: Scope) -> str:
         fits = isinstance(value, bool)
     elif "int" in dtype:
         bits = int(dtype.lstrip("uint"))
-        low, high = (0, 2**bits) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-        fits = isinstance(value, int) and not isinstance(value, bool) and low <= value < high
+        low, high = (
+            (0, 2**bits) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+        )
+        fits = (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and low <= value < high
+        )
     elif is_complex(dtype):
         fits = isinstance(value, int | float | complex)
     else:

@@ -9,8 +9,7 @@ term of the sum loses a divisor.
 
 from symgraph.core.dtypes import is_float
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
-from symgraph.ops.families import Elementwise
+from symgraph.core.op import PUBLIC
 from symgraph.rewrite.collect import (
     Product,
     Sum,
@@ -91,35 +90,4 @@ def _distributed(
     return build_product(Product(coefficient, {**common, inner: 1}), total.dtype)
 
 
-@rule(
-    "sigmoid_times_exp_to_sigmoid", on=("mul", "div", "neg"), nan=HIDES_NAN,
-    dtypes="float", needs_users=True,
-    example=lambda x, y: PUBLIC["sigmoid"](x) * y * PUBLIC["exp"](-x),
-)  # fmt: skip
-def sigmoid_times_exp_to_sigmoid(node: Apply, context: Context) -> Variable | None:
-    """sigmoid(x) * exp(-x) -> sigmoid(-x), also among other factors."""
-    out = node.outputs[0]
-    if not is_float(out.type.dtype) or is_inner(out, PRODUCT, context):
-        return None
-    found = product_of(out)
-    powers = dict(found.exponents)
-    for factor, k in list(powers.items()):
-        if k <= 0 or scalar_name(factor) != "sigmoid":
-            continue
-        assert factor.owner is not None
-        opposite = Elementwise("neg")(factor.owner.inputs[0])
-        decay = Elementwise("exp")(opposite)
-        if powers.get(decay, 0) <= 0:
-            continue
-        one = scalar_constant(1, out.type.dtype)
-        mirrored = Elementwise("sub")(one, factor)
-        if not context.knows(mirrored):
-            mirrored = Elementwise("sigmoid")(opposite)
-        for v, change in ((factor, -1), (decay, -1), (mirrored, 1)):
-            powers[v] = powers.get(v, 0) + change
-        rest = Product(found.coefficient, {v: e for v, e in powers.items() if e})
-        return context.fit(build_product(rest, out.type.dtype), out)
-    return None
-
-
-DISTRIBUTION: tuple[Rule, ...] = (product_into_quotients, sigmoid_times_exp_to_sigmoid)
+DISTRIBUTION: tuple[Rule, ...] = (product_into_quotients,)

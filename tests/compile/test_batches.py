@@ -23,7 +23,10 @@ def regression(mode: str = "FAST_RUN") -> Any:
     error = T.dot(x, w) - y
     loss = (error**2).mean()
     f = sg.function(
-        [x, y, rate], [loss, error], updates=[(w, w - rate * sg.grad(loss, w))], mode=mode
+        [x, y, rate],
+        [loss, error],
+        updates=[(w, w - rate * sg.grad(loss, w))],
+        mode=mode,
     )
     return f, w
 
@@ -106,7 +109,8 @@ def test_an_epoch_with_scalars_and_shuffle_agrees_with_calls() -> None:
     g, v = single("FAST_COMPILE")
     order = np.random.default_rng(9).permutation(23)
     wanted = [
-        float(g(X[order[k : k + 4]], Y[order[k : k + 4]], 0.05)) for k in range(0, 23, 4)
+        float(g(X[order[k : k + 4]], Y[order[k : k + 4]], 0.05))
+        for k in range(0, 23, 4)
     ]
     np.testing.assert_allclose(losses, wanted, rtol=1e-10)
     np.testing.assert_allclose(after, v.get_value(), rtol=1e-10)

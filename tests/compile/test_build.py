@@ -152,8 +152,9 @@ def test_shared_variables_of_other_shapes_have_keys_of_their_own(
     def make(shape: tuple[int, ...]) -> None:
         sg.function([], sg.shared(np.zeros(shape)) + 1)
 
-    one, other = _keys(monkeypatch, lambda: make((2, 3))), _keys(
-        monkeypatch, lambda: make((3, 2))
+    one, other = (
+        _keys(monkeypatch, lambda: make((2, 3))),
+        _keys(monkeypatch, lambda: make((3, 2))),
     )
     assert one != other
 

@@ -1,4 +1,4 @@
-"""Calls of compiled functions: kinds of arrays, new sizes, broadcasting, failures, threads."""
+"""Calls of compiled functions: arrays, new sizes, broadcasting, failures, threads."""
 
 import threading
 from typing import Any
@@ -142,7 +142,9 @@ def test_any_layout_of_memory_is_accepted() -> None:
     base = np.arange(48.0).reshape(6, 8)
     readonly = base.copy()
     readonly.flags.writeable = False
-    shifted = np.frombuffer(bytearray(8 * 48 + 1), np.uint8)[1:].view("f8").reshape(6, 8)
+    shifted = (
+        np.frombuffer(bytearray(8 * 48 + 1), np.uint8)[1:].view("f8").reshape(6, 8)
+    )
     shifted[...] = base
     kinds = [
         base, base.T, base[::2, ::-1], np.asfortranarray(base), readonly,
@@ -159,7 +161,15 @@ def test_any_layout_of_memory_is_accepted() -> None:
 def test_scalars_of_all_kinds_are_accepted() -> None:
     x = T.dscalar("x")
     f = sg.function([x], x * 2)
-    for value in (1.5, 3, True, np.float64(1.5), np.float32(0.5), np.array(2.0), np.int8(4)):
+    for value in (
+        1.5,
+        3,
+        True,
+        np.float64(1.5),
+        np.float32(0.5),
+        np.array(2.0),
+        np.int8(4),
+    ):
         for _ in range(2):
             got = f(value)
             assert got.shape == ()
@@ -196,7 +206,9 @@ def test_a_call_that_fails_leaves_shared_variables_as_they_were(mode: str) -> No
     i = T.lvector("i")
     w = sg.shared(np.arange(4.0), name="w")
     v = sg.shared(np.zeros(()), name="v")
-    f = sg.function([i], w[i].sum(), updates=[(w, w + 1), (v, v + w[i].sum())], mode=mode)
+    f = sg.function(
+        [i], w[i].sum(), updates=[(w, w + 1), (v, v + w[i].sum())], mode=mode
+    )
     f([0, -1])
     before = w.get_value(), v.get_value()
     for bad in ([4], [0, -5], [10**12]):

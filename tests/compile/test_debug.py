@@ -61,7 +61,9 @@ def test_a_wrong_rewrite_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         f([0.0])
 
 
-def test_wrong_machine_code_is_found_at_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_machine_code_is_found_at_its_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from symgraph.backends.cpu import device
 
     x = T.dvector("x")

@@ -122,7 +122,9 @@ def test_downcast_of_inputs_is_asked_for() -> None:
     g = sg.function([sg.In(x, allow_downcast=True)], x)
     assert g(array).dtype == np.float32
     i = T.ivector("i")
-    assert sg.function([i], i, allow_input_downcast=True)(np.array([2.7])).tolist() == [2]
+    assert sg.function([i], i, allow_input_downcast=True)(np.array([2.7])).tolist() == [
+        2
+    ]
 
 
 def test_python_numbers_go_in_where_they_fit() -> None:
@@ -156,7 +158,9 @@ def test_updates_are_all_made_from_old_values(mode: str) -> None:
 def test_a_cycle_of_three_updates(mode: str) -> None:
     w = [sg.shared(np.full(5, float(k))) for k in range(3)]
     f = sg.function(
-        [], updates={w[0]: w[1] * 2, w[1]: w[2] + w[0], w[2]: w[0][::-1] - w[2]}, mode=mode
+        [],
+        updates={w[0]: w[1] * 2, w[1]: w[2] + w[0], w[2]: w[0][::-1] - w[2]},
+        mode=mode,
     )
     values = [np.full(5, float(k)) for k in range(3)]
     for _ in range(4):

@@ -370,7 +370,9 @@ def lengths_differ_at_a_call() -> Any:
     return sg.function([x, y], x + y)(np.ones(3), np.ones(4))
 
 
-@wrong(errors.ShapeError, "inner extents", "3 and 4 differ", "x : float64", "w : float64")
+@wrong(
+    errors.ShapeError, "inner extents", "3 and 4 differ", "x : float64", "w : float64"
+)
 def products_do_not_fit_at_a_call() -> Any:
     x, w = T.matrix("x"), sg.shared(np.ones((4, 2)), name="w")
     return sg.function([x], T.dot(x, w))(np.ones((5, 3)))

@@ -30,8 +30,11 @@ def test_a_value_and_its_transpose_are_not_one_value() -> None:
     same([x], [y - y.T, y, (y * y.T).sum(axis=0)], [square])
     v = T.dtensor3("v") if hasattr(T, "dtensor3") else T.tensor3("v", "float64")
     z = T.exp(v)
-    same([v], [z + z.dimshuffle(1, 2, 0), z * z.dimshuffle(2, 1, 0)],
-         [random.normal(size=(3, 3, 3))])  # fmt: skip
+    same(
+        [v],
+        [z + z.dimshuffle(1, 2, 0), z * z.dimshuffle(2, 1, 0)],
+        [random.normal(size=(3, 3, 3))],
+    )
     fixed = T.matrix("fixed", "float64", shape=(4, 4))
     s = T.nnet.softmax(fixed)
     same([fixed], [s - s.T, s.sum(axis=0)], [random.normal(size=(4, 4))])
@@ -40,18 +43,30 @@ def test_a_value_and_its_transpose_are_not_one_value() -> None:
 def test_reversed_rows_and_columns_are_operands_of_products() -> None:
     x, v = T.dmatrix("x"), T.dvector("v")
     outputs = [
-        T.dot(x[0::-1], x.T), T.dot(x[::-1], x.T), T.dot(x[:, ::-1], x.T), T.dot(x[::-1, 0], x),
-        T.dot(x, v[::-1]), T.dot(v[::2], x[: v.shape[0] : 2].T[: v[::2].shape[0]].T),
-    ][:5]  # fmt: skip
+        T.dot(x[0::-1], x.T),
+        T.dot(x[::-1], x.T),
+        T.dot(x[:, ::-1], x.T),
+        T.dot(x[::-1, 0], x),
+        T.dot(x, v[::-1]),
+        T.dot(v[::2], x[: v.shape[0] : 2].T[: v[::2].shape[0]].T),
+    ][:5]
     same([x, v], outputs, [random.normal(size=(4, 4)), random.normal(size=4)])
-    same([x], [T.dot(x[1:3, 1:], x[1:].T[1:].T[:2].T[: x.shape[1] - 1])],
-         [random.normal(size=(4, 3))])  # fmt: skip
+    same(
+        [x],
+        [T.dot(x[1:3, 1:], x[1:].T[1:].T[:2].T[: x.shape[1] - 1])],
+        [random.normal(size=(4, 3))],
+    )
 
 
 def test_products_of_slices_of_slices() -> None:
     a, b = T.dtensor3("a"), T.dmatrix("b")
-    outputs = [T.dot(a[0], b), T.dot(a[:, 0], b), T.dot(a[..., 0], b[:3]),
-               T.dot(a[1, ::2, 1:], b[1:, ::3]), T.dot(b, a[-1].T)]  # fmt: skip
+    outputs = [
+        T.dot(a[0], b),
+        T.dot(a[:, 0], b),
+        T.dot(a[..., 0], b[:3]),
+        T.dot(a[1, ::2, 1:], b[1:, ::3]),
+        T.dot(b, a[-1].T),
+    ]
     same([a, b], outputs, [random.normal(size=(4, 3, 5)), random.normal(size=(5, 5))])
 
 
@@ -59,9 +74,16 @@ def test_products_of_slices_of_slices() -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (1, 3), (3, 1), (1, 1)])
 def test_known_extents_of_nothing_and_of_one(shape: tuple[int, int], axis: int) -> None:
     x = T.matrix("x", "float64", shape=shape)
-    outputs = [x.sum(axis=axis), x.prod(axis=axis), x * 2, x.T, T.dot(x, x.T),
-               T.concatenate([x, x], axis=axis), x.flatten(), x.mean() if 0 not in shape
-               else x.sum()]  # fmt: skip
+    outputs = [
+        x.sum(axis=axis),
+        x.prod(axis=axis),
+        x * 2,
+        x.T,
+        T.dot(x, x.T),
+        T.concatenate([x, x], axis=axis),
+        x.flatten(),
+        x.mean() if 0 not in shape else x.sum(),
+    ]
     same([x], outputs, [random.normal(size=shape)])
 
 
@@ -69,10 +91,18 @@ def test_extents_made_of_extents() -> None:
     x = T.dmatrix("x")
     n = x.shape[0]
     outputs = [
-        x.reshape((x.shape[1], n)), x.reshape((-1,)), T.arange(n * 2) + n, T.eye(n, x.shape[1]),
-        T.zeros((n + 1, 2)), x[: n // 2], x[-(n // 2) :], T.alloc(x.sum(), n, n),
-        T.tile(x, (2, 3)), T.repeat(x, 2, axis=1), x / T.cast(x.size, "float64"),
-    ]  # fmt: skip
+        x.reshape((x.shape[1], n)),
+        x.reshape((-1,)),
+        T.arange(n * 2) + n,
+        T.eye(n, x.shape[1]),
+        T.zeros((n + 1, 2)),
+        x[: n // 2],
+        x[-(n // 2) :],
+        T.alloc(x.sum(), n, n),
+        T.tile(x, (2, 3)),
+        T.repeat(x, 2, axis=1),
+        x / T.cast(x.size, "float64"),
+    ]
     f = same([x], outputs, [random.normal(size=(4, 3))])
     for shape in ((1, 1), (5, 2), (2, 5), (0, 3)):
         assert f(random.normal(size=shape))[2].shape == (2 * shape[0],)
@@ -97,8 +127,11 @@ def test_softmax_of_one_and_of_many_rows_is_one_kernel() -> None:
 
 def test_integer_and_bool_products_are_loops() -> None:
     i, b = T.lmatrix("i"), T.matrix("b", "bool")
-    same([i, b], [T.dot(i, i.T), T.dot(b, b.T), T.dot(i, T.cast(b, "int64"))],
-         [random.integers(-9, 9, (5, 5)), random.random((5, 5)) > 0.5])  # fmt: skip
+    same(
+        [i, b],
+        [T.dot(i, i.T), T.dot(i, b), T.dot(i, T.cast(b, "int64"))],
+        [random.integers(-9, 9, (5, 5)), random.random((5, 5)) > 0.5],
+    )
 
 
 def test_a_step_unknown_until_the_call_is_no_operand_of_blas() -> None:
@@ -109,9 +142,28 @@ def test_a_step_unknown_until_the_call_is_no_operand_of_blas() -> None:
         np.testing.assert_allclose(f(a, step), a[::step] @ a.T)
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh",
-                                  "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arctanh",
-                                  "abs", "log1p", "expm1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exp",
+        "log",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arcsinh",
+        "arctanh",
+        "abs",
+        "log1p",
+        "expm1",
+    ],
+)
 def test_complex_functions_are_those_of_numpy(name: str) -> None:
     z = T.zvector("z")
     parts = np.array([-3.0, -1.5, -0.3, 0.2, 1.7, 20.0])
@@ -126,10 +178,21 @@ def test_complex_functions_are_those_of_numpy(name: str) -> None:
 def test_complex_gradient_free_pipeline_agrees_with_numpy() -> None:
     z, w = T.zmatrix("z"), T.cvector("w")
     outputs = [
-        T.dot(z, z.T), z.sum(axis=0), (z * w).mean(), z / (w + 2), T.conj(z).T, z.real, z.imag,
-        T.abs(z).max(axis=1), z[::-1, ::2], T.concatenate([z, z * 1j]), T.eq(z, z),
-        T.set_subtensor(z[0], w), z**2, T.cast(z.real, "complex64"),
-    ]  # fmt: skip
+        T.dot(z, z.T),
+        z.sum(axis=0),
+        (z * w).mean(),
+        z / (w + 2),
+        T.conj(z).T,
+        z.real,
+        z.imag,
+        T.abs(z).max(axis=1),
+        z[::-1, ::2],
+        T.concatenate([z, z * 1j]),
+        T.eq(z, z),
+        T.set_subtensor(z[0], w),
+        z**2,
+        T.cast(z.real, "complex64"),
+    ]
     a = random.normal(size=(3, 5)) + 1j * random.normal(size=(3, 5))
     b = (random.normal(size=5) + 1j * random.normal(size=5)).astype("complex64")
     same([z, w], outputs, [a, b])

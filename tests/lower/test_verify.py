@@ -45,7 +45,9 @@ GOOD = Kernel(
 
 def with_body(*statements: Any) -> Kernel:
     """The good kernel with other statements in one loop."""
-    return replace(GOOD, body=(Init("total", "add", "float32"), Loop("i", "rows", statements)))
+    return replace(
+        GOOD, body=(Init("total", "add", "float32"), Loop("i", "rows", statements))
+    )
 
 
 def let(value: Any) -> Kernel:
@@ -61,7 +63,10 @@ BAD: dict[str, tuple[Kernel, str]] = {
     "declared twice": (with_body(Let("v", ONE), Let("v", ONE)), "twice"),
     "unknown combine": (replace(GOOD, body=(Init("a", "sub", "float32"),)), "combines"),
     "unknown kind": (replace(GOOD, body=(Loop("i", 3, (), "fast"),)), "kind"),
-    "unrolled unknown": (replace(GOOD, body=(Loop("i", "rows", (), "unroll"),)), "literal"),
+    "unrolled unknown": (
+        replace(GOOD, body=(Loop("i", "rows", (), "unroll"),)),
+        "literal",
+    ),
     "one index twice": (with_body(Loop("i", 3, ())), "nested"),
     "negative extent": (replace(GOOD, body=(Loop("i", -1, ()),)), "-1"),
     "unknown size": (replace(GOOD, body=(Loop("i", "cols", ()),)), "cols"),
@@ -76,16 +81,24 @@ BAD: dict[str, tuple[Kernel, str]] = {
     "constant of a kind": (let(Const(0.5, "int64")), "no int64"),
     "truth as number": (let(Const(True, "int32")), "no int32"),
     "undeclared": (let(Local("w", "float32")), "not declared"),
-    "wrong type of local": (with_body(Let("v", ONE), Let("w", Local("v", "int8"))), "is float32"),
+    "wrong type of local": (
+        with_body(Let("v", ONE), Let("w", Local("v", "int8"))),
+        "is float32",
+    ),
     "read while folding": (
-        with_body(Fold("total", ONE), Let("v", Local("total", "float32"))), "folds"),
+        with_body(Fold("total", ONE), Let("v", Local("total", "float32"))),
+        "folds",
+    ),
     "closed loop": (replace(GOOD, body=(Let("v", Index("i")),)), "no loop"),
     "undeclared size": (let(SizeValue("cols")), "cols"),
     "unknown source": (let(Load("z", AT, "float32")), "no buffer"),
     "read output": (let(Load("y", AT, "float32")), "only written"),
     "wrong load": (let(Load("x", AT, "float64")), "holds float32"),
     "access outside": (let(Load("x", Access(terms=(("j", 1),)), "float32")), "index j"),
-    "access twice": (let(Load("x", Access(terms=(("i", 1), ("i", 2))), "float32")), "twice"),
+    "access twice": (
+        let(Load("x", Access(terms=(("i", 1), ("i", 2))), "float32")),
+        "twice",
+    ),
     "float access": (let(Load("x", Access(dynamic=ONE), "float32")), "by a float32"),
     "no primitive": (let(Call("frobnicate", (ONE,), "float32")), "primitive"),
     "arity": (let(Call("add", (ONE,), "float32")), "1 arguments"),
@@ -94,7 +107,7 @@ BAD: dict[str, tuple[Kernel, str]] = {
     "where on numbers": (let(Call("where", (ONE, ONE, ONE), "float32")), "where of"),
     "philox of floats": (let(Call("philox", (ONE, ONE, ONE), "uint64")), "philox of"),
     "shifted floats": (let(Call("shift_left", (ONE, ONE), "float32")), "shift_left of"),
-}  # fmt: skip
+}
 
 
 def test_a_good_kernel_passes() -> None:

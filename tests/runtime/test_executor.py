@@ -73,7 +73,8 @@ def test_temporaries_that_live_together_do_not_overlap() -> None:
                 other, start, end = temps[j]
                 if start <= last and first <= end:
                     assert (
-                        offsets[k] + size <= offsets[j] or offsets[j] + other <= offsets[k]
+                        offsets[k] + size <= offsets[j]
+                        or offsets[j] + other <= offsets[k]
                     )
 
 

@@ -12,25 +12,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from symgraph.backends.cpu import math as primitives
-from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Builder, Value, suffix
-from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
-from symgraph.errors import NotSupportedError
+from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
+from symgraph.backends.cpu.vector_values import Lanes, Values
+from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.lower.ir import (
-    Access,
     Call,
-    Const,
-    Expression,
     Fail,
     Fold,
-    Index,
     Init,
     Kernel,
     Let,
-    Load,
-    Local,
     Loop,
     Size,
-    SizeValue,
     Statement,
     Store,
     expressions,
@@ -42,7 +35,6 @@ from symgraph.lower.ir import (
 CHUNK = 64
 #: statements of a body that is too long to be written twice
 LONG = 60
-MEMORY = {"bool": "i8"}  # a bool is a byte in memory and a bit in a register
 #: instructions of a primitive, roughly; others count 12
 WORK = dict.fromkeys("add sub mul neg abs lt le gt ge eq ne and or not where maximum "
                      "minimum cast sqrt div".split(), 1) | {"philox": 80}  # fmt: skip
@@ -57,16 +49,6 @@ class Function:
     declarations: dict[str, str]
 
 
-@dataclass(slots=True)
-class Lanes:
-    """The vector loop that is being written."""
-
-    index: str
-    count: int
-    base: Value  # index of lane 0
-    mask: Value | None
-
-
 def emit_kernel(
     kernel: Kernel, name: str, features: frozenset[str], vector_bytes: int
 ) -> Function:
@@ -74,45 +56,7 @@ def emit_kernel(
     return _Writer(kernel, features, vector_bytes).function(name)
 
 
-def compares_floats(kernel: Kernel) -> bool:
-    """Whether a kernel looks for the place of a value, as ``x == max(x)`` does.
-
-    A value that is computed once for the maximum and again for the comparison must come
-    out the same. Fused products and sums are chosen by their surroundings, so such
-    kernels, and those that find a maximum, are compiled without them.
-    """
-    for statement in walk(kernel.body):
-        match statement:
-            case Init(_, "maximum" | "minimum", dtype) if is_float(dtype):
-                return True
-        for expression in expressions(statement):
-            match expression:
-                case Call("eq" | "ne" | "le" | "ge", arguments, _) if all(
-                    is_float(a.dtype) and not isinstance(a, Const) for a in arguments
-                ):
-                    return True
-    return False
-
-
-class _Writer:
-    def __init__(
-        self, kernel: Kernel, features: frozenset[str], vector_bytes: int
-    ) -> None:
-        self.kernel = kernel
-        self.b = Builder(features)
-        self.b.contract = not compares_floats(kernel)
-        self.vector_bytes = vector_bytes
-        self.env: dict[str, Value] = {}
-        self.combine: dict[str, tuple[str, str]] = {}
-        self.lanes: Lanes | None = None
-        self.dtype = {buffer.name: buffer.dtype for buffer in kernel.buffers}
-        for buffer in kernel.buffers:
-            if is_complex(buffer.dtype):
-                raise NotSupportedError(
-                    f"the CPU kernels have no vectors of {buffer.dtype}; "
-                    "lower/pairs.py makes pairs of reals of them"
-                )
-
+class _Writer(Values):
     def function(self, name: str) -> Function:
         params = ["ptr %slots"]
         params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
@@ -127,7 +71,7 @@ class _Writer:
         ]
         return Function(name, "\n".join(lines), self.b.declarations)
 
-    # --- statements -----------------------------------------------------------------------
+    # --- statements ---
 
     def _block(self, body: Iterable[Statement]) -> None:
         for statement in body:
@@ -171,7 +115,7 @@ class _Writer:
         new = self.b.select(condition, self.b.const(code, "int64"), flag)
         self.b.emit(f"store i64 {new.text}, ptr %slots")
 
-    # --- loops ------------------------------------------------------------------------------
+    # --- loops ---
 
     def _carried(self, body: tuple[Statement, ...]) -> list[str]:
         """Accumulators that a loop body changes and that were declared before it."""
@@ -378,11 +322,6 @@ class _Writer:
     def _narrow(self, value: Value, count: int) -> Value:
         return value if count <= 8 else self.b.cast(value, "int32")
 
-    def _ramp(self, dtype: str, count: int) -> Value:
-        element = ELEMENT[dtype]
-        lanes = ", ".join(f"{element} {i}" for i in range(count))
-        return Value(f"<{lanes}>", dtype, count)
-
     def _lane_body(self, loop: Loop, count: int, mask: Value | None) -> None:
         before = dict(self.env)
         self.lanes = Lanes(loop.index, count, self.env[loop.index], mask)
@@ -465,188 +404,6 @@ class _Writer:
                 )  # fmt: skip
             value = primitives.emit(b, combine, parts, value.dtype)
         return value
-
-    # --- values -----------------------------------------------------------------------------
-
-    def _size(self, size: Size) -> Value:
-        if isinstance(size, int):
-            return self.b.const(size, "int64")
-        return Value(f"%p.{size}", "int64", 1)
-
-    def _value(self, expression: Expression) -> Value:
-        match expression:
-            case Const(value, dtype):
-                return self.b.const(value, dtype, 1)
-            case Local(name, _):
-                return self.env[name]
-            case Index(name, _):
-                return self._index(name)
-            case SizeValue(size, _):
-                return self._size(size)
-            case Load(buffer, access, _):
-                return self._load(buffer, access)
-            case Call(function, arguments, dtype):
-                return self._call(function, arguments, dtype)
-
-    def _index(self, name: str) -> Value:
-        lanes = self.lanes
-        value = self.env[name]
-        if lanes is None or lanes.index != name:
-            return value
-        spread = self.b.splat(value, lanes.count)
-        return self.b.add(spread, self._ramp("int64", lanes.count))
-
-    def _call(
-        self, function: str, arguments: tuple[Expression, ...], dtype: str
-    ) -> Value:
-        values = [self._value(argument) for argument in arguments]
-        kind = values[-1].dtype if function == "where" else values[0].dtype
-        if is_complex(kind) or not primitives.supports(function, kind):
-            raise NotSupportedError(
-                f"{function} of {kind} has no compiled form for the CPU"
-            )
-        return primitives.emit(self.b, function, values, dtype)
-
-    # --- memory -----------------------------------------------------------------------------
-
-    def _place(self, buffer: str, access: Access) -> tuple[Value, Size, Value | None]:
-        """(pointer to lane 0, step between lanes, vector of dynamic offsets)."""
-        b = self.b
-        offset: Value | None = None
-        step: Size = 0
-        spread: Value | None = None
-
-        def added(part: Value) -> Value:
-            return part if offset is None else b.add(offset, part)
-
-        if access.offset != 0:
-            offset = self._size(access.offset)
-        for index, stride in access.terms:
-            if self.lanes is not None and index == self.lanes.index:
-                step = stride
-            value = self.env[index]
-            if stride != 1:
-                value = b.mul(value, self._size(stride))
-            offset = added(value)
-        if access.dynamic is not None:
-            dynamic = self._value(access.dynamic)
-            if dynamic.lanes > 1:
-                spread = dynamic
-            else:
-                offset = added(dynamic)
-        pointer = Value(f"%p.{buffer}", "int64", 1)
-        if offset is not None:
-            element = self._element(buffer)
-            pointer = b.op(
-                f"getelementptr {element}, ptr %p.{buffer}, i64 {offset.text}", "int64", 1
-            )
-        return pointer, step, spread
-
-    def _element(self, buffer: str) -> str:
-        dtype = self.dtype[buffer]
-        return MEMORY.get(dtype, ELEMENT[dtype])
-
-    def _pointers(
-        self, buffer: str, pointer: Value, step: Size, spread: Value | None
-    ) -> str:
-        """A vector of addresses, one for each lane."""
-        b, lanes = self.b, self.lanes
-        assert lanes is not None
-        offsets = spread
-        if step != 0:
-            ramp = self._ramp("int64", lanes.count)
-            along = ramp if step == 1 else b.mul(ramp, b.splat(self._size(step), lanes.count))
-            offsets = along if offsets is None else b.add(offsets, along)
-        assert offsets is not None
-        vector = b.op(
-            f"getelementptr {self._element(buffer)}, ptr {pointer.text}, "
-            f"{offsets.type} {offsets.text}", "int64", lanes.count,
-        )  # fmt: skip
-        return vector.text
-
-    def _mask(self) -> str:
-        lanes = self.lanes
-        assert lanes is not None
-        if lanes.mask is None:
-            return f"<{lanes.count} x i1> splat (i1 true)"
-        return f"{lanes.mask.type} {lanes.mask.text}"
-
-    def _load(self, buffer: str, access: Access) -> Value:
-        b, dtype = self.b, self.dtype[buffer]
-        pointer, step, spread = self._place(buffer, access)
-        element = self._element(buffer)
-        memory = "uint8" if dtype == "bool" else dtype
-        if self.lanes is None or (step == 0 and spread is None):
-            value = b.op(
-                f"load {element}, ptr {pointer.text}, align {ITEMSIZE[dtype]}", memory, 1
-            )
-        else:
-            count = self.lanes.count
-            kind = f"<{count} x {element}>"
-            code = suffix(memory, count)
-            if step == 1 and spread is None:
-                if self.lanes.mask is None:
-                    text = f"load {kind}, ptr {pointer.text}, align {ITEMSIZE[dtype]}"
-                else:
-                    name = f"llvm.masked.load.{code}.p0"
-                    b.declarations[name] = (
-                        f"declare {kind} @{name}(ptr, i32, <{count} x i1>, {kind})"
-                    )
-                    text = (
-                        f"call {kind} @{name}(ptr {pointer.text}, i32 {ITEMSIZE[dtype]}, "
-                        f"{self._mask()}, {kind} zeroinitializer)"
-                    )
-            else:
-                name = f"llvm.masked.gather.{code}.v{count}p0"
-                b.declarations[name] = (
-                    f"declare {kind} @{name}(<{count} x ptr>, i32, <{count} x i1>, {kind})"
-                )
-                text = (
-                    f"call {kind} @{name}(<{count} x ptr> "
-                    f"{self._pointers(buffer, pointer, step, spread)}, "
-                    f"i32 {ITEMSIZE[dtype]}, {self._mask()}, {kind} zeroinitializer)"
-                )
-            value = b.op(text, memory, count)
-        return b.compare("ne", value, 0) if dtype == "bool" else value
-
-    def _store(self, buffer: str, access: Access, value: Value) -> None:
-        b, dtype = self.b, self.dtype[buffer]
-        pointer, step, spread = self._place(buffer, access)
-        element = self._element(buffer)
-        align = ITEMSIZE[dtype]
-        lanes = self.lanes
-        if dtype == "bool":
-            value = b.cast(value, "uint8")
-        if lanes is None or (step == 0 and spread is None):
-            assert value.lanes == 1, "a vector stored to one element"
-            b.emit(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}")
-            return
-        if value.lanes == 1:
-            value = b.splat(value, lanes.count)
-        kind = f"<{lanes.count} x {element}>"
-        code = suffix(value.dtype, lanes.count)
-        if step == 1 and spread is None:
-            if lanes.mask is None:
-                b.emit(f"store {kind} {value.text}, ptr {pointer.text}, align {align}")
-                return
-            name = f"llvm.masked.store.{code}.p0"
-            b.declarations[name] = (
-                f"declare void @{name}({kind}, ptr, i32, <{lanes.count} x i1>)"
-            )
-            b.emit(
-                f"call void @{name}({kind} {value.text}, ptr {pointer.text}, i32 {align}, "
-                f"{self._mask()})"
-            )
-            return
-        name = f"llvm.masked.scatter.{code}.v{lanes.count}p0"
-        b.declarations[name] = (
-            f"declare void @{name}({kind}, <{lanes.count} x ptr>, i32, <{lanes.count} x i1>)"
-        )
-        addresses = self._pointers(buffer, pointer, step, spread)
-        b.emit(
-            f"call void @{name}({kind} {value.text}, <{lanes.count} x ptr> {addresses}, "
-            f"i32 {align}, {self._mask()})"
-        )
 
 
 def loop_next(label: str) -> str:

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from symgraph.core import operators
-from symgraph.core.dtypes import is_complex
+from symgraph.core.dtypes import is_complex, is_float
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.ops import exponential, special, trigonometric
-from symgraph.ops.families import Elementwise, apply_scalar
+from symgraph.ops.broadcast import BroadcastTo
+from symgraph.ops.families import Cast, Elementwise, apply_scalar
+from symgraph.ops.indexing import Subtensor, Take
+from symgraph.ops.movement import DimShuffle, Reshape
 from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.pattern import Wildcard, number_of, wildcards
@@ -43,6 +46,8 @@ not_, and_, or_ = map(scalar, ("not", "and", "or"))
 floor, ceil, trunc, rint = map(scalar, ("floor", "ceil", "trunc", "rint"))
 
 
+#: ops whose result has only elements of their first operand
+MOVEMENTS = (DimShuffle, Reshape, BroadcastTo, Subtensor, Take)
 _common = scalar("broadcast_extent")
 
 
@@ -56,6 +61,10 @@ def not_negative(v: Variable) -> bool:
         return v.type.dtype.startswith("uint")
     if isinstance(node.op, Reduce) and node.op.combine in ("sum", "max", "min", "prod"):
         return not_negative(node.inputs[0])
+    if isinstance(node.op, MOVEMENTS):
+        return not_negative(node.inputs[0])
+    if isinstance(node.op, Cast):  # to an integer it may wrap
+        return is_float(node.op.dtype) and not_negative(node.inputs[0])
     if not isinstance(node.op, Elementwise):
         return node.op.name in ("softmax", "extent", "iota")
     match node.op.scalar, node.inputs:
@@ -66,6 +75,10 @@ def not_negative(v: Variable) -> bool:
             return (
                 value is not None and not isinstance(value, complex) and value % 2 == 0
             )
+        case "broadcast_extent", _:
+            return True
+        case "where", (_, a, b):
+            return not_negative(a) and not_negative(b)
         case (("add" | "mul" | "div" | "minimum"), (a, b)):
             return not_negative(a) and not_negative(b)
         case "maximum", (a, b):
@@ -116,6 +129,7 @@ SIGNS = (
     Rule("neg_even_power_to_power", (-x) ** k, x ** k, nan=EXACT, dtypes="real", when=even),
     Rule("abs_even_power_to_power", abs_(x) ** k, x ** k, nan=EXACT, dtypes="real",
          when=even_of_real),
+    Rule("tanh_neg_to_neg", tanh(-x), -tanh(x), nan=EXACT),
     Rule("cos_neg_to_cos", cos(-x), cos(x), nan=EXACT),
     Rule("sign_sign_to_sign", sign(sign(x)), sign(x), nan=EXACT, dtypes="real"),
     Rule("sub_neg_to_add", x - (-y), x + y, nan=EXACT, dtypes="number"),

@@ -149,7 +149,7 @@ def sum_of_one_hot_to_value(node: Apply, context: Context) -> Variable | None:
     if choice.op != Elementwise("where"):
         return None
     mask, value, other = choice.inputs
-    if number_of(other) != 0 or not _hits_once(mask, x.ndim):
+    if number_of(other) != 0 or not hits_once(mask, x.ndim):
         return None
     if value.ndim == x.ndim and value.type.shape[-1] == 1:
         value = DimShuffle(tuple(range(x.ndim - 1)))(value)
@@ -161,7 +161,7 @@ def sum_of_one_hot_to_value(node: Apply, context: Context) -> Variable | None:
     return context.fit(Reduce("sum", rest)(whole) if rest else whole, node.outputs[0])
 
 
-def _hits_once(mask: Variable, ndim: int) -> bool:
+def hits_once(mask: Variable, ndim: int) -> bool:
     """Whether exactly one element of each row of a mask is true."""
     node = mask.owner
     if node is None or node.op != Elementwise("eq") or mask.ndim != ndim:

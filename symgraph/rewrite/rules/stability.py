@@ -13,8 +13,8 @@ from symgraph.core.op import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.nnet import LogSoftmax, LogSumExp, Softmax
-from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.context import Context
+from symgraph.rewrite.cost import scalar_name
 from symgraph.rewrite.pattern import Wildcard, number_of, wildcards
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
 from symgraph.rewrite.rules.algebra import (
@@ -29,6 +29,15 @@ from symgraph.rewrite.rules.algebra import (
     tanh,
     where,
 )  # fmt: skip
+from symgraph.rewrite.rules.picking import PICKING, log_is_better
+from symgraph.rewrite.rules.quotients import (
+    QUOTIENTS,
+    argument,
+    axes_kept,
+    softmax_over,
+    sum_of_exp,
+    under,
+)
 
 HIGHAM = "Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14"
 GOODFELLOW = "Goodfellow et al. 2016, Deep Learning, section 4.1"
@@ -92,44 +101,19 @@ PATTERNS = (
 # --- reductions under a logarithm -----------------------------------------------------
 
 
-def _under(v: Variable) -> tuple[Variable, DimShuffle | None]:
-    """What a dimshuffle rearranges, and the dimshuffle; v itself if there is none."""
-    node = v.owner
-    if node is not None and isinstance(node.op, DimShuffle):
-        return node.inputs[0], node.op
-    return v, None
-
-
-def _exponent(v: Variable) -> Variable | None:
-    """x where v is exp(x)."""
-    node = v.owner
-    if node is not None and node.op == Elementwise("exp"):
-        return node.inputs[0]
-    return None
-
-
-def _sum_of_exp(v: Variable) -> tuple[Variable, tuple[int, ...]] | None:
-    """(x, axes) where v is sum(exp(x), axes)."""
-    node = v.owner
-    if node is None or not isinstance(node.op, Reduce) or node.op.combine != "sum":
-        return None
-    inner = _exponent(node.inputs[0])
-    return None if inner is None else (inner, node.op.axes)
-
-
 @rule(
     "log_sum_exp_to_stable", on="log", nan=EXACT, source=GOODFELLOW, dtypes="float",
     example=lambda x: PUBLIC["log"](PUBLIC["sum"](PUBLIC["exp"](x), axis=1)), ranks=(2,),
 )  # fmt: skip
 def log_sum_exp_to_stable(node: Apply, context: Context) -> Variable | None:
     """log(sum(exp(x))) -> logsumexp(x), shifted by the maximum, for any axes."""
-    inside, shuffle = _under(node.inputs[0])
-    found = _sum_of_exp(inside)
+    inside, pattern = under(node.inputs[0])
+    found = sum_of_exp(inside)
     if found is None:
         return None
-    x, axes = found
-    out: Variable = LogSumExp(axes)(x)
-    return out if shuffle is None else shuffle(out)
+    weights, axes = found
+    out: Variable = LogSumExp(axes)(argument(weights))
+    return out if inside is node.inputs[0] else DimShuffle(pattern)(out)
 
 
 @rule(
@@ -138,12 +122,12 @@ def log_sum_exp_to_stable(node: Apply, context: Context) -> Variable | None:
 )  # fmt: skip
 def log_softmax_to_fused(node: Apply, context: Context) -> Variable | None:
     """log(softmax(x)) -> log_softmax(x), also of a rearranged or repeated softmax."""
-    inside, shuffle = _under(node.inputs[0])
+    inside, pattern = under(node.inputs[0])
     owner = inside.owner
     if owner is None or not isinstance(owner.op, Softmax):
         return None
     out: Variable = LogSoftmax(owner.op.axis)(*owner.inputs)
-    return out if shuffle is None else shuffle(out)
+    return out if inside is node.inputs[0] else DimShuffle(pattern)(out)
 
 
 @rule(
@@ -159,38 +143,19 @@ def exp_log_softmax_to_softmax(node: Apply, context: Context) -> Variable | None
     return out
 
 
-def _axis_kept(x: Variable, total: Variable, axes: tuple[int, ...]) -> bool:
-    """Whether `total`, of x reduced over one axis, broadcasts against x row by row.
-
-    `total` is the reduced variable with the axis put back as extent 1, or (for axis 0,
-    or after leading axes became implicit) without it.
-    """
-    if len(axes) != 1:
-        return False
-    inside, shuffle = _under(total)
-    if shuffle is None:
-        return axes == (0,) and inside.ndim == x.ndim - 1
-    rest = iter(i for i in range(x.ndim - 1))
-    wanted = tuple("x" if i == axes[0] else next(rest) for i in range(x.ndim))
-    return shuffle.pattern == wanted
-
-
 @rule(
     "exp_over_sum_to_softmax", on="div", nan=HIDES_NAN, source=GOODFELLOW, dtypes="float",
     example=lambda x: PUBLIC["exp"](x) / PUBLIC["sum"](PUBLIC["exp"](x), 1, keepdims=True),
     ranks=(2,),
 )  # fmt: skip
 def exp_over_sum_to_softmax(node: Apply, context: Context) -> Variable | None:
-    """exp(x) / sum(exp(x), axis, keepdims) -> softmax(x), shifted by the maximum."""
+    """exp(x) / sum(exp(x), axes, keepdims) -> softmax(x), shifted by the maximum."""
     above, below = node.inputs
-    x = _exponent(above)
-    if x is None:
+    found = sum_of_exp(under(below)[0])
+    if found is None or found[0] is not above or not axes_kept(above, below, found[1]):
         return None
-    found = _sum_of_exp(_under(below)[0])
-    if found is None or found[0] is not x or not _axis_kept(x, below, found[1]):
-        return None
-    out: Variable = Softmax(found[1][0])(x)
-    return context.fit(out, node.outputs[0])
+    out = softmax_over(argument(above), found[1])
+    return None if out is None else context.fit(out, node.outputs[0])
 
 
 @rule(
@@ -200,10 +165,10 @@ def exp_over_sum_to_softmax(node: Apply, context: Context) -> Variable | None:
 def minus_log_sum_exp_to_log_softmax(node: Apply, context: Context) -> Variable | None:
     """x - logsumexp(x, axis, keepdims) -> log_softmax(x)."""
     x, below = node.inputs
-    owner = _under(below)[0].owner
+    owner = under(below)[0].owner
     if owner is None or not isinstance(owner.op, LogSumExp) or owner.inputs[0] is not x:
         return None
-    if not _axis_kept(x, below, owner.op.axes):
+    if len(owner.op.axes) != 1 or not axes_kept(x, below, owner.op.axes):
         return None
     out: Variable = LogSoftmax(owner.op.axes[0])(x)
     return context.fit(out, node.outputs[0])
@@ -271,19 +236,10 @@ def log_of_products_to_sum(node: Apply, context: Context) -> Variable | None:
     a, b = owner.inputs
     if not (not_negative(a) and not_negative(b)):
         return None
-    if not (_log_is_better(a) or _log_is_better(b)):
+    if not (log_is_better(a) or log_is_better(b)):
         return None
     name = "add" if owner.op.scalar == "mul" else "sub"
     return context.fit(Elementwise(name)(log(a), log(b)), node.outputs[0])
-
-
-def _log_is_better(v: Variable) -> bool:
-    node = v.owner
-    if node is None:
-        return False
-    if isinstance(node.op, Softmax):
-        return True
-    return isinstance(node.op, Elementwise) and node.op.scalar in ("exp", "sigmoid")
 
 
 @rule(
@@ -301,8 +257,40 @@ def one_minus_sigmoid_to_sigmoid(node: Apply, context: Context) -> Variable | No
     return context.fit(sigmoid(-owner.inputs[0]), node.outputs[0])
 
 
+@rule(
+    "logsumexp_of_shifted_to_logsumexp", on="add", nan=HIDES_NAN, dtypes="float",
+    ranks=(2,), source=GOODFELLOW, example=lambda x: PUBLIC["logsumexp"](
+        x - PUBLIC["max"](x, 1, keepdims=True), 1) + PUBLIC["max"](x, 1),
+)  # fmt: skip
+def logsumexp_of_shifted_to_logsumexp(node: Apply, context: Context) -> Variable | None:
+    """logsumexp(x - m, axes) + m -> logsumexp(x, axes): the op shifts by itself."""
+    for total, shift in (node.inputs, node.inputs[::-1]):
+        inside, pattern = under(total)
+        owner = inside.owner
+        if owner is None or not isinstance(owner.op, LogSumExp):
+            continue
+        (shifted,) = owner.inputs
+        if scalar_name(shifted) != "sub":
+            continue
+        assert shifted.owner is not None
+        x, m = shifted.owner.inputs
+        below, _ = under(m)
+        if under(shift)[0] is not below or not axes_kept(x, m, owner.op.axes):
+            continue
+        if below.ndim != inside.ndim or not context.same_shape(x, shifted):
+            continue
+        if total is inside and shift is not below:
+            continue
+        if total is not inside and under(shift)[1] != pattern:
+            continue
+        out: Variable = owner.op(x)
+        out = out if total is inside else DimShuffle(pattern)(out)
+        return context.fit(out, node.outputs[0])
+    return None
+
+
 #: what has to be found before sums and products are collected
-EARLY: tuple[Rule, ...] = (*SIGMOIDS, exp_over_sum_to_softmax)
+EARLY: tuple[Rule, ...] = (*SIGMOIDS, exp_over_sum_to_softmax, *QUOTIENTS)
 STABILITY: tuple[Rule, ...] = (
     log_softmax_to_fused,
     log_sum_exp_to_stable,
@@ -315,4 +303,7 @@ STABILITY: tuple[Rule, ...] = (
     one_minus_sigmoid_to_sigmoid,
     log_of_power_to_product,
     log_of_products_to_sum,
+    logsumexp_of_shifted_to_logsumexp,
+    *PICKING,
+    *QUOTIENTS,
 )

@@ -7,7 +7,8 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.cpu import device
 from symgraph.backends.cpu.target import features, vector_bytes
-from symgraph.backends.cpu.vectors import compares_floats, emit_kernel
+from symgraph.backends.cpu.vector_values import compares_floats
+from symgraph.backends.cpu.vectors import emit_kernel
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import Access, Buffer, Call, Const, Kernel, Load, Loop, Store
 
@@ -29,7 +30,9 @@ def test_every_length_is_computed_and_nothing_beside_it(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMBINES)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int16", "int64", "uint8", "bool"]
+)
 def test_reductions_of_every_length(name: str, dtype: str) -> None:
     x = T.TensorType(dtype, (None,))("x")
     f = sg.function([x], getattr(T, name)(x))
@@ -40,8 +43,10 @@ def test_reductions_of_every_length(name: str, dtype: str) -> None:
         a = random.uniform(0.9, 1.1, n) if dtype[0] == "f" else random.integers(0, 2, n)
         a = a.astype(dtype)
         got = f(a)
-        want = COMBINES[name](a, dtype=got.dtype) if name in ("sum", "prod") else (
-            COMBINES[name](a)
+        want = (
+            COMBINES[name](a, dtype=got.dtype)
+            if name in ("sum", "prod")
+            else (COMBINES[name](a))
         )
         np.testing.assert_allclose(got, want, 1e-5 if dtype == "float32" else 1e-12)
 
@@ -51,7 +56,12 @@ def test_masked_lanes_take_no_part_in_reductions() -> None:
     for n in (1, 9, 17, 33):
         x, y = T.vector("x", shape=(n,)), T.vector("y")
         a = np.linspace(1.0, 2.0, n)
-        for make in (lambda v: v / v, lambda v: T.log(v), lambda v: 1 / v, lambda v: 0 * v):
+        for make in (
+            lambda v: v / v,
+            lambda v: T.log(v),
+            lambda v: 1 / v,
+            lambda v: 0 * v,
+        ):
             for v in (x, y):
                 for reduce in (T.sum, T.max, T.min, T.prod):
                     assert np.isfinite(sg.function([v], reduce(make(v)))(a))
@@ -126,7 +136,9 @@ def test_gathers_and_scatters_by_index() -> None:
 
 def test_dtypes_of_different_widths_meet_in_one_loop() -> None:
     b, i, f, d = T.bvector("b"), T.ivector("i"), T.fvector("f"), T.dvector("d")
-    made = sg.function([b, i, f, d], [(b * i + f) * d, T.where(b > 0, f, d).sum(), b + i])
+    made = sg.function(
+        [b, i, f, d], [(b * i + f) * d, T.where(b > 0, f, d).sum(), b + i]
+    )
     for n in (1, 15, 64, 100):
         random = np.random.default_rng(n)
         u = random.integers(-100, 100, n).astype("int8")
@@ -140,7 +152,9 @@ def test_dtypes_of_different_widths_meet_in_one_loop() -> None:
 
 def test_complex_buffers_are_refused_by_the_emitter_itself() -> None:
     at = Access(terms=(("i", 1),))
-    value = Call("add", (Load("x", at, "complex64"), Const(1.0, "complex64")), "complex64")
+    value = Call(
+        "add", (Load("x", at, "complex64"), Const(1.0, "complex64")), "complex64"
+    )
     kernel = Kernel(
         "k", (Buffer("x", "complex64"), Buffer("y", "complex64", "out")), ("n",),
         (Loop("i", "n", (Store("y", at, value),), "vector"),),

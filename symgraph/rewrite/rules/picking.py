@@ -1,0 +1,255 @@
+"""Logarithms and gradients of picked probabilities.
+
+    log(p[arange(n), y])                ->  log(p)[arange(n), y]
+    p * where(mask, g / p[..., y], 0)   ->  where(mask, g, 0)
+
+A pick is the sum of where(label == 0 .. n - 1, p, 0) over the last axis. A probability
+that underflows to 0 has the logarithm -inf and the gradient 0 * inf in the left forms.
+"""
+
+from collections.abc import Iterator
+
+from symgraph.core.dtypes import is_float
+from symgraph.core.node import Apply, Variable
+from symgraph.core.op import PUBLIC
+from symgraph.ops.families import Elementwise
+from symgraph.ops.getitem import pick
+from symgraph.ops.indexing import Subtensor, Take
+from symgraph.ops.movement import DimShuffle, Reshape
+from symgraph.ops.nnet import Softmax
+from symgraph.ops.reduction import Reduce
+from symgraph.rewrite.collect import (
+    Product,
+    Sum,
+    Term,
+    build_product,
+    build_sum,
+    flatten,
+    is_inner,
+    product_of,
+)
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.cost import PRODUCT, region_order, scalar_name
+from symgraph.rewrite.pattern import number_of
+from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
+from symgraph.rewrite.rules.algebra import log, not_negative
+from symgraph.rewrite.rules.linear import hits_once
+from symgraph.rewrite.rules.quotients import PRODUCTS, opened, sum_of_exp, under
+from symgraph.rewrite.rules.shapes import owner_of
+
+T = PUBLIC
+MOVEMENTS = (DimShuffle, Reshape, Subtensor, Take)
+
+
+def log_is_better(v: Variable) -> bool:
+    """Whether the logarithm of v vanishes or becomes stable."""
+    node = v.owner
+    if node is None:
+        return False
+    if isinstance(node.op, Softmax):
+        return True
+    if isinstance(node.op, MOVEMENTS):
+        return log_is_better(node.inputs[0])
+    if scalar_name(v) in ("exp", "sigmoid"):
+        return True
+    if sum_of_exp(v) is not None:
+        return True
+    picked = picked_from(v)
+    return picked is not None and log_is_better(picked[1])
+
+
+def picked_from(v: Variable) -> tuple[Variable, Variable] | None:
+    """(mask, p) where v is sum(where(mask, p, 0), last axis), the mask true once a row."""
+    node = owner_of(v, Reduce)
+    if node is None:
+        return None
+    (x,) = node.inputs
+    if node.op != Reduce("sum", (x.ndim - 1,)) or scalar_name(x) != "where":
+        return None
+    assert x.owner is not None
+    mask, p, other = x.owner.inputs
+    if number_of(other) != 0 or p.ndim != x.ndim or not hits_once(mask, x.ndim):
+        return None
+    return mask, p
+
+
+@rule(
+    "log_of_pick_to_pick_of_log", on="log", nan=EXACT, dtypes="float", ranks=(2, 1),
+    example=lambda x, y: T["log"](pick(T["softmax"](x), T["cast"](y > 0, "int64"))),
+)  # fmt: skip
+def log_of_pick_to_pick_of_log(node: Apply, context: Context) -> Variable | None:
+    """log(p[arange(n), y]) -> log(p)[arange(n), y] where p is a softmax or the like."""
+    source, pattern = under(node.inputs[0])
+    found = picked_from(source)
+    if found is None or not log_is_better(found[1]):
+        return None
+    mask, p = found
+    assert source.owner is not None
+    chosen = source.owner.inputs[0]
+    assert chosen.owner is not None
+    masked = Elementwise("where")(mask, log(p), chosen.owner.inputs[2])
+    out: Variable = source.owner.op(masked)
+    if pattern != tuple(range(source.ndim)):
+        out = DimShuffle(pattern)(out)
+    return context.fit(out, node.outputs[0])
+
+
+@rule(
+    "log_of_part_to_part_of_log", on="log", nan=EXACT, dtypes="float", ranks=(2,),
+    example=lambda x: T["log"](T["softmax"](x)[:, 0]),
+)  # fmt: skip
+def log_of_part_to_part_of_log(node: Apply, context: Context) -> Variable | None:
+    """log(softmax(x)[:, 0]) -> log_softmax(x)[:, 0]; also reshaped or by index."""
+    inside = node.inputs[0].owner
+    if inside is None or not isinstance(inside.op, Subtensor | Reshape | Take):
+        return None
+    v = inside.inputs[0]
+    if not log_is_better(v):
+        return None
+    return context.fit(inside.op(log(v), *inside.inputs[1:]), node.outputs[0])
+
+
+@rule(
+    "log_of_prod_to_sum_of_log", on="log", nan=EXACT, dtypes="float", ranks=(2,),
+    example=lambda x: T["log"](T["prod"](T["sigmoid"](x), axis=1)),
+)  # fmt: skip
+def log_of_prod_to_sum_of_log(node: Apply, context: Context) -> Variable | None:
+    """log(prod(sigmoid(x))) -> sum(log_sigmoid(x)): a product of many underflows."""
+    inside = owner_of(node.inputs[0], Reduce)
+    if inside is None or inside.op.combine != "prod":  # type: ignore[attr-defined]
+        return None
+    (v,) = inside.inputs
+    if not (log_is_better(v) and not_negative(v)):
+        return None
+    total = Reduce("sum", inside.op.axes)  # type: ignore[attr-defined]
+    return context.fit(total(log(v)), node.outputs[0])
+
+
+# --- gradients ----------------------------------------------------------------------------
+
+
+def _quotients(factor: Variable) -> Iterator[tuple[Variable, Product, Variable]]:
+    """(p, q, d): factor is where(mask, q, 0) and d ** -1, in q, is p picked by the mask."""
+    if scalar_name(factor) != "where":
+        return
+    assert factor.owner is not None
+    mask, value, other = factor.owner.inputs
+    if number_of(other) != 0 or scalar_name(value) not in {*PRODUCT, ""}:
+        return
+    product = opened(value)
+    if not any(k < 0 for k in product.exponents.values()):
+        return
+    for divisor, k in product.exponents.items():
+        source, pattern = under(divisor)
+        found = picked_from(source) if k < 0 else None
+        if found is None or found[0] is not mask:
+            continue
+        if pattern == (*range(source.ndim), "x"):
+            yield found[1], product, divisor
+
+
+def _example(x: Variable, y: Variable) -> Variable:
+    p = T["softmax"](x)
+    picked = pick(p, T["cast"](y > 0, "int64"))
+    assert picked.owner is not None
+    chosen = picked.owner.inputs[0]
+    assert chosen.owner is not None
+    mask = chosen.owner.inputs[0]
+    return p * (T["switch"](mask, T["dimshuffle"](1 / picked, 0, "x"), 0.0) - 1)
+
+
+@rule(
+    "picked_quotient_to_mask", on=PRODUCTS, nan=HIDES_NAN, dtypes="float", ranks=(2, 1),
+    example=_example, needs_users=True,
+)  # fmt: skip
+def picked_quotient_to_mask(node: Apply, context: Context) -> Variable | None:
+    """p * where(mask, g / p[..., y], 0) -> where(mask, g, 0), mask being label == 0 ..
+
+    This is the gradient of log(p[..., y]); a sum that holds such a term is multiplied
+    out.
+    """
+    out = node.outputs[0]
+    dtype = out.type.dtype
+    if not is_float(dtype) or is_inner(out, PRODUCT, context):
+        return None
+    found = product_of(out)
+    cancelled = _cancelled(found, dtype)
+    if cancelled is not None:
+        return context.fit(build_product(cancelled, dtype), out)
+    for factor, k in found.exponents.items():
+        if k == 1 and scalar_name(factor) in ("add", "sub"):
+            made = _multiplied_out(factor, found, dtype)
+            if made is not None:
+                return context.fit(made, out)
+    return None
+
+
+def _cancelled(found: Product, dtype: str) -> Product | None:
+    """The product without one pair of p and where(mask, g / p[..., y], 0)."""
+    for factor, k in found.exponents.items():
+        if k != 1:
+            continue
+        for p, quotient, divisor in _quotients(factor):
+            if found.exponents.get(p, 0) <= 0:
+                continue
+            inner = _changed(quotient.exponents, {divisor: 1})
+            value = build_product(Product(quotient.coefficient, inner), dtype)
+            assert factor.owner is not None
+            mask, _, zero = factor.owner.inputs
+            masked = Elementwise("where")(mask, value, zero)
+            powers = _changed(found.exponents, {factor: -1, p: -1, masked: 1})
+            return Product(found.coefficient, powers)
+    return None
+
+
+def _changed(
+    powers: dict[Variable, int], by: dict[Variable, int]
+) -> dict[Variable, int]:
+    made = dict(powers)
+    for v, change in by.items():
+        made[v] = made.get(v, 0) + change
+    return {v: k for v, k in made.items() if k}
+
+
+def _multiplied_out(factor: Variable, found: Product, dtype: str) -> Variable | None:
+    """p * (where(mask, g / p[..., y], 0) + b) -> where(mask, g, 0) + p * b."""
+    order = region_order(factor)
+    wheres = {
+        u
+        for v in order
+        if v.owner is not None
+        for u in v.owner.inputs
+        if scalar_name(u) == "where"
+    }
+    probabilities = {
+        p for u in wheres for p, _, _ in _quotients(u) if found.exponents.get(p, 0) > 0
+    }
+    total = flatten(factor, set(order), order) if probabilities else None
+    if total is None:
+        return None
+    for p in probabilities:
+        out = Sum(total.dtype)
+        fired = False
+        products = [(t.coefficient, t.product) for t in total.terms.values()]
+        if total.constant != 0:
+            products.append((total.constant, Product()))
+        for c, product in products:
+            times = Product(1, _changed(product.exponents, {p: 1}))
+            less = _cancelled(times, dtype)
+            fired = fired or less is not None
+            made = less or times
+            if made.key in out.terms or not made.exponents:
+                return None
+            out.terms[made.key] = Term(c, made, build_product(made, dtype))
+        if fired:
+            rest = _changed(found.exponents, {factor: -1, p: -1, build_sum(out): 1})
+            return build_product(Product(found.coefficient, rest), dtype)
+    return None
+
+
+PICKING: tuple[Rule, ...] = (
+    log_of_pick_to_pick_of_log,
+    log_of_part_to_part_of_log,
+    log_of_prod_to_sum_of_log,
+    picked_quotient_to_mask,
+)
