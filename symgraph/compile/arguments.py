@@ -145,9 +145,10 @@ def _fitting(target: SharedVariable, new: Variable) -> Variable:
         )
     if new.type.dtype == target.type.dtype:
         return new
-    if isinstance(new, Constant) and (
-        new.data.astype(target.type.dtype) == new.data
-    ).all():
+    if (
+        isinstance(new, Constant)
+        and (new.data.astype(target.type.dtype) == new.data).all()
+    ):
         return cast(new, target.type.dtype)
     if can_cast_safely(new.type.dtype, target.type.dtype):
         return cast(new, target.type.dtype)
@@ -238,7 +239,11 @@ def _default_updates(
         changed = False
         for leaf in leaves([*results, *(new for _, new in pairs)]):
             update = getattr(leaf, "default_update", None)
-            if update is None or leaf in targets or not isinstance(leaf, SharedVariable):
+            if (
+                update is None
+                or leaf in targets
+                or not isinstance(leaf, SharedVariable)
+            ):
                 continue
             targets.add(leaf)
             pairs.append((leaf, _fitting(leaf, as_variable(update))))

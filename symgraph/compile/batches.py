@@ -29,8 +29,14 @@ class Batches:
         for each output an array with a leading axis of extent `times`, in the form that
         a call returns
         """
-        if isinstance(times, bool) or not isinstance(times, int | np.integer) or times < 0:
-            raise ArgumentError(f"repeat: times={times!r}, expected an int of 0 or more")
+        if (
+            isinstance(times, bool)
+            or not isinstance(times, int | np.integer)
+            or times < 0
+        ):
+            raise ArgumentError(
+                f"repeat: times={times!r}, expected an int of 0 or more"
+            )
         arrays = self.convert(args, kwargs)
         with self._lock:
             results = self._steps(int(times), lambda _: arrays, [0] * len(arrays))
@@ -90,9 +96,7 @@ class Batches:
             parts = [self._batches(arrays, order, 0, full, batch)]
             if tail and not drop_last:
                 parts.append(self._batches(arrays, order, full * batch, 1, tail))
-        results = [
-            [a for part in parts for a in part[k]] for k in range(len(parts[0]))
-        ]
+        results = [[a for part in parts for a in part[k]] for k in range(len(parts[0]))]
         return self._stacked(results)
 
     def _batches(
@@ -121,7 +125,10 @@ class Batches:
         return self._steps(steps, rows, advance)
 
     def _steps(
-        self, steps: int, rows: Callable[[int], list[np.ndarray]], advance: Sequence[int]
+        self,
+        steps: int,
+        rows: Callable[[int], list[np.ndarray]],
+        advance: Sequence[int],
     ) -> list[Any]:
         if steps and self._is_native(rows(0)):
             return self._native(steps, rows(0), advance)
@@ -173,4 +180,3 @@ class Batches:
                 shape = [0 if e is None else e for e in variable.type.shape]
                 stacked.append(np.empty((0, *shape), variable.type.dtype))
         return self._result(stacked)
-

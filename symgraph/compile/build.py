@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from symgraph.rewrite.engine import Optimized
 
 
-
 class Timings(Record, mutable=True):
     """Seconds that each stage of compilation took; `cached` on a hit of the cache."""
 
@@ -137,7 +136,9 @@ def source_stamp() -> str:
             for entry in entries:
                 if entry.name.endswith(".py"):
                     status = entry.stat()
-                    found.append((folder, entry.name, status.st_size, status.st_mtime_ns))
+                    found.append(
+                        (folder, entry.name, status.st_size, status.st_mtime_ns)
+                    )
     return digest(repr(sorted(found)).encode()).hexdigest()
 
 
@@ -160,5 +161,3 @@ def _sighted(text: str, places: list[str]) -> str:
         return places[number] if number < len(places) else "?"
 
     return re.sub("\x00(\\d+)\x00", put, text)
-
-

@@ -122,7 +122,9 @@ class CompiledFunction(Stages, Batches):
         # an extent of 1 must be known to broadcast: that of an input, or a computed one
         declared = [e.variable.type.shape for e in self.request.inputs]
         ones = tuple(
-            tuple(1 if e == 1 else known for e, known in zip(a.shape, shape, strict=True))
+            tuple(
+                1 if e == 1 else known for e, known in zip(a.shape, shape, strict=True)
+            )
             for a, shape in zip(arrays, declared, strict=True)
         )
         try:
@@ -210,9 +212,7 @@ class CompiledFunction(Stages, Batches):
 
     def _by_reference(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         request = self.request
-        values = dict(
-            zip((e.variable for e in request.inputs), arrays, strict=True)
-        )
+        values = dict(zip((e.variable for e in request.inputs), arrays, strict=True))
         roots = [*request.outputs, *(new for _, new in request.updates)]
         results = [np.array(a) for a in evaluate(roots, values)]
         count = len(request.outputs)

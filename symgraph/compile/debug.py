@@ -110,7 +110,9 @@ def _difference(want: np.ndarray, have: np.ndarray) -> str:
         distance = np.where(np.isnan(distance), np.inf, distance)
         distance[(want == have) | (np.isnan(want) & np.isnan(have))] = 0.0
     worst = np.unravel_index(int(np.argmax(distance)), want.shape) if want.size else ()
-    return f"at {tuple(map(int, worst))}: reference {want[worst]}, compiled {have[worst]}"
+    return (
+        f"at {tuple(map(int, worst))}: reference {want[worst]}, compiled {have[worst]}"
+    )
 
 
 def _range(array: np.ndarray) -> str:

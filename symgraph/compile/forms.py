@@ -7,7 +7,6 @@ the place of the user's own in the frozen graph, and all types follow. In: Reque
 Out: Form.
 """
 
-
 from symgraph.compile.arguments import Request
 from symgraph.compile.expand import expand, waits
 from symgraph.core.graph import Graph, freeze

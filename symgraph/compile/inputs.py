@@ -70,7 +70,11 @@ def input_of(item: Any) -> In:
         return item
     if isinstance(item, Variable):
         return In(item)
-    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], Variable):
+    if (
+        isinstance(item, tuple | list)
+        and len(item) == 2
+        and isinstance(item[0], Variable)
+    ):
         return In(item[0], value=item[1])
     raise ArgumentError(
         f"function: input {item!r} is neither a symbolic variable nor In(variable)"
@@ -128,9 +132,10 @@ def _cast(
         )
     if downcast and not (array.dtype.kind == "c" and not is_complex(dtype)):
         return array.astype(target)
-    if array.dtype.newbyteorder("=").name == dtype or upcast(
-        dtype, array.dtype.newbyteorder("=").name
-    ) == dtype:
+    if (
+        array.dtype.newbyteorder("=").name == dtype
+        or upcast(dtype, array.dtype.newbyteorder("=").name) == dtype
+    ):
         return array.astype(target)
     if given is None and not (array.dtype.kind == "c" and not is_complex(dtype)):
         with np.errstate(all="ignore"):

@@ -96,9 +96,13 @@ class Stages:
                 side if isinstance(side, str) else expression(side)
                 for side in (firing.before, firing.after)
             )
-            lines.append(f"{number:4} {firing.rule}: {before}  ->  {after}   [{file}:{line}]")
+            lines.append(
+                f"{number:4} {firing.rule}: {before}  ->  {after}   [{file}:{line}]"
+            )
         lines += ["", "optimized", self.optimized, "", "kernels", self.kernels, ""]
-        lines.append("compilation" + (" (from the cache)" if self.timings.cached else ""))
+        lines.append(
+            "compilation" + (" (from the cache)" if self.timings.cached else "")
+        )
         for stage, seconds in self.timings.stages.items():
             lines.append(f"  {stage:12} {seconds * 1e3:9.2f} ms")
         return Text("\n".join(lines))
@@ -113,7 +117,9 @@ class Stages:
             made.add_node(id(leaf), label=expression(leaf), type=repr(leaf.type))
         for node in graph.applies():
             for variable in node.outputs:
-                made.add_node(id(variable), label=str(node.op), type=repr(variable.type))
+                made.add_node(
+                    id(variable), label=str(node.op), type=repr(variable.type)
+                )
                 made.add_edges_from((id(v), id(variable)) for v in node.inputs)
         return made
 
@@ -130,7 +136,5 @@ def _step(step: Any, slots: list[Any]) -> str:
         return f"{step.kernel}({buffers}; {sizes})"
     if kind == "Copy":
         return f"{name(step.target)} = {name(step.source)}"
-    a, b = (
-        name(o.buffer) + (".T" if o.transposed else "") for o in (step.a, step.b)
-    )
+    a, b = (name(o.buffer) + (".T" if o.transposed else "") for o in (step.a, step.b))
     return f"{name(step.c)} = {step.alpha} * {a} @ {b} + {step.beta} * {name(step.c)}"

@@ -131,7 +131,9 @@ def python_dtype(value: bool | int | float | complex, partners: tuple[str, ...])
     if isinstance(value, int):
         return upcast(*inexact) if inexact else int_dtype(value)
     if isinstance(value, complex):
-        return complex_dtype(upcast(*inexact)) if inexact else complex_dtype(config.floatX)
+        return (
+            complex_dtype(upcast(*inexact)) if inexact else complex_dtype(config.floatX)
+        )
     return real_dtype(upcast(*inexact)) if inexact else config.floatX
 
 

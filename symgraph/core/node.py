@@ -164,9 +164,7 @@ class Constant(Variable):
     def __init__(
         self, data: np.ndarray, name: str | None = None, place: Place | None = None
     ) -> None:
-        super().__init__(
-            fast_type(data.dtype.name, data.shape), None, 0, name, place
-        )
+        super().__init__(fast_type(data.dtype.name, data.shape), None, 0, name, place)
         self.data = data
         data.flags.writeable = False
 
@@ -213,7 +211,9 @@ def _make_variable(type: TensorType, name: str | None = None) -> Variable:
 types.make_variable = _make_variable
 
 
-def constant_of(data: Any, dtype: str | None = None, name: str | None = None) -> Constant:
+def constant_of(
+    data: Any, dtype: str | None = None, name: str | None = None
+) -> Constant:
     """A Constant of a private copy of `data`."""
     array = np.array(data, dtype=None if dtype is None else NUMPY[dtype], order="C")
     return Constant(array, name)

@@ -185,9 +185,7 @@ def _constant_of_list(value: Sequence[Any], dtype: str | None) -> Constant:
 def as_operands(*values: Any) -> tuple[Variable, ...]:
     """Operands of one elementwise op; Python numbers adapt to the others' dtypes."""
     partners = tuple(
-        value.type.dtype
-        if isinstance(value, Variable)
-        else value.dtype.name
+        value.type.dtype if isinstance(value, Variable) else value.dtype.name
         for value in values
         if isinstance(value, Variable | np.ndarray | np.generic)
     )

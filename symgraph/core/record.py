@@ -30,7 +30,9 @@ class Record:
         super().__init_subclass__(**named)
         own = cls.__dict__.get("__annotations__", {})
         new = tuple(
-            n for n, a in own.items() if "ClassVar" not in str(a) and n not in cls.fields
+            n
+            for n, a in own.items()
+            if "ClassVar" not in str(a) and n not in cls.fields
         )
         cls.fields = cls.fields + new
         cls._defaults = cls._defaults | {

@@ -12,8 +12,14 @@ from symgraph.core.dtypes import canonical
 from symgraph.errors import ArgumentError
 
 StaticShape = tuple[int | None, ...]
-#: set by core/node.py: makes a variable of a type
-make_variable: Callable[[Any, str | None], Any]
+
+
+def _no_variables(type: Any, name: str | None) -> Any:
+    raise AssertionError("symgraph.core.node has not been imported")
+
+
+#: makes a variable of a type; set by core/node.py
+make_variable: Callable[[Any, str | None], Any] = _no_variables
 
 
 class TensorType:

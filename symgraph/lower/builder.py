@@ -57,7 +57,9 @@ def is_ramp(constant: Constant) -> bool:
     data = constant.data
     if data.dtype.kind != "i" or data.size < 2 or data.size > 4096:
         return False
-    return max(data.shape) == data.size and bool((data.ravel() == range(data.size)).all())
+    return max(data.shape) == data.size and bool(
+        (data.ravel() == range(data.size)).all()
+    )
 
 
 @dataclass(slots=True)
@@ -200,7 +202,9 @@ class Builder:
         result: Expression | None = position.dynamic
         if position.offset != ZERO:
             offset = self._value(position.offset)
-            result = offset if result is None else self.call("add", "int64", result, offset)
+            result = (
+                offset if result is None else self.call("add", "int64", result, offset)
+            )
         for name, step in position.terms:
             term: Expression = Index(name)
             if step != ONE:
@@ -240,7 +244,9 @@ class Builder:
                 if stride != ONE:
                     part = self.call("mul", "int64", part, self._value(stride))
                 dynamic = (
-                    part if dynamic is None else self.call("add", "int64", dynamic, part)
+                    part
+                    if dynamic is None
+                    else self.call("add", "int64", dynamic, part)
                 )
         return Access(
             self.size(offset),
@@ -261,9 +267,11 @@ class Builder:
             if is_ramp(variable):
                 (long,) = (k for k, e in enumerate(variable.data.shape) if e != 1)
                 value = self.index(positions[long])
-                return self.emit(Call("cast", (value,), variable.type.dtype)) if (
-                    variable.type.dtype != "int64"
-                ) else value
+                return (
+                    self.emit(Call("cast", (value,), variable.type.dtype))
+                    if (variable.type.dtype != "int64")
+                    else value
+                )
         node = variable.owner
         if node is None or variable in self.stored:
             shape = self.extents.shape(variable)
@@ -331,7 +339,10 @@ class Builder:
             rest = iter(p for p, e in zip(positions, shape, strict=True) if e != ONE)
             return self.load(
                 source,
-                [ORIGIN if e == ONE else next(rest) for e in self.extents.shape(source)],
+                [
+                    ORIGIN if e == ONE else next(rest)
+                    for e in self.extents.shape(source)
+                ],
             )
         if source.owner is not None and source.owner.op.name == "iota":
             strides = row_major(shape)
@@ -380,5 +391,3 @@ class Builder:
             self.statements(),
             tuple(dict.fromkeys(places)),
         )
-
-

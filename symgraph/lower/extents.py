@@ -241,9 +241,7 @@ def _scatter(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
         extents.equate(want, size, node, (0, 2), i)
 
 
-def region_of(
-    extents: Extents, node: Apply, shape: Sequence[Any]
-) -> list[Any]:
+def region_of(extents: Extents, node: Apply, shape: Sequence[Any]) -> list[Any]:
     """Lengths of the slices of a `SetSubtensor`."""
     entries = filled(node.op.spec, list(node.inputs[2:]))  # type: ignore[attr-defined]
     return [

@@ -154,7 +154,10 @@ class Fusion(Reading):
                 if pairs is None or len(set(map(id, pairs.values()))) != len(pairs):
                     continue
                 if len(pairs) == len(first.axes) == len(second.axes):
-                    if self._reaches(second, first) or id(first) in self._after[id(second)]:
+                    if (
+                        self._reaches(second, first)
+                        or id(first) in self._after[id(second)]
+                    ):
                         continue
                     self._join(first, second, pairs, neighbours=True)
 
@@ -231,9 +234,7 @@ class Fusion(Reading):
             return dict(pairs) | dict(zip(free_producer, free_consumer, strict=True))
         return dict(pairs)
 
-    def _misread(
-        self, source: Group, reader: Group, mapping: dict[Axis, Axis]
-    ) -> bool:
+    def _misread(self, source: Group, reader: Group, mapping: dict[Axis, Axis]) -> bool:
         """Whether a value is read elsewhere than where the merged loops compute it.
 
         Through a slice, or at other axes, as the second operand of ``y - y.T`` is.
@@ -244,7 +245,9 @@ class Fusion(Reading):
 
         return any(
             use.source in source.members
-            and (not use.direct or placed(source.members[use.source]) != placed(use.axes))
+            and (
+                not use.direct or placed(source.members[use.source]) != placed(use.axes)
+            )
             for out in reader.members
             for use in self.reads(reader, out)
         )

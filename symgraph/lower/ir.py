@@ -193,7 +193,9 @@ def identity(combine: str, dtype: str) -> Any:
         return combine == "and" if dtype == "bool" else (-1 if combine == "and" else 0)
     if combine in ("add", "mul"):
         unit = 0 if combine == "add" else 1
-        return unit if "int" in dtype else bool(unit) if dtype == "bool" else float(unit)
+        return (
+            unit if "int" in dtype else bool(unit) if dtype == "bool" else float(unit)
+        )
     low = combine == "maximum"
     if dtype == "bool":
         return not low

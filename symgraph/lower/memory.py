@@ -85,7 +85,9 @@ def place(
         if variable in fusion.stored and variable not in result.of:
             size = fusion.extents.size(variable) * ITEMSIZE[variable.type.dtype]
             result.of[variable] = ("temp", len(result.temps))
-            result.temps.append((size, made[variable], last.get(variable, made[variable])))
+            result.temps.append(
+                (size, made[variable], last.get(variable, made[variable]))
+            )
     for number, build in enumerate(kernels):
         for row, size in build.scratch if build is not None else ():
             result.of[row] = ("temp", len(result.temps))
@@ -104,9 +106,7 @@ def _nodes(unit: Group | Apply) -> list[Apply | None]:
 def _reads(fusion: Fusion, unit: Group | Apply) -> set[Variable]:
     """Leaves and stored variables that a unit reads."""
     return {
-        source
-        for source in fusion.sources(unit)
-        if not isinstance(source, Constant)
+        source for source in fusion.sources(unit) if not isinstance(source, Constant)
     }
 
 
@@ -138,7 +138,9 @@ def _same_places(
     if read is None:
         return True
     seen: set[Access] = set()
-    return _ordered(build.statements(), read.name, written.name, seen) and len(seen) == 1
+    return (
+        _ordered(build.statements(), read.name, written.name, seen) and len(seen) == 1
+    )
 
 
 def _ordered(

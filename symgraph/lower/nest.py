@@ -35,7 +35,9 @@ UNROLL = 16
 class Nest:
     """Writes one group into a `Builder`."""
 
-    def __init__(self, fusion: Fusion, group: Group, codes: dict[int, Variable]) -> None:
+    def __init__(
+        self, fusion: Fusion, group: Group, codes: dict[int, Variable]
+    ) -> None:
         self.fusion = fusion
         self.group = group
         self.codes = codes
@@ -97,9 +99,7 @@ class Nest:
         self.vector: Axis | None = None
         if choices:
             fallback = (self.inner or self.outer)[-1]
-            self.vector = max(
-                choices, key=lambda a: (weight.get(a, 0), a is fallback)
-            )
+            self.vector = max(choices, key=lambda a: (weight.get(a, 0), a is fallback))
             for axes in (self.outer, self.inner):
                 if self.vector in axes:
                     axes.remove(self.vector)
@@ -150,7 +150,8 @@ class Nest:
                         and self._is_full(source)
                         and not self._reduces(source)
                         and not (
-                            source in self.fusion.stored and self._level(source) < number
+                            source in self.fusion.stored
+                            and self._level(source) < number
                         )
                     ):
                         seen.add(source)
@@ -402,7 +403,9 @@ class Nest:
                 )  # fmt: skip
         raise AssertionError(f"{node.op.name} is not a computing node")
 
-    def _apply(self, name: str, operands: Sequence[Expression], dtype: str) -> Expression:
+    def _apply(
+        self, name: str, operands: Sequence[Expression], dtype: str
+    ) -> Expression:
         scalar = SCALARS[name]
         if scalar.body is None:
             return self.build.call(name, dtype, *operands)
@@ -443,7 +446,9 @@ def checked_index(
         index = call("cast", "int64", index)
     zero = Const(0, "int64")
     negative = call("lt", "bool", index, zero)
-    wrapped = call("where", "int64", negative, call("add", "int64", index, extent), index)
+    wrapped = call(
+        "where", "int64", negative, call("add", "int64", index, extent), index
+    )
     outside = call(
         "or", "bool", call("lt", "bool", wrapped, zero),
         call("ge", "bool", wrapped, extent),

@@ -141,7 +141,9 @@ def _permutation(build: Builder, node: Apply, codes: Codes) -> None:
     with build.loop(extent) as position:
         i = build.index(build.scaled(position, extent - ONE, poly(-1)))
         bits = build.call("philox", "uint64", *words, i)
-        count = build.call("cast", "uint64", build.call("add", "int64", i, Const(1, "int64")))
+        count = build.call(
+            "cast", "uint64", build.call("add", "int64", i, Const(1, "int64"))
+        )
         j = build.call("cast", "int64", build.call("mod", "uint64", bits, count))
         access_i, at_i = _read_back(build, out, [Position(dynamic=i)])
         access_j, at_j = _read_back(build, out, [Position(dynamic=j)])
@@ -166,7 +168,9 @@ def _dot(build: Builder, node: Apply, codes: Codes) -> None:
         with build.loop(left[-1]) as k:
             x = build.load(a, [*batch, *rows, k])
             y = build.load(b, [*batch, k, *columns])
-            product = build.emit(Call("and" if dtype == "bool" else "mul", (x, y), dtype))
+            product = build.emit(
+                Call("and" if dtype == "bool" else "mul", (x, y), dtype)
+            )
             build.fold(total, product)
         _write_to(build, out, [*batch, *rows, *columns], total)
 

@@ -201,8 +201,8 @@ class _Splitter:
                 return self.m.cast(a, kind), self.m.cast(b, kind)
             case Call("where", (condition, yes, no), _):
                 test = operand(self.real(condition))
-                a, b = self.pair(yes), self.pair(no)
-                return self.m.where(test, a[0], b[0]), self.m.where(test, a[1], b[1])
+                (re, im), (other_re, other_im) = self.pair(yes), self.pair(no)
+                return self.m.where(test, re, other_re), self.m.where(test, im, other_im)
             case Call(name, arguments, _):
                 made = _formula(COMPLEX, name, value)
                 return made(self.m, *(self.pair(a) for a in arguments))

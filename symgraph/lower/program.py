@@ -163,7 +163,9 @@ class _Planner:
             self._step(unit, build, number)
         for target, source in self.storage.copies:
             size = self.extents.size(source) * ITEMSIZE[source.type.dtype]
-            self._add(Copy(self._buffer_slot(target), self._buffer(source), self._size(size)))
+            self._add(
+                Copy(self._buffer_slot(target), self._buffer(source), self._size(size))
+            )
         self._finish(len(shared))
 
     # --- kernels ----------------------------------------------------------------------
@@ -191,9 +193,7 @@ class _Planner:
             assert isinstance(unit, Apply)
             self._product(unit)
             return
-        nodes = (
-            [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
-        )
+        nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
         places = [node.outputs[0].place for node in nodes if node is not None]
         kernel = schedule(build.finish("k", places), build.sizes)
         kernel = split(kernel, build.sizes)

@@ -61,7 +61,7 @@ class Reading:
             rank = node.inputs[1].ndim
             if k == 1:
                 return axes[at : at + rank]
-            return axes[:at] + (None,) + axes[at + rank :]
+            return (*axes[:at], None, *axes[at + rank :])
         if node.op.name == "random_bits":
             return ()
         dims = self.dims(operand)
@@ -103,7 +103,10 @@ class Reading:
     def behind(self, variable: Variable) -> Use:
         """The computed or stored variable below slices and reshapes."""
         while variable.owner is not None and variable.owner.op.name in VIEWS:
-            if not variable.owner.inputs or variable.owner.op.name in ("iota", "extent"):
+            if not variable.owner.inputs or variable.owner.op.name in (
+                "iota",
+                "extent",
+            ):
                 return Use(variable, (), False)
             variable = variable.owner.inputs[0]
         return Use(variable, (), False)

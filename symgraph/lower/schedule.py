@@ -137,7 +137,9 @@ def used_sizes(body: tuple[Statement, ...]) -> set[str]:
     for statement in walk(body):
         if isinstance(statement, Loop):
             used.add(statement.extent)
-        for access in _accesses((statement,)) if not isinstance(statement, Loop) else ():
+        for access in (
+            _accesses((statement,)) if not isinstance(statement, Loop) else ()
+        ):
             used.add(access.offset)
             used.update(stride for _, stride in access.terms)
             if access.dynamic is not None:
@@ -148,5 +150,3 @@ def used_sizes(body: tuple[Statement, ...]) -> set[str]:
             if isinstance(expression, SizeValue):
                 used.add(expression.size)
     return {size for size in used if isinstance(size, str)}
-
-

@@ -226,7 +226,10 @@ class Atoms:
             return ("number", size.constant)
         if size.atom is not None:
             return self.recipes[size.atom]
-        return ("poly", tuple((c, tuple(self.recipes[a] for a in m)) for m, c in size.terms))
+        return (
+            "poly",
+            tuple((c, tuple(self.recipes[a] for a in m)) for m, c in size.terms),
+        )
 
     def bind(self, atom: int, value: Poly) -> None:
         """State that an atom equals a polynomial in which it does not occur."""

@@ -41,12 +41,16 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
         below = [reading.behind(v).source for v in node.inputs]
         scalar = out.ndim == 0
         mask = out.type.dtype == "bool" and any(is_iota(v) for v in node.inputs)
-        if out not in needed and (scalar or mask) and all(
-            isinstance(v, Constant)
-            or v in found
-            or (v.owner is None and v.ndim == 0)
-            or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
-            for v in below
+        if (
+            out not in needed
+            and (scalar or mask)
+            and all(
+                isinstance(v, Constant)
+                or v in found
+                or (v.owner is None and v.ndim == 0)
+                or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
+                for v in below
+            )
         ):
             found.add(out)
     return found

@@ -36,7 +36,12 @@ def view_of(variable: Variable, extents: Extents) -> View | None:
     """The view that a variable is, or None where its memory has no strides."""
     node = variable.owner
     name = node.op.name if node is not None else ""
-    if node is None or name not in ("dimshuffle", "broadcast_to", "subtensor", "reshape"):
+    if node is None or name not in (
+        "dimshuffle",
+        "broadcast_to",
+        "subtensor",
+        "reshape",
+    ):
         if name in ("iota", "extent"):
             return None
         return View(variable, ZERO, row_major(extents.shape(variable)))

@@ -224,7 +224,9 @@ class Elementwise(Op):
         scalar = SCALARS[self.scalar]
         _, result = scalar.dtypes(tuple(a.dtype.name for a in arrays))
         with np.errstate(all="ignore"):
-            return (np.asarray(scalar.numpy(*arrays)).astype(NUMPY[result], copy=False),)
+            return (
+                np.asarray(scalar.numpy(*arrays)).astype(NUMPY[result], copy=False),
+            )
 
     def __str__(self) -> str:
         return self.scalar
@@ -367,8 +369,6 @@ def no_gradient(name: str) -> Gradient:
     return rule
 
 
-define(
-    "broadcast_extent", 2, arithmetic, body=lambda m, a, b: m.where(a == 1, b, a)
-)
+define("broadcast_extent", 2, arithmetic, body=lambda m, a, b: m.where(a == 1, b, a))
 # a copy in contiguous memory, which lower/prepare.py puts in where layout matters
 define("materialize", 1, keeping, body=lambda m, x: x, grad=lambda g, y, x: (g,))

@@ -39,7 +39,12 @@ def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
         while moved:
             moved = False
             for begin, end, one, other in placed:
-                if one <= last and first <= other and begin < start + size and start < end:
+                if (
+                    one <= last
+                    and first <= other
+                    and begin < start + size
+                    and start < end
+                ):
                     start, moved = end, True
         offsets[k] = start
         placed.append((start, start + size, first, last))

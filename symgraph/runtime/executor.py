@@ -56,7 +56,9 @@ class Binding(Record, mutable=True):
 class Executor:
     """Runs one compiled object."""
 
-    def __init__(self, image: Image, library: Any, shared: Sequence[SharedVariable]) -> None:
+    def __init__(
+        self, image: Image, library: Any, shared: Sequence[SharedVariable]
+    ) -> None:
         self.image = image
         self.library = library
         self.shared = list(shared)
@@ -162,7 +164,9 @@ class Executor:
             a, b = left.value(atoms), right.value(atoms)
             if a != b:
                 text = message.replace("{left}", str(a)).replace("{right}", str(b))
-                raise Broadcasts(text) if broadcast and 1 in (a, b) else ShapeError(text)
+                raise (
+                    Broadcasts(text) if broadcast and 1 in (a, b) else ShapeError(text)
+                )
         for index, extent, message, empty in self.image.ranges:
             i, n = index.value(atoms), extent.value(atoms)
             if empty:

@@ -75,7 +75,9 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
             for a in image.constants
         ],
         "temps": [[_poly(size), first, last] for size, first, last in image.temps],
-        "outputs": [[dtype, [_poly(e) for e in shape]] for dtype, shape in image.outputs],
+        "outputs": [
+            [dtype, [_poly(e) for e in shape]] for dtype, shape in image.outputs
+        ],
         "checks": [
             [_poly(a), _poly(b), blind(message), flag]
             for a, b, message, flag in image.checks
@@ -104,8 +106,14 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         ],
         [(_unpoly(size), first, last) for size, first, last in data["temps"]],
         [(d, tuple(_unpoly(e) for e in shape)) for d, shape in data["outputs"]],
-        [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["checks"]],
-        [(_unpoly(a), _unpoly(b), sighted(m), flag) for a, b, m, flag in data["ranges"]],
+        [
+            (_unpoly(a), _unpoly(b), sighted(m), flag)
+            for a, b, m, flag in data["checks"]
+        ],
+        [
+            (_unpoly(a), _unpoly(b), sighted(m), flag)
+            for a, b, m, flag in data["ranges"]
+        ],
         {int(k): sighted(text) for k, text in data["failures"].items()},
         data["resized"],
     )

@@ -42,7 +42,10 @@ def test_every_op_is_reached_by_a_sample() -> None:
         if sample.error is None
         for node in applies(sample.build(name)[0])
     }
-    assert {op.__name__ for op in OPS_HERE - reached} == {"SumTo", "ProductOfOthers"}  # made by gradients
+    assert {op.__name__ for op in OPS_HERE - reached} == {
+        "SumTo",
+        "ProductOfOthers",
+    }  # made by gradients
 
 
 @pytest.mark.parametrize("name", NAMES)

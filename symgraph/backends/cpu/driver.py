@@ -112,7 +112,11 @@ class _Driver:
             self._step(step)
         self.lines += ["  ret i64 0"]
         if any(isinstance(s, Launch) and s.can_fail for s in self.program.steps):
-            self.lines += ["failed:", "  %flag = load i64, ptr %slots", "  ret i64 %flag"]
+            self.lines += [
+                "failed:",
+                "  %flag = load i64, ptr %slots",
+                "  ret i64 %flag",
+            ]
         head = ["define i64 @step(ptr %slots) nounwind {", "entry:"]
         return "\n".join([*head, *self.lines, "}", *sorted(self.declared), RUN])
 
@@ -142,7 +146,11 @@ class _Driver:
                 if can_fail:
                     self._leave_if_failed()
             case Copy(target, source, size):
-                to, of, count = self._pointer(target), self._pointer(source), self._slot(size)
+                to, of, count = (
+                    self._pointer(target),
+                    self._pointer(source),
+                    self._slot(size),
+                )
                 self.lines.append(
                     "  call void @llvm.memcpy.p0.p0.i64("
                     f"ptr {to}, ptr {of}, i64 {count}, i1 false)"
@@ -188,7 +196,9 @@ class _Driver:
         for pointer, by in zip((a, b, c), steps, strict=True):
             offset = self._op(f"mul i64 %{loop}.i, {by}")
             moved.append(self._op(f"getelementptr i8, ptr {pointer}, i64 {offset}"))
-        self._call(step, sizes, moved[0], lead_a, moved[1], lead_b, moved[2], alpha, beta)
+        self._call(
+            step, sizes, moved[0], lead_a, moved[1], lead_b, moved[2], alpha, beta
+        )
         self.lines.append(f"  %{loop}.n = add i64 %{loop}.i, 1")
         more = self._op(f"icmp slt i64 %{loop}.n, {count}")
         self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")

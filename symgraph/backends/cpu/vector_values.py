@@ -266,7 +266,8 @@ class Values:
             return
         name = f"llvm.masked.scatter.{code}.v{lanes.count}p0"
         b.declarations[name] = (
-            f"declare void @{name}({kind}, <{lanes.count} x ptr>, i32, <{lanes.count} x i1>)"
+            f"declare void @{name}({kind}, <{lanes.count} x ptr>, i32, "
+            f"<{lanes.count} x i1>)"
         )
         addresses = self._pointers(buffer, pointer, step, spread)
         b.emit(

@@ -87,7 +87,9 @@ class _Writer(Values):
                 case Init(name, combine, dtype):
                     self.combine[name] = (combine, dtype)
                     count = 1 if self.lanes is None else self.lanes.count
-                    self.env[name] = self.b.const(identity(combine, dtype), dtype, count)
+                    self.env[name] = self.b.const(
+                        identity(combine, dtype), dtype, count
+                    )
                 case Fold(name, value):
                     self._fold(name, self._value(value))
                 case Fail(condition, code):
@@ -199,9 +201,7 @@ class _Writer(Values):
             self.env[name] = b.const(identity(combine, dtype), dtype, count)
         stop = self._size(extent)
         main = extent // count * count if isinstance(extent, int) else None
-        full = (
-            b.const(main, "int64") if main is not None else b.and_(stop, -count)
-        )
+        full = b.const(main, "int64") if main is not None else b.and_(stop, -count)
         if main is None and sum(1 for _ in walk(loop.body)) > LONG:
             self._masked_loop(loop, count, carried, stop)
         elif main != 0:
@@ -366,7 +366,9 @@ class _Writer(Values):
             if combine in ("add", "mul"):
                 name = f"llvm.vector.reduce.f{combine}.{kind}"
                 element = ELEMENT[dtype]
-                b.declarations[name] = f"declare {element} @{name}({element}, {value.type})"
+                b.declarations[name] = (
+                    f"declare {element} @{name}({element}, {value.type})"
+                )
                 return b.op(
                     f"call reassoc {element} @{name}({element} {start}, "
                     f"{value.type} {value.text})", dtype, 1,

@@ -76,8 +76,6 @@ PATTERNS = (
     Rule("sigmoid_ratio_to_exp", sigmoid(x) / sigmoid(-x), exp(x), nan=HIDES_NAN),
     Rule("half_tanh_to_sigmoid", 0.5 * (1 + tanh(x)), sigmoid(2 * x), nan=EXACT),
     Rule("sigmoid_minus_half_to_tanh", 2 * sigmoid(2 * x) - 1, tanh(x), nan=EXACT),
-    Rule("exp_ratio_to_tanh", (exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x),
-         nan=HIDES_NAN),
     Rule("softplus_minus_to_softplus", softplus(x) - x, softplus(-x), nan=HIDES_NAN),
     Rule("cross_entropy_of_sigmoid_to_logits",
          t * log_sigmoid(x) - (1 - t) * softplus(x), t * x - softplus(x),
