@@ -7,7 +7,6 @@ In: docstrings of `symgraph.errors`, the registry of public functions, the table
 rewrite rules, and `symgraph.config`. Out: Markdown. A test runs the check.
 """
 
-import dataclasses
 import inspect
 import re
 import sys
@@ -181,10 +180,9 @@ def config_page() -> str:
     ]  # fmt: skip
     kind = type(sg.config)
     texts = _attributes(inspect.getdoc(kind) or "")
-    for field in dataclasses.fields(kind):
-        choices = config_choices(field.name)
-        text = _cell(texts.get(field.name, ""))
-        lines.append(f"| `{field.name}` | `{field.default!r}` | {choices} | {text} |")
+    for name, default in config_module().DEFAULTS.items():
+        text = _cell(texts.get(name, ""))
+        lines.append(f"| `{name}` | `{default!r}` | {config_choices(name)} | {text} |")
     lines += [
         "", "## Environment", "", "| variable | what it is |", "| --- | --- |",
         *(f"| `{name}` | {text} |" for name, text in ENVIRONMENT.items()),

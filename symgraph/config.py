@@ -43,6 +43,7 @@ class Config:
     device : "cpu"
         where compiled functions run.
     on_unused_input : "raise", "warn" or "ignore"
+        what `function` does about an input that takes no part.
     cache : bool
         keep compiled code on disk and look for it there.
     """

@@ -30,7 +30,7 @@ from symgraph.rewrite.rule import HIDES_NAN, Rule, rule
 
 
 def _example(x: Variable, y: Variable, z: Variable) -> Variable:
-    p = PUBLIC["exp"](z)
+    p = PUBLIC["cosh"](z)
     return (x / p - y / (1 + p)) * (p * (1 + p))
 
 
