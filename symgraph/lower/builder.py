@@ -49,7 +49,7 @@ class Position:
 
 ORIGIN = Position()
 #: larger known sizes are run-time sizes too, so that kernels of one form are one kernel
-LITERAL = 128
+LITERAL = 64
 
 
 def is_ramp(constant: Constant) -> bool:
@@ -213,10 +213,8 @@ class Builder:
         return Const(0, "int64") if result is None else result
 
     def _value(self, size: Poly) -> Expression:
-        constant = size.constant
-        if constant is not None:
-            return Const(constant, "int64")
-        return SizeValue(self.size(size))
+        named = self.size(size)
+        return Const(named, "int64") if isinstance(named, int) else SizeValue(named)
 
     def scaled(self, position: Position, start: Poly, step: Poly) -> Position:
         """start + step * position"""

@@ -16,6 +16,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.lower import opaque
 from symgraph.lower.builder import Builder
+from symgraph.lower.canonical import canonical
 from symgraph.lower.extents import Check, Extents, Range
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.groups import Group
@@ -196,7 +197,7 @@ class _Planner:
         nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
         places = [node.outputs[0].place for node in nodes if node is not None]
         kernel = schedule(build.finish("k", places), build.sizes)
-        kernel = split(kernel, build.sizes)
+        kernel, sizes = canonical(split(kernel, build.sizes))
         key = replace(kernel, origin=())
         name = self._kernels.get(key)
         if name is None:
@@ -206,7 +207,7 @@ class _Planner:
             Launch(
                 name,
                 tuple(self._buffer(v) for v in build.buffers),
-                tuple(self._size(build.sizes[s]) for s in kernel.sizes),
+                tuple(self._size(build.sizes[s]) for s in sizes),
                 any(node is not None and node.op.can_fail for node in nodes),
             )
         )

@@ -10,6 +10,7 @@ what its sizes mean. Out: a Kernel; its `sizes` may name new products, which are
 from collections.abc import Iterator
 from dataclasses import replace
 
+from symgraph.lower.builder import LITERAL
 from symgraph.lower.ir import (
     Access,
     Call,
@@ -80,7 +81,7 @@ def _merged(outer: Loop, inner: Loop, sizes: dict[str, Poly]) -> Loop | None:
 def named(value: Poly, sizes: dict[str, Poly]) -> Size:
     """A literal, or the name of a size, made if there is none yet."""
     constant = value.constant
-    if constant is not None and constant <= 128:
+    if constant is not None and constant <= LITERAL:
         return constant
     for name, known in sizes.items():
         if known == value:

@@ -26,6 +26,7 @@ from symgraph.rewrite.cost import (
     region_order,
     scalar_name,
 )
+from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import HIDES_NAN, Rule, rule
 
 
@@ -39,7 +40,10 @@ def _example(x: Variable, y: Variable, z: Variable) -> Variable:
     example=_example, needs_users=True,
 )  # fmt: skip
 def product_into_quotients(node: Apply, context: Context) -> Variable | None:
-    """(a / p - b / q) * (p * q) -> a * q - b * p: no division by what may be 0."""
+    """(a / p - b / q) * (p * q) -> a * q - b * p: no division by what may be 0.
+
+    Terms without a divisor may be among them where all divisors are sigmoids s or 1 - s.
+    """
     out = node.outputs[0]
     if not is_float(out.type.dtype) or is_inner(out, PRODUCT, context):
         return None
@@ -52,9 +56,16 @@ def product_into_quotients(node: Apply, context: Context) -> Variable | None:
             continue
         order = region_order(factor)
         total = flatten(factor, set(order), order)
-        if total is None or total.constant != 0 or len(total.terms) < 2:
+        if total is None:
             continue
-        if not all(_cancels(term, others) for term in total.terms.values()):
+        if total.constant != 0:
+            total.terms[frozenset()] = Term(total.constant, Product(), factor)
+        terms = total.terms.values()
+        if len(terms) < 2 or not any(_cancels(term, others) for term in terms):
+            continue
+        if not all(
+            _cancels(term, others) or _is_bounded(term, others) for term in terms
+        ):
             continue
         made = _distributed(total, others, found.coefficient)
         return None if made is None else context.fit(made, out)
@@ -66,6 +77,22 @@ def _cancels(term: Term, others: dict[Variable, int]) -> bool:
     return any(
         k < 0 and others.get(v, 0) > 0 for v, k in term.product.exponents.items()
     )
+
+
+def _is_bounded(term: Term, others: dict[Variable, int]) -> bool:
+    """Whether nothing divides the term, and the product has sigmoids only."""
+    if any(k < 0 for k in term.product.exponents.values()):
+        return False
+    return all(k > 0 and _is_probability(v) for v, k in others.items() if v.ndim)
+
+
+def _is_probability(v: Variable) -> bool:
+    if scalar_name(v) == "sub":
+        assert v.owner is not None
+        one, v = v.owner.inputs
+        if number_of(one) != 1:
+            return False
+    return scalar_name(v) == "sigmoid"
 
 
 def _distributed(

@@ -156,7 +156,6 @@ EXPONENTIALS = (
     Rule("one_minus_sin_square_to_cos", 1 - sin(x) ** 2, cos(x) ** 2, nan=EXACT),
     Rule("one_minus_cos_square_to_sin", 1 - cos(x) ** 2, sin(x) ** 2, nan=EXACT),
     Rule("sin_over_cos_to_tan", sin(x) / cos(x), tan(x), nan=EXACT),
-    Rule("sinh_over_cosh_to_tanh", sinh(x) / cosh(x), tanh(x), nan=HIDES_NAN),
 )
 
 CHOICES = (

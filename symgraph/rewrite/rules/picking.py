@@ -7,15 +7,15 @@ A pick is the sum of where(label == 0 .. n - 1, p, 0) over the last axis. A prob
 that underflows to 0 has the logarithm -inf and the gradient 0 * inf in the left forms.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from symgraph.core.dtypes import is_float
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.op import PUBLIC, Op
 from symgraph.ops.families import Elementwise
 from symgraph.ops.getitem import pick
-from symgraph.ops.indexing import Subtensor, Take
-from symgraph.ops.movement import DimShuffle, Reshape
+from symgraph.ops.indexing import ScatterAdd, SetSubtensor, Subtensor, Take
+from symgraph.ops.movement import DimShuffle, Pattern, Reshape
 from symgraph.ops.nnet import Softmax
 from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.collect import (
@@ -34,8 +34,8 @@ from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
 from symgraph.rewrite.rules.algebra import log, not_negative
 from symgraph.rewrite.rules.linear import hits_once
-from symgraph.rewrite.rules.quotients import PRODUCTS, opened, sum_of_exp, under
 from symgraph.rewrite.rules.shapes import owner_of
+from symgraph.rewrite.rules.softmaxes import PRODUCTS, opened, sum_of_exp, under
 
 T = PUBLIC
 MOVEMENTS = (DimShuffle, Reshape, Subtensor, Take)
@@ -128,24 +128,79 @@ def log_of_prod_to_sum_of_log(node: Apply, context: Context) -> Variable | None:
 # --- gradients ----------------------------------------------------------------------------
 
 
-def _quotients(factor: Variable) -> Iterator[tuple[Variable, Product, Variable]]:
-    """(p, q, d): factor is where(mask, q, 0) and d ** -1, in q, is p picked by the mask."""
-    if scalar_name(factor) != "where":
+#: gives the variable that takes the place of a factor, for the product that was in it
+Rebuild = Callable[[Product], Variable]
+
+
+def _quotients(
+    factor: Variable, context: Context
+) -> Iterator[tuple[Variable, Product, Rebuild]]:
+    """(p, g, rebuild): factor is p[y] ** -1 * g put where y says, and 0 elsewhere.
+
+    `rebuild` puts g there without the divisor.
+    """
+    owner = factor.owner
+    if owner is None:
         return
-    assert factor.owner is not None
-    mask, value, other = factor.owner.inputs
-    if number_of(other) != 0 or scalar_name(value) not in {*PRODUCT, ""}:
+    op, dtype = owner.op, factor.type.dtype
+    if isinstance(op, Reshape):
+        inside, *extents = owner.inputs
+        for p, product, rebuild in _quotients(inside, context):
+            same = owner_of(p, Reshape)
+            if same is None or not context.same_shape(same.inputs[0], factor):
+                continue
+
+            def reshaped(g: Product, inner: Rebuild = rebuild) -> Variable:
+                made: Variable = op(inner(g), *extents)
+                return made
+
+            yield same.inputs[0], product, reshaped
         return
+    if scalar_name(factor) == "where":
+        mask, value, other = owner.inputs
+        if number_of(other) != 0:
+            return
+        for source, pattern, product in _without_divisors(value):
+            found = picked_from(source)
+            if found is not None and found[0] is mask:
+                if pattern == (*range(source.ndim), "x"):
+                    yield (
+                        found[1],
+                        product,
+                        lambda g: op(mask, build_product(g, dtype), other),
+                    )
+    elif isinstance(op, ScatterAdd | SetSubtensor) and number_of(owner.inputs[0]) == 0:
+        at = 1 if isinstance(op, SetSubtensor) else 2
+        before, after = owner.inputs[:at], owner.inputs[at + 1 :]
+        reader: Op = Take(op.axis) if isinstance(op, ScatterAdd) else Subtensor(op.spec)
+        where = before[1:] if isinstance(op, ScatterAdd) else after
+        for divided, pattern, product in _without_divisors(owner.inputs[at]):
+            read = divided.owner
+            if read is None or read.op != reader or read.inputs[1:] != tuple(where):
+                continue
+            p, kept = under(read.inputs[0])
+            if pattern != tuple(range(divided.ndim)):
+                continue
+            if kept != tuple(range(p.ndim - len(kept), p.ndim)):
+                continue
+
+            def put(g: Product, like: Variable = divided) -> Variable:
+                value = T["fill"](like, build_product(g, dtype))
+                made: Variable = op(*before, value, *after)
+                return made
+
+            yield p, product, put
+
+
+def _without_divisors(
+    value: Variable,
+) -> Iterator[tuple[Variable, Pattern, Product]]:
+    """(d, pattern, g): value is g / d, d rearranged by the pattern."""
     product = opened(value)
-    if not any(k < 0 for k in product.exponents.values()):
-        return
     for divisor, k in product.exponents.items():
-        source, pattern = under(divisor)
-        found = picked_from(source) if k < 0 else None
-        if found is None or found[0] is not mask:
-            continue
-        if pattern == (*range(source.ndim), "x"):
-            yield found[1], product, divisor
+        if k < 0:
+            rest = _changed(product.exponents, {divisor: 1})
+            yield *under(divisor), Product(product.coefficient, rest)
 
 
 def _example(x: Variable, y: Variable) -> Variable:
@@ -165,40 +220,36 @@ def _example(x: Variable, y: Variable) -> Variable:
 def picked_quotient_to_mask(node: Apply, context: Context) -> Variable | None:
     """p * where(mask, g / p[..., y], 0) -> where(mask, g, 0), mask being label == 0 ..
 
-    This is the gradient of log(p[..., y]); a sum that holds such a term is multiplied
-    out.
+    This is the gradient of log(p[..., y]), also by take or a slice. A sum that holds
+    such a term, or one divided by the softmax p, is multiplied out.
     """
     out = node.outputs[0]
     dtype = out.type.dtype
     if not is_float(dtype) or is_inner(out, PRODUCT, context):
         return None
     found = product_of(out)
-    cancelled = _cancelled(found, dtype)
+    if not any(k > 0 and log_is_better(v) for v, k in found.exponents.items()):
+        return None  # no probability
+    cancelled = _cancelled(found, context)
     if cancelled is not None:
         return context.fit(build_product(cancelled, dtype), out)
     for factor, k in found.exponents.items():
         if k == 1 and scalar_name(factor) in ("add", "sub"):
-            made = _multiplied_out(factor, found, dtype)
+            made = _multiplied_out(factor, found, context)
             if made is not None:
                 return context.fit(made, out)
     return None
 
 
-def _cancelled(found: Product, dtype: str) -> Product | None:
+def _cancelled(found: Product, context: Context) -> Product | None:
     """The product without one pair of p and where(mask, g / p[..., y], 0)."""
     for factor, k in found.exponents.items():
         if k != 1:
             continue
-        for p, quotient, divisor in _quotients(factor):
-            if found.exponents.get(p, 0) <= 0:
-                continue
-            inner = _changed(quotient.exponents, {divisor: 1})
-            value = build_product(Product(quotient.coefficient, inner), dtype)
-            assert factor.owner is not None
-            mask, _, zero = factor.owner.inputs
-            masked = Elementwise("where")(mask, value, zero)
-            powers = _changed(found.exponents, {factor: -1, p: -1, masked: 1})
-            return Product(found.coefficient, powers)
+        for p, rest, rebuild in _quotients(factor, context):
+            if found.exponents.get(p, 0) > 0:
+                change = {factor: -1, p: -1, rebuild(rest): 1}
+                return Product(found.coefficient, _changed(found.exponents, change))
     return None
 
 
@@ -211,40 +262,46 @@ def _changed(
     return {v: k for v, k in made.items() if k}
 
 
-def _multiplied_out(factor: Variable, found: Product, dtype: str) -> Variable | None:
-    """p * (where(mask, g / p[..., y], 0) + b) -> where(mask, g, 0) + p * b."""
+def _multiplied_out(
+    factor: Variable, found: Product, context: Context
+) -> Variable | None:
+    """p * (g / p + b) -> g + p * b, the quotient being plain or picked."""
+    dtype = factor.type.dtype
     order = region_order(factor)
-    wheres = {
-        u
-        for v in order
-        if v.owner is not None
-        for u in v.owner.inputs
-        if scalar_name(u) == "where"
-    }
-    probabilities = {
-        p for u in wheres for p, _, _ in _quotients(u) if found.exponents.get(p, 0) > 0
-    }
-    total = flatten(factor, set(order), order) if probabilities else None
+    total = flatten(factor, set(order), order)
     if total is None:
         return None
+    products = [(t.coefficient, t.product) for t in total.terms.values()]
+    probabilities = dict.fromkeys(
+        p
+        for _, product in products
+        for p in _divisors(product, context)
+        if found.exponents.get(p, 0) > 0
+    )
+    if total.constant != 0:
+        products.append((total.constant, Product()))
     for p in probabilities:
         out = Sum(total.dtype)
-        fired = False
-        products = [(t.coefficient, t.product) for t in total.terms.values()]
-        if total.constant != 0:
-            products.append((total.constant, Product()))
         for c, product in products:
             times = Product(1, _changed(product.exponents, {p: 1}))
-            less = _cancelled(times, dtype)
-            fired = fired or less is not None
-            made = less or times
-            if made.key in out.terms or not made.exponents:
+            made = _cancelled(times, context) or times
+            if made.key in out.terms:
                 return None
-            out.terms[made.key] = Term(c, made, build_product(made, dtype))
-        if fired:
-            rest = _changed(found.exponents, {factor: -1, p: -1, build_sum(out): 1})
-            return build_product(Product(found.coefficient, rest), dtype)
+            base = build_product(made, dtype)
+            out.terms[made.key] = Term(c, made, base)
+        rest = _changed(found.exponents, {factor: -1, p: -1, build_sum(out): 1})
+        return build_product(Product(found.coefficient, rest), dtype)
     return None
+
+
+def _divisors(product: Product, context: Context) -> Iterator[Variable]:
+    """The probabilities that the product is divided by, as a whole or picked."""
+    for u, k in product.exponents.items():
+        if k < 0 and owner_of(u, Softmax) is not None:
+            yield u
+        elif k == 1:
+            for p, _, _ in _quotients(u, context):
+                yield p
 
 
 PICKING: tuple[Rule, ...] = (

@@ -1,138 +1,34 @@
-"""Products that hold exponentials and a sum of them: bounded functions instead.
+"""Products that hold exponentials and a sum of two of them: bounded functions instead.
 
-    g * (1 / sum(exp(x))) * exp(x)   ->  g * softmax(x)
     g / (1 + exp(x)) * exp(x)        ->  g * sigmoid(x)
+    (exp(x) - 1) / (exp(x) + 1)      ->  tanh(x / 2)
 
-Gradients leave such products with their factors far apart. They are found in a product
-taken apart into {factor: exponent} (collect.py), so that order, other factors, and how
-the quotient was written do not matter. An exponential overflows where its quotient is 1
-and underflows to 0 / 0. Rules on formulas of one shape are in stability.py.
+As in softmaxes.py, the factors may be far apart among others. Formulas of one shape are
+in stability.py.
 """
 
 from collections.abc import Iterator
 
-from symgraph.core.dtypes import is_float
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC
-from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
-from symgraph.ops.movement import DimShuffle, Pattern
-from symgraph.ops.nnet import Softmax
-from symgraph.ops.reduction import Reduce
-from symgraph.rewrite.collect import Product, build_product, is_inner, product_of
+from symgraph.rewrite.collect import (
+    Product,
+    Sum,
+    Term,
+    build_product,
+    build_sum,
+    flatten,
+    product_of,
+)
 from symgraph.rewrite.context import Context
-from symgraph.rewrite.cost import PRODUCT, scalar_name
+from symgraph.rewrite.cost import region_order, scalar_name
 from symgraph.rewrite.numbers import number
 from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import HIDES_NAN, Rule, rule
-from symgraph.rewrite.rules.shapes import owner_of
+from symgraph.rewrite.rules.softmaxes import PRODUCTS, argument, candidate, rebuilt
 
-BRIDLE = "Bridle 1990; Goodfellow et al. 2016, Deep Learning, section 4.1"
 T = PUBLIC
-PRODUCTS = ("mul", "div", "neg", "pow")
-Powers = dict[Variable, int]
-
-
-# --- taking apart ---------------------------------------------------------------------
-
-
-def opened(v: Variable) -> Product:
-    """`product_of` v, where rearranged products are taken apart as well.
-
-    The factor ``dimshuffle(g / s, 0, 'x')`` becomes the factors ``dimshuffle(g, 0, 'x')``
-    and ``dimshuffle(s, 0, 'x')`` with the exponents 1 and -1; repetition is left out.
-    """
-    found = product_of(v)
-    if not any(_moved_product(u) for u in found.exponents):
-        return found
-    powers: Powers = {}
-    coefficient = found.coefficient
-    for u, k in found.exponents.items():
-        moved = _moved_product(u)
-        if moved is None:
-            powers[u] = powers.get(u, 0) + k
-            continue
-        source, pattern, rank = moved
-        inner = opened(source)
-        if k < 0 and inner.coefficient == 0:
-            return found
-        coefficient = coefficient * inner.coefficient**k
-        for part, power in inner.exponents.items():
-            new = rearranged(part, pattern, rank)
-            powers[new] = powers.get(new, 0) + k * power
-    return Product(coefficient, {u: k for u, k in powers.items() if k})
-
-
-def _moved_product(v: Variable) -> tuple[Variable, Pattern, int] | None:
-    """(p, pattern, rank) where v is a product p repeated to a rank and rearranged."""
-    source, pattern = under(v)
-    rank = source.ndim
-    repeated = owner_of(source, BroadcastTo)
-    if repeated is not None:
-        source = repeated.inputs[0]
-    if source is v or scalar_name(source) not in PRODUCT:
-        return None
-    return source, pattern, rank
-
-
-def rearranged(v: Variable, pattern: Pattern, rank: int) -> Variable:
-    """What dimshuffle makes of v where v is broadcast to `rank` axes before it."""
-    missing = rank - v.ndim
-    own = tuple(
-        "x" if isinstance(p, str) or p < missing else p - missing for p in pattern
-    )
-    while own and own[0] == "x":
-        own = own[1:]
-    if own == tuple(range(v.ndim)):
-        return v
-    made: Variable = DimShuffle(own)(v)
-    return made
-
-
-def under(v: Variable) -> tuple[Variable, Pattern]:
-    """What a dimshuffle rearranges and its pattern; v itself and 0, 1, ... without."""
-    shuffle = owner_of(v, DimShuffle)
-    if shuffle is None:
-        return v, tuple(range(v.ndim))
-    return shuffle.inputs[0], shuffle.op.pattern  # type: ignore[attr-defined]
-
-
-def sum_of_exp(v: Variable) -> tuple[Variable, tuple[int, ...]] | None:
-    """(exp(x), axes) where v is sum(exp(x), axes)."""
-    node = owner_of(v, Reduce)
-    if node is None or node.op.combine != "sum":  # type: ignore[attr-defined]
-        return None
-    (inner,) = node.inputs
-    if scalar_name(inner) != "exp":
-        return None
-    return inner, node.op.axes  # type: ignore[attr-defined]
-
-
-def axes_kept(x: Variable, total: Variable, axes: tuple[int, ...]) -> bool:
-    """Whether `total`, of x reduced over axes, meets x with those axes as extent 1.
-
-    Leading axes of extent 1 may be missing, as broadcasting puts them back.
-    """
-    pattern = under(total)[1]
-    rest = iter(range(x.ndim))
-    wanted = tuple("x" if i in axes else next(rest) for i in range(x.ndim))
-    return ("x",) * (x.ndim - len(pattern)) + pattern == wanted
-
-
-def softmax_over(x: Variable, axes: tuple[int, ...]) -> Variable | None:
-    """exp(x) / sum(exp(x), axes), shifted by the maximum; None if x is so already."""
-    if len(axes) == 1:
-        made: Variable = Softmax(axes[0])(x)
-        return made
-    if scalar_name(x) == "sub":
-        assert x.owner is not None
-        y, shift = x.owner.inputs
-        peak = owner_of(under(shift)[0], Reduce)
-        if peak is not None and peak.op == Reduce("max", axes) and peak.inputs[0] is y:
-            return None
-    weights = Elementwise("exp")(x - T["max"](x, axis=axes, keepdims=True))
-    made = weights / T["sum"](weights, axis=axes, keepdims=True)
-    return made
 
 
 def opposites(u: Variable) -> Iterator[Variable]:
@@ -182,94 +78,7 @@ def two_exps(v: Variable, name: str) -> tuple[Variable, Variable] | None:
     return a, b
 
 
-def argument(v: Variable) -> Variable:
-    """The operand of a function of one operand."""
-    assert v.owner is not None
-    return v.owner.inputs[0]
-
-
-def _candidate(node: Apply, context: Context) -> bool:
-    out = node.outputs[0]
-    return is_float(out.type.dtype) and not is_inner(out, PRODUCT, context)
-
-
-def _rebuilt(
-    node: Apply, found: Product, changes: list[tuple[Variable, int]], context: Context
-) -> Variable | None:
-    """The product with other exponents."""
-    out = node.outputs[0]
-    powers = dict(found.exponents)
-    for v, change in changes:
-        powers[v] = powers.get(v, 0) + change
-    product = Product(found.coefficient, {v: k for v, k in powers.items() if k})
-    return context.fit(build_product(product, out.type.dtype), out)
-
-
 # --- the rules --------------------------------------------------------------------------
-
-
-@rule(
-    "exp_times_reciprocal_sum_to_softmax", on=PRODUCTS, nan=HIDES_NAN, source=BRIDLE,
-    ranks=(2, 1), dtypes="float", needs_users=True,
-    example=lambda x, y: T["dimshuffle"](y / T["sum"](T["exp"](x), 1), 0, "x")
-    * T["exp"](x),
-)  # fmt: skip
-def exp_times_reciprocal_sum_to_softmax(
-    node: Apply, context: Context
-) -> Variable | None:
-    """g / sum(exp(x), axes) * exp(x) -> g * softmax(x), for any axes and other factors."""
-    if not _candidate(node, context):
-        return None
-    found = opened(node.outputs[0])
-    for divisor, k in found.exponents.items():
-        total = sum_of_exp(under(divisor)[0]) if k < 0 else None
-        if total is None:
-            continue
-        weights, axes = total
-        count = min(found.exponents.get(weights, 0), -k)
-        if count <= 0 or not axes_kept(weights, divisor, axes):
-            continue
-        softmax = softmax_over(argument(weights), axes)
-        if softmax is None:
-            continue
-        changes = [(weights, -count), (divisor, count), (softmax, count)]
-        return _rebuilt(node, found, changes, context)
-    return None
-
-
-@rule(
-    "sum_of_exp_out_of_sum", on="Reduce", nan=HIDES_NAN, ranks=(2, 2), dtypes="float",
-    example=lambda x, y: T["sum"](
-        y / T["sum"](T["exp"](x), axis=1, keepdims=True), axis=1
-    ),
-)  # fmt: skip
-def sum_of_exp_out_of_sum(node: Apply, context: Context) -> Variable | None:
-    """sum(a / sum(exp(x), axis, keepdims), axis) -> sum(a, axis) / sum(exp(x), axis).
-
-    So it meets the exp(x) that a gradient multiplies it with.
-    """
-    assert isinstance(node.op, Reduce)
-    (x,) = node.inputs
-    if node.op.combine != "sum" or scalar_name(x) not in PRODUCT:
-        return None
-    found = opened(x)
-    for divisor, k in found.exponents.items():
-        source, pattern = under(divisor)
-        if k >= 0 or sum_of_exp(source) is None:
-            continue
-        pattern = ("x",) * (x.ndim - len(pattern)) + pattern
-        if any(pattern[axis] != "x" for axis in node.op.axes):
-            continue
-        powers = {v: p for v, p in found.exponents.items() if v is not divisor}
-        rest = build_product(Product(found.coefficient, powers), x.type.dtype)
-        whole = rest if context.covers([rest], x) else context.fit(rest, x)
-        if whole is None:
-            continue
-        kept = tuple(p for i, p in enumerate(pattern) if i not in node.op.axes)
-        outside = rearranged(source, kept, source.ndim)
-        product = Product(1, {node.op(whole): 1, outside: k})
-        return context.fit(build_product(product, x.type.dtype), node.outputs[0])
-    return None
 
 
 @rule(
@@ -280,7 +89,7 @@ def exp_over_one_plus_exp_to_sigmoid(node: Apply, context: Context) -> Variable 
     """g / (1 + exp(x)) * exp(x) -> g * sigmoid(x); what is left of 1 / (1 + exp(x)) is
     sigmoid(-x).
     """
-    if not _candidate(node, context):
+    if not candidate(node, context):
         return None
     found = product_of(node.outputs[0])
     for divisor, k in found.exponents.items():
@@ -294,7 +103,7 @@ def exp_over_one_plus_exp_to_sigmoid(node: Apply, context: Context) -> Variable 
             changes.append((Elementwise("sigmoid")(u), count))
         if count < -k:
             changes.append((Elementwise("sigmoid")(opposite(u)), -k - count))
-        return _rebuilt(node, found, changes, context)
+        return rebuilt(node, found, changes, context)
     return None
 
 
@@ -305,7 +114,7 @@ def exp_over_one_plus_exp_to_sigmoid(node: Apply, context: Context) -> Variable 
 )  # fmt: skip
 def exp_over_two_exps_to_sigmoid(node: Apply, context: Context) -> Variable | None:
     """g / (exp(x) + exp(y)) * exp(x) -> g * sigmoid(x - y)."""
-    if not _candidate(node, context):
+    if not candidate(node, context):
         return None
     found = product_of(node.outputs[0])
     for divisor, k in found.exponents.items():
@@ -318,7 +127,7 @@ def exp_over_two_exps_to_sigmoid(node: Apply, context: Context) -> Variable | No
                 difference = Elementwise("sub")(argument(one), argument(other))
                 bounded = Elementwise("sigmoid")(difference)
                 changes = [(one, -count), (divisor, count), (bounded, count)]
-                return _rebuilt(node, found, changes, context)
+                return rebuilt(node, found, changes, context)
     return None
 
 
@@ -330,7 +139,7 @@ def exp_differences_to_tanh(node: Apply, context: Context) -> Variable | None:
     """(exp(x) - 1) / (exp(x) + 1) -> tanh(x / 2), (exp(x) - exp(y)) / (exp(x) + exp(y))
     -> tanh((x - y) / 2), among other factors.
     """
-    if not _candidate(node, context):
+    if not candidate(node, context):
         return None
     found = product_of(node.outputs[0])
     dtype = node.outputs[0].type.dtype
@@ -344,7 +153,7 @@ def exp_differences_to_tanh(node: Apply, context: Context) -> Variable | None:
             half = Elementwise("tanh")(Elementwise("mul")(number(0.5, dtype), u))
             signed = Product(found.coefficient * sign**count, found.exponents)
             changes = [(factor, -count), (divisor, -direction * count), (half, count)]
-            return _rebuilt(node, signed, changes, context)
+            return rebuilt(node, signed, changes, context)
     return None
 
 
@@ -358,6 +167,11 @@ def _tanh_divisors(
         u = Elementwise("sub")(argument(pair[0]), argument(pair[1]))
         yield 1, u, add(*pair), -1
         yield 1, u, add(*pair[::-1]), -1
+        return
+    if scalar_name(factor) == "sinh":
+        x = argument(factor)
+        double = Elementwise("mul")(number(2, factor.type.dtype), x)
+        yield 1, double, Elementwise("cosh")(x), -1
         return
     sign, growth = 1, None
     if scalar_name(factor) == "expm1":
@@ -387,9 +201,11 @@ def _tanh_divisors(
 )  # fmt: skip
 def sigmoid_times_exp_to_sigmoid(node: Apply, context: Context) -> Variable | None:
     """g * sigmoid(x) * exp(-x) -> g * sigmoid(-x); 1 - sigmoid(x) where that is used."""
-    if not _candidate(node, context):
+    if not candidate(node, context):
         return None
     found = product_of(node.outputs[0])
+    if not any(k > 0 and scalar_name(v) == "exp" for v, k in found.exponents.items()):
+        return None
     for factor, k in found.exponents.items():
         if k <= 0 or scalar_name(factor) != "sigmoid":
             continue
@@ -402,16 +218,70 @@ def sigmoid_times_exp_to_sigmoid(node: Apply, context: Context) -> Variable | No
             if not context.knows(mirrored):
                 mirrored = Elementwise("sigmoid")(negative)
             changes = [(factor, -count), (decay, -count), (mirrored, count)]
-            return _rebuilt(node, found, changes, context)
+            return rebuilt(node, found, changes, context)
     return None
+
+
+@rule(
+    "exp_times_sigmoids_to_sigmoids", on=PRODUCTS, nan=HIDES_NAN, dtypes="float",
+    needs_users=True,
+    example=lambda x, y, z: T["exp"](-x) * (
+        y * T["sigmoid"](x) - z * T["sigmoid"](x)),
+)  # fmt: skip
+def exp_times_sigmoids_to_sigmoids(node: Apply, context: Context) -> Variable | None:
+    """exp(-x) * (a * s + b * s) -> sigmoid(-x) * (a + b) where s is sigmoid(x)."""
+    if not candidate(node, context):
+        return None
+    found = product_of(node.outputs[0])
+    dtype = node.outputs[0].type.dtype
+    exps = [u for u, k in found.exponents.items() if k > 0 and scalar_name(u) == "exp"]
+    sums = [
+        u
+        for u, k in found.exponents.items()
+        if k == 1 and scalar_name(u) in ("add", "sub")
+    ]
+    for growth in exps:
+        for factor in sums:
+            order = region_order(factor)
+            total = flatten(factor, set(order), order)
+            if total is None or total.constant != 0 or len(total.terms) < 2:
+                continue
+            for negative in opposites(argument(growth)):
+                mirrored = Elementwise("sigmoid")(negative)
+                rest = _divided(total, mirrored, dtype)
+                if rest is None:
+                    continue
+                bounded = Elementwise("sigmoid")(argument(growth))
+                changes = [(growth, -1), (factor, -1), (bounded, 1), (rest, 1)]
+                return rebuilt(node, found, changes, context)
+    return None
+
+
+def _divided(total: Sum, divisor: Variable, dtype: str) -> Variable | None:
+    """The sum divided by what is a factor of all its terms; None if it is not."""
+    out = Sum(dtype)
+    for term in total.terms.values():
+        powers = dict(term.product.exponents)
+        power = powers.pop(divisor, 0)
+        if power <= 0:
+            return None
+        if power > 1:
+            powers[divisor] = power - 1
+        if not powers:
+            out.constant = out.constant + term.coefficient
+            continue
+        product = Product(1, powers)
+        out.terms[product.key] = Term(
+            term.coefficient, product, build_product(product, dtype)
+        )
+    return build_sum(out)
 
 
 #: what has to be found before sums and products are collected, and again after
 QUOTIENTS: tuple[Rule, ...] = (
-    exp_times_reciprocal_sum_to_softmax,
-    sum_of_exp_out_of_sum,
     exp_differences_to_tanh,
     exp_over_one_plus_exp_to_sigmoid,
     exp_over_two_exps_to_sigmoid,
     sigmoid_times_exp_to_sigmoid,
+    exp_times_sigmoids_to_sigmoids,
 )

@@ -30,8 +30,9 @@ from symgraph.rewrite.rules.algebra import (
     where,
 )  # fmt: skip
 from symgraph.rewrite.rules.picking import PICKING, log_is_better
-from symgraph.rewrite.rules.quotients import (
-    QUOTIENTS,
+from symgraph.rewrite.rules.quotients import QUOTIENTS
+from symgraph.rewrite.rules.softmaxes import (
+    SOFTMAXES,
     argument,
     axes_kept,
     softmax_over,
@@ -75,6 +76,7 @@ PATTERNS = (
     Rule("neg_softplus_of_neg_to_log_sigmoid", -softplus(-x), log_sigmoid(x), nan=EXACT),
     Rule("sigmoid_ratio_to_exp", sigmoid(x) / sigmoid(-x), exp(x), nan=HIDES_NAN),
     Rule("half_tanh_to_sigmoid", 0.5 * (1 + tanh(x)), sigmoid(2 * x), nan=EXACT),
+    Rule("half_tanh_quotient_to_sigmoid", (1 + tanh(x)) / 2, sigmoid(2 * x), nan=EXACT),
     Rule("sigmoid_minus_half_to_tanh", 2 * sigmoid(2 * x) - 1, tanh(x), nan=EXACT),
     Rule("softplus_minus_to_softplus", softplus(x) - x, softplus(-x), nan=HIDES_NAN),
     Rule("cross_entropy_of_sigmoid_to_logits",
@@ -87,6 +89,8 @@ PATTERNS = (
          logaddexp(x, y), nan=HIDES_NAN),
     Rule("max_plus_softplus_to_softplus", maximum(x, 0) + softplus(-abs_(x)),
          softplus(x), nan=EXACT),
+    Rule("log_cosh_to_logaddexp", log(cosh(x)), logaddexp(x, -x) - np.log(2.0),
+         nan=EXACT),
     # others
     Rule("one_minus_erf_to_erfc", 1 - erf(x), erfc(x), nan=EXACT),
     Rule("one_minus_erfc_to_erf", 1 - erfc(x), erf(x), nan=EXACT),
@@ -288,7 +292,7 @@ def logsumexp_of_shifted_to_logsumexp(node: Apply, context: Context) -> Variable
 
 
 #: what has to be found before sums and products are collected
-EARLY: tuple[Rule, ...] = (*SIGMOIDS, exp_over_sum_to_softmax, *QUOTIENTS)
+EARLY: tuple[Rule, ...] = (*SIGMOIDS, exp_over_sum_to_softmax, *SOFTMAXES, *QUOTIENTS)
 STABILITY: tuple[Rule, ...] = (
     log_softmax_to_fused,
     log_sum_exp_to_stable,
@@ -303,5 +307,6 @@ STABILITY: tuple[Rule, ...] = (
     log_of_products_to_sum,
     logsumexp_of_shifted_to_logsumexp,
     *PICKING,
+    *SOFTMAXES,
     *QUOTIENTS,
 )
