@@ -1,6 +1,6 @@
 """Object code on disk, so that a second start compiles nothing.
 
-In: a key (the SHA-256 of everything the code depends on, made by the caller), the
+In: a key (a digest of everything the code depends on, made by the caller), the
 program as JSON-able metadata, and object bytes. Out: the same two, or None.
 
 One entry is one file, ``<key>.sgo``:
@@ -9,7 +9,7 @@ One entry is one file, ``<key>.sgo``:
     4 bytes   format version          (integers are little-endian)
     4 bytes   length of the metadata
     8 bytes   length of the object
-    32 bytes  SHA-256 of the key, the 24 bytes above, metadata and object
+    32 bytes  BLAKE2b of the key, the 24 bytes above, metadata and object
     metadata  JSON, UTF-8
     object
 
