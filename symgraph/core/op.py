@@ -51,10 +51,14 @@ class Op(Record):
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
-        self.__dict__["_hash"] = hash((type(self), self._key()))
+        key = super()._key()  # ops are keys of the interner: once is enough
+        self.__dict__["_made"] = key, hash((type(self), key))
 
-    def __hash__(self) -> int:  # ops are keys of the interner: once is enough
-        return self.__dict__["_hash"]
+    def _key(self) -> tuple[Any, ...]:
+        return self.__dict__["_made"][0]
+
+    def __hash__(self) -> int:
+        return self.__dict__["_made"][1]
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Types of the outputs; raises a named error where the inputs do not fit."""
