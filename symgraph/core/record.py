@@ -61,6 +61,9 @@ class Record:
         given = self.__dict__
         return tuple(given[name] for name in self.fields)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(self.__dict__[name] for name in self.fields)
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True

@@ -202,7 +202,9 @@ class _Splitter:
             case Call("where", (condition, yes, no), _):
                 test = operand(self.real(condition))
                 (re, im), (other_re, other_im) = self.pair(yes), self.pair(no)
-                return self.m.where(test, re, other_re), self.m.where(test, im, other_im)
+                return self.m.where(test, re, other_re), self.m.where(
+                    test, im, other_im
+                )
             case Call(name, arguments, _):
                 made = _formula(COMPLEX, name, value)
                 return made(self.m, *(self.pair(a) for a in arguments))

@@ -1,5 +1,8 @@
 """`clone`: replacements, dtypes, new leaves."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,14 @@ def test_another_rank_and_things_that_are_no_variables_are_refused() -> None:
         sg.clone(x, {"x": m})
     with pytest.raises(ArgumentError, match="3"):
         sg.clone(3)
+
+
+def test_an_expression_survives_pickling_and_deep_copies() -> None:
+    x = T.dmatrix("x")
+    y = T.exp(x).sum(axis=0)
+    for made in (pickle.loads(pickle.dumps([x, y])), copy.deepcopy([x, y])):
+        again, copied = made
+        assert copied.owner.op == y.owner.op
+        assert hash(copied.owner.op) == hash(y.owner.op)
+        value = np.ones((2, 3))
+        np.testing.assert_allclose(copied.eval({again: value}), y.eval({x: value}))

