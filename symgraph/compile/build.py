@@ -5,11 +5,13 @@ of the CPU and all versions that matter; a hit needs neither rewriting nor Numba
 a frozen Graph. Out: an Executor. `Timings` tells where the time went.
 """
 
+import contextlib
 import functools
+import gc
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,21 +107,34 @@ def build(
         timings.lap("load", start)
         timings.cached = True
         return executor, timings
-    from symgraph.backends.cpu.device import compile_program
+    with _no_collection():
+        from symgraph.backends.cpu.device import compile_program
 
-    start = timings.lap("import", start)
-    result = optimized(graph)
-    start = timings.lap("rewrite", start)
-    program = planned(result.graph, leaves, graph)
-    start = timings.lap("lower", start)
-    code = compile_program(program, library is not None and library.ilp64, symbols)
-    start = timings.lap("compile", start)
+        start = timings.lap("import", start)
+        result = optimized(graph)
+        start = timings.lap("rewrite", start)
+        program = planned(result.graph, leaves, graph)
+        start = timings.lap("lower", start)
+        code = compile_program(program, library is not None and library.ilp64, symbols)
+        start = timings.lap("compile", start)
     image = image_of(program)
     if config.cache:
         cache.put(key, {"image": to_json(image, lambda t: _blind(t, places))}, code)
     executor = Executor(image, load(code, symbols), shared)
     timings.lap("load", start)
     return executor, timings
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the cyclic garbage collector: compiling makes much and drops little."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @functools.cache
