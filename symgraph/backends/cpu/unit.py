@@ -140,7 +140,7 @@ def _parts() -> SimpleNamespace:
 
             def _customize_tm_options(self, options: dict[str, Any]) -> None:
                 options.update(
-                    opt=2,
+                    opt=1,
                     cpu=target.cpu_name(self.wish),
                     features=target.feature_string(self.wish),
                     reloc="pic",
