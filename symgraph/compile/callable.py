@@ -229,11 +229,6 @@ class CompiledFunction(Stages, Batches):
             for executor in self._executors.values():
                 executor.bindings.clear()
 
-    @property
-    def input_variables(self) -> list[Any]:
-        """The symbolic inputs."""
-        return [e.variable for e in self.request.inputs]
-
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
     # numpy.ascontiguousarray would give a 0-d array an axis

@@ -50,7 +50,6 @@ class Binding(Record, mutable=True):
     fast: Any
     arena: int
     shared: int
-    sizes: list[int]
 
 
 class Executor:
@@ -154,7 +153,7 @@ class Executor:
             self.step, slots, specs, output_slots, keep=self.library,
             store=default_cache(),
         )  # fmt: skip
-        return Binding(slots, outputs, places, fast, -1, -1, atoms)
+        return Binding(slots, outputs, places, fast, -1, -1)
 
     def _spare(self) -> int:
         return len(self.image.slots)
