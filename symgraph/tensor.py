@@ -17,8 +17,10 @@ import symgraph.ops.broadcast
 import symgraph.ops.comparison
 import symgraph.ops.complex
 import symgraph.ops.contraction
+import symgraph.ops.convolve
 import symgraph.ops.creation
 import symgraph.ops.diagonal
+import symgraph.ops.epilogue
 import symgraph.ops.exponential
 import symgraph.ops.getitem
 import symgraph.ops.gradient
@@ -26,6 +28,7 @@ import symgraph.ops.indexing
 import symgraph.ops.joining
 import symgraph.ops.movement
 import symgraph.ops.piecewise
+import symgraph.ops.pool
 import symgraph.ops.reduction
 import symgraph.ops.shape
 import symgraph.ops.special
@@ -39,13 +42,14 @@ from symgraph.core.op import PUBLIC, as_variable
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, ShapeError
-from symgraph.ops import nnet as _nnet
+from symgraph.ops import namespaces as _namespaces
 from symgraph.ops.comparison import alias
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.movement import dimshuffle
 from symgraph.ops.random import RandomStreams
 
-nnet = _nnet.namespace
+nnet = _namespaces.nnet
+signal = _namespaces.signal
 TensorVariable = Variable
 TensorConstant = Constant
 TensorSharedVariable = SharedVariable
@@ -366,6 +370,6 @@ def __dir__() -> list[str]:
 __all__ = [
     "PREFIXES", "RandomStreams", "TensorConstant", "TensorSharedVariable", "TensorType",
     "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant", "nnet",
-    "shared", "tensor", *RANKS, *_CONSTRUCTORS,
+    "shared", "signal", "tensor", *RANKS, *_CONSTRUCTORS,
     *(name for name in PUBLIC if name.isidentifier() and name not in _CONSTRUCTORS),
 ]  # fmt: skip

@@ -1,13 +1,15 @@
 """Samples of functions that fill and make tensors; the files it imports hold the rest.
 
 As tests/samples.py for the elementwise functions. Reductions are in
-samples_reduction.py, movements in samples_movement.py; importing this file fills all.
+samples_reduction.py, movements in samples_movement.py, pooling in
+samples_pooling.py; importing this file fills all.
 """
 
 from typing import Any
 
 import numpy as np
 import samples_movement  # noqa: F401
+import samples_pooling  # noqa: F401
 import samples_reduction  # noqa: F401
 from structure import ODD, ORACLES, X, bad, floats, good, ints, n, sizes, table
 

@@ -27,9 +27,14 @@ class Interner:
 
     def apply(self, op: Op, inputs: Sequence[Variable]) -> Apply:
         """The one application of `op` to `inputs`."""
-        inputs = tuple(
-            self.constant(v) if isinstance(v, Constant) else v for v in inputs
-        )
+        for v in inputs:
+            if v.owner is None and isinstance(v, Constant):
+                inputs = tuple(
+                    self.constant(v) if isinstance(v, Constant) else v for v in inputs
+                )
+                break
+        else:
+            inputs = tuple(inputs)
         key = (op, inputs)
         found = self._applies.get(key)
         if found is None:

@@ -188,6 +188,11 @@ def _constant_of_list(value: Sequence[Any], dtype: str | None) -> Constant:
 
 def as_operands(*values: Any) -> tuple[Variable, ...]:
     """Operands of one elementwise op; Python numbers adapt to the others' dtypes."""
+    for value in values:
+        if not isinstance(value, Variable):
+            break
+    else:
+        return values
     partners = tuple(
         value.type.dtype if isinstance(value, Variable) else value.dtype.name
         for value in values

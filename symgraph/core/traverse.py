@@ -38,8 +38,8 @@ def applies(
     """The applications that compute the outputs, in topological order."""
     stop = set(blockers)
     order: list[Apply] = []
-    done: set[int] = set()
-    open_: set[int] = set()
+    done: set[Apply] = set()
+    open_: set[Apply] = set()
     stack: list[tuple[Apply, bool]] = [
         (v.owner, False)
         for v in reversed(list(outputs))
@@ -47,23 +47,28 @@ def applies(
     ]
     while stack:
         node, expanded = stack.pop()
-        key = id(node)
         if expanded:
-            open_.discard(key)
-            if key not in done:
-                done.add(key)
-                order.append(node)
+            open_.discard(node)
+            done.add(node)
+            order.append(node)
             continue
-        if key in done:
+        if node in done:
             continue
-        if key in open_:
+        if node in open_:
             raise GraphError(f"the graph has a cycle through {node.op}")
-        open_.add(key)
+        needed = [
+            (owner, False)
+            for v in node.inputs
+            if (owner := v.owner) is not None and owner not in done and v not in stop
+        ]
+        if not needed:
+            done.add(node)
+            order.append(node)
+            continue
+        open_.add(node)
         stack.append((node, True))
-        for variable in reversed(node.inputs):
-            owner = variable.owner
-            if owner is not None and variable not in stop and id(owner) not in done:
-                stack.append((owner, False))
+        needed.reverse()
+        stack += needed
     return order
 
 

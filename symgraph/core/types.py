@@ -98,11 +98,20 @@ class TensorType:
         return f"{self.dtype} {self.shape}"
 
 
+#: types that were made, so that equal ones mostly are one object
+_types: dict[tuple[str, StaticShape], TensorType] = {}
+KEPT_TYPES = 4096
+
+
 def fast_type(dtype: str, shape: StaticShape) -> TensorType:
     """TensorType of a canonical dtype and a checked shape, without checking again."""
-    made = object.__new__(TensorType)
-    object.__setattr__(made, "dtype", dtype)
-    object.__setattr__(made, "shape", shape)
+    made = _types.get((dtype, shape))
+    if made is None:
+        made = object.__new__(TensorType)
+        object.__setattr__(made, "dtype", dtype)
+        object.__setattr__(made, "shape", shape)
+        if len(_types) < KEPT_TYPES:
+            _types[dtype, shape] = made
     return made
 
 
@@ -137,6 +146,8 @@ def broadcast_extents(extents: Sequence[int | None]) -> int | None:
 
 def broadcast_shapes(shapes: Sequence[StaticShape]) -> StaticShape:
     """Static shape of the broadcast of several, aligned at the last axis."""
+    if shapes and all(s == shapes[0] for s in shapes):
+        return shapes[0]
     ndim = max(map(len, shapes), default=0)
     padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
     return tuple(broadcast_extents(axis) for axis in zip(*padded, strict=True))

@@ -81,6 +81,8 @@ define("neg", 1, subtracting, np.negative, grad=lambda g, y, x: (-g,))
 def _fold(name: str, values: tuple[Any, ...]) -> Variable:
     if not values:
         raise ArgumentError(f"{name} needs at least one operand")
+    if len(values) == 2:
+        return apply_scalar(name, *values)
     operands = as_operands(*values)
     common = upcast(*(v.type.dtype for v in operands))
     return reduce(

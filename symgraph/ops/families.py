@@ -12,6 +12,7 @@ Kernel IR operands it is the code. Derivatives see ``g`` (gradient of the output
 centrally by autodiff/reverse.py.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -306,16 +307,23 @@ def apply_scalar(name: str, *values: Any) -> Variable:
     if len(values) != scalar.arity:
         raise TypeError(f"{name} takes {scalar.arity} operands, {len(values)} given")
     operands = as_operands(*values)
+    dtypes = tuple([v.type.dtype for v in operands])
     try:
-        wanted, _ = scalar.dtypes(tuple(v.type.dtype for v in operands))
+        wanted, _ = scalar.dtypes(dtypes)
     except DtypeError as error:
         raise DtypeError(f"{name}: {error}{listing(*operands)}") from None
-    return Elementwise(name)(
-        *(
+    if wanted != dtypes:
+        operands = tuple(
             v if v.type.dtype == dtype else cast(v, dtype)
             for v, dtype in zip(operands, wanted, strict=True)
         )
-    )
+    return elementwise(name).make(*operands)[0]
+
+
+@functools.cache
+def elementwise(name: str) -> Elementwise:
+    """The one `Elementwise` of a scalar function."""
+    return Elementwise(name)
 
 
 def define(

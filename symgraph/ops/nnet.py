@@ -112,9 +112,12 @@ class Softmax(Op):
         return PUBLIC["sum"](x, axis=self.axis, keepdims=True)
 
     def decompose(self, *inputs: Variable) -> Variable:
-        """exp(x - max) / sum of that."""
+        """exp(x - max) times the reciprocal of its sum, one division a row.
+
+        The sum is at least 1 and the weights at most 1, so nothing overflows.
+        """
         weights = PUBLIC["exp"](_shifted(inputs[0], self.axis))
-        return weights / PUBLIC["sum"](weights, axis=self.axis, keepdims=True)
+        return weights * (1 / PUBLIC["sum"](weights, axis=self.axis, keepdims=True))
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """exp(x - max) / sum of that, by NumPy."""
@@ -467,18 +470,3 @@ NNET = (
     "crossentropy_categorical_1hot", "crossentropy_softmax_argmax_1hot_with_bias",
     "one_hot", "to_one_hot",
 )  # fmt: skip
-
-
-class Namespace:
-    """``T.nnet``: the public functions that `NNET` lists, as attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in NNET and name in PUBLIC:
-            return PUBLIC[name]
-        raise AttributeError(f"nnet has no function {name!r}; it has {', '.join(NNET)}")
-
-    def __dir__(self) -> list[str]:
-        return [name for name in NNET if name in PUBLIC]
-
-
-namespace = Namespace()

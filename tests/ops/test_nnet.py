@@ -14,7 +14,7 @@ from symgraph.core.op import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType
 from symgraph.errors import DtypeError, IndexRangeError, ShapeError
-from symgraph.ops import nnet
+from symgraph.ops import namespaces, nnet
 
 NAMES = {
     "softmax", "log_softmax", "logsoftmax", "logsumexp", "categorical_crossentropy",
@@ -144,7 +144,9 @@ def test_target_mistakes_name_both_operands_and_the_cure() -> None:
 def test_the_namespace_offers_what_it_lists() -> None:
     missing = [name for name in nnet.NNET if name not in PUBLIC]
     assert not missing
-    assert set(dir(T.nnet)) == set(nnet.NNET)
+    inner = {*namespaces.CONVOLUTIONS, "abstract_conv", "conv"}
+    assert set(dir(T.nnet)) == {*nnet.NNET, *inner}
+    assert T.nnet.abstract_conv.conv2d is T.nnet.conv.conv2d is T.nnet.conv2d
     assert T.nnet.sigmoid is PUBLIC["sigmoid"]
     with pytest.raises(AttributeError, match="nosuch"):
         T.nnet.nosuch  # noqa: B018
