@@ -14,11 +14,11 @@ Sums of integers are exact (they wrap). Floats are reassociated; coefficients ar
 in float64 and rounded once. Broadcasting is kept by `Context.fit`.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from symgraph.core.dtypes import is_complex, is_float, is_integer
 from symgraph.core.node import Apply, Variable
+from symgraph.core.record import Record, fresh
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.cost import (
@@ -92,8 +92,7 @@ def product_parts(v: Variable) -> list[tuple[Variable, int]] | None:
     return None
 
 
-@dataclass(slots=True)
-class Product:
+class Product(Record, frozen=False):
     """coefficient * product of factor ** exponent.
 
     `pieces`, `numbers`, `signs` and `divisors` count what the product was written with:
@@ -101,7 +100,7 @@ class Product:
     """
 
     coefficient: Any = 1
-    exponents: dict[Variable, int] = field(default_factory=dict)
+    exponents: dict[Variable, int] = fresh(factory=dict)
     pieces: int = 0
     numbers: int = 0
     signs: int = 0
@@ -172,8 +171,7 @@ def _power(value: Any, exponent: int, dtype: str) -> Any:
 # --- flattening and rebuilding sums -----------------------------------------------------
 
 
-@dataclass(slots=True)
-class Term:
+class Term(Record, frozen=False):
     """A term of a sum: coefficient * product."""
 
     coefficient: Any
@@ -181,12 +179,11 @@ class Term:
     variable: Variable
 
 
-@dataclass(slots=True)
-class Sum:
+class Sum(Record, frozen=False):
     """constant + sum of terms, in order of first occurrence."""
 
     dtype: str
-    terms: dict[frozenset[tuple[Variable, int]], Term] = field(default_factory=dict)
+    terms: dict[frozenset[tuple[Variable, int]], Term] = fresh(factory=dict)
     constant: Any = 0
     numbers: int = 0
     merged: bool = False

@@ -7,11 +7,12 @@ interned, equal expressions are visited once. Rules themselves, and what they ma
 are in rule.py and context.py.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Place, Variable, building
+from symgraph.core.record import Record, fresh
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies
 from symgraph.errors import RewriteError
@@ -21,13 +22,12 @@ from symgraph.rewrite.pattern import SWAPPABLE
 from symgraph.rewrite.rule import Rule, key_of
 
 #: a pass over the whole graph at once: (graph, record) → new roots
-Transform = Callable[[Graph, Context, "Record"], Sequence[Variable]]
-Record = Callable[[str, Variable, Variable], None]
+Transform = Callable[[Graph, Context, "Recorder"], Sequence[Variable]]
+Recorder = Callable[[str, Variable, Variable], None]
 DEPTH = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(Record):
     """One application of a rule.
 
     Attributes
@@ -59,8 +59,7 @@ class Firing:
         return f"{self.rule}: {self.before} -> {self.after}  ({file}:{line})"
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Record):
     """A named stage: rules that are applied until none fires, or a transform."""
 
     name: str
@@ -71,22 +70,21 @@ class Pass:
         return f"{self.name}: {', '.join(r.name for r in self.rules)}"
 
 
-@dataclass(slots=True)
-class Statistics:
-    """How much work was done: node visits and rules tried."""
+class Statistics(Record, frozen=False):
+    """How much work was done: node visits, rules tried, seconds of each pass."""
 
     visits: int = 0
     attempts: int = 0
     sweeps: int = 0
+    seconds: dict[str, float] = fresh(factory=dict)
 
 
-@dataclass(frozen=True)
-class Optimized:
+class Optimized(Record):
     """A rewritten graph and how it came about."""
 
     graph: Graph
     firings: tuple[Firing, ...] = ()
-    statistics: Statistics = field(default_factory=Statistics, compare=False)
+    statistics: Statistics = fresh(factory=Statistics)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.firings))
@@ -128,12 +126,18 @@ class Settled:
     def __init__(self) -> None:
         self.nodes: dict[Variable, int] = {}
         self._indexes: list[Index] = []
+        self._tables: list[dict[tuple[str, int], list[Rule]]] = []
 
     def bit(self, index: Index) -> int:
         """The bit that stands for the local rules of an index."""
         if index not in self._indexes:
             self._indexes.append(index)
+            self._tables.append({})
         return 1 << self._indexes.index(index)
+
+    def tables(self, index: Index) -> dict[tuple[str, int], list[Rule]]:
+        """The rules of an index that are left to try, by key and what was tried."""
+        return self._tables[self.bit(index).bit_length() - 1]
 
     def names(self, bits: int) -> frozenset[str]:
         """The rules that a set of bits stands for."""
@@ -164,7 +168,8 @@ class Sweep:
         self._instead: dict[Variable, Variable] = {}
         self._twins: dict[tuple[str, frozenset[Variable]], Variable] = {}
         self._settled = settled if settled is not None else Settled()
-        self._tables: dict[tuple[str, int], list[Rule]] = {}
+        self._bit = self._settled.bit(index)
+        self._tables = self._settled.tables(index)
         statistics.sweeps += 1
 
     def record(self, rule: str, old: Variable, new: Variable) -> None:
@@ -189,24 +194,25 @@ class Sweep:
         stack = [root]
         while stack:
             v = stack[-1]
-            node = v.owner
             if v in normal:
                 stack.pop()
                 waits.discard(v)
                 continue
-            if v in instead:
-                target = instead[v]
+            target = instead.get(v)
+            if target is not None:
                 if target in normal:
                     normal[v] = normal[target]
                 else:
                     self._push([target], v, stack, waits)
                 continue
+            node = v.owner
             if node is None:
                 normal[v] = v
                 continue
             waiting = [u for u in node.inputs if u not in normal]
             if waiting:
-                self._push(reversed(waiting), v, stack, waits)
+                waiting.reverse()
+                self._push(waiting, v, stack, waits)
                 continue
             self._visit(v, node)
         return normal[root]
@@ -234,8 +240,12 @@ class Sweep:
         normal = self._normal
         self.statistics.visits += 1
         building.place = v.place
-        inputs = tuple(normal[u] for u in node.inputs)
-        if inputs != node.inputs:
+        inputs = node.inputs
+        for u in inputs:
+            if normal[u] is not u:
+                inputs = tuple([normal[u] for u in inputs])
+                break
+        if inputs is not node.inputs:
             for old, new in zip(node.outputs, node.op.make(*inputs), strict=True):
                 if new is not old and self._leads_to(new, old):
                     normal[new] = new  # a rule made `old` of it: that ends here
@@ -243,7 +253,8 @@ class Sweep:
                 if new.name is None:
                     new.name = old.name
             return
-        key = key_of(node)
+        op = node.op
+        key = op.scalar if type(op) is Elementwise else key_of(node)
         done = self._settled.nodes.get(v, 0)
         rules = self._tables.get((key, done))
         if rules is None:
@@ -258,7 +269,7 @@ class Sweep:
                     self.record(rule.name, v, new)
                     self._becomes(v, new)
                     return
-            if key in SWAPPABLE and isinstance(node.op, Elementwise):
+            if key in SWAPPABLE and isinstance(op, Elementwise):
                 pair = (key, frozenset(inputs))
                 twin = self._twins.setdefault(pair, v)
                 if twin is not v and twin.type.shape == v.type.shape:
@@ -267,7 +278,7 @@ class Sweep:
                     return
         for out in node.outputs:
             normal[out] = out
-        self._settled.nodes[v] = done | self._settled.bit(self.index)
+        self._settled.nodes[v] = done | self._bit
 
     def _leads_to(self, new: Variable, v: Variable) -> bool:
         """Whether `new` has become v already: going back to it would never end."""
@@ -331,8 +342,13 @@ def run(
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:
                     index = indexes[stage.name] = Index(stage.rules)
+                start = time.perf_counter()
                 graph = _run_pass(
                     graph, stage, index, statistics, firings, equal, settled
+                )
+                spent = time.perf_counter() - start
+                statistics.seconds[stage.name] = (
+                    statistics.seconds.get(stage.name, 0.0) + spent
                 )
         finally:
             building.place = place

@@ -3,6 +3,8 @@
     canonicalize   shapes, casts, constants, algebra; sums and products collected
     stabilize      formulas that overflow or cancel become ones that do not
     specialize     forms that the machine does faster: shared sums, gemm
+    layout         images with the channels last inside
+    epilogues      what follows a convolution is done in it
     expand         named compositions become primitive ops, powers products
 
 In: a frozen graph. Out: the rewritten graph and what was done to it. Each pass prints
@@ -22,6 +24,8 @@ from symgraph.rewrite.rule import Rule
 from symgraph.rewrite.rules.algebra import ALGEBRA
 from symgraph.rewrite.rules.elementwise import ELEMENTWISE_RULES
 from symgraph.rewrite.rules.expand import EXPAND, MARKERS
+from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leaky
+from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES
@@ -43,10 +47,14 @@ STABILIZE = Pass(
     ),  # fmt: skip
 )
 SHARE = Pass("share", (), (reuse_sums,))
-SPECIALIZE = Pass("specialize", GEMM)
+SPECIALIZE = Pass("specialize", (*GEMM, positive_to_positive_leaky))
+CHANNELS_LAST = Pass("layout", LAYOUT)
+EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
 
-DEFAULT: tuple[Pass, ...] = (CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, EXPANSION)
+DEFAULT: tuple[Pass, ...] = (
+    CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES, EXPANSION,
+)  # fmt: skip
 _indexes: dict[str, Index] = {}
 
 

@@ -28,14 +28,14 @@ from symgraph.rewrite.cost import (
     region_order,
     scalar_name,
 )
-from symgraph.rewrite.engine import Record
+from symgraph.rewrite.engine import Recorder
 from symgraph.rewrite.numbers import number
 
 NAME = "contained_sum_to_reuse"
 Key = frozenset[tuple[Variable, int]]
 
 
-def reuse_sums(graph: Graph, context: Context, record: Record) -> Sequence[Variable]:
+def reuse_sums(graph: Graph, context: Context, record: Recorder) -> Sequence[Variable]:
     """Rebuild larger sums from smaller ones they contain."""
     found = _sums(graph, context)
     if len(found) < 2:

@@ -7,11 +7,11 @@ which order and how often is left to engine.py.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from symgraph.core.dtypes import is_complex, is_float, is_integer
 from symgraph.core.node import Apply, Variable
+from symgraph.core.record import Record
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context
@@ -41,8 +41,7 @@ def key_of(node: Apply) -> str:
     return op.scalar if isinstance(op, Elementwise) else type(op).__name__
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Record):
     """One rewrite.
 
     Attributes
@@ -75,9 +74,10 @@ class Rule:
     ranks: tuple[int, ...] = ()
     needs_users: bool = False
     text: str = ""
-    matcher: Matcher | None = field(default=None, repr=False)
+    matcher: Matcher | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
         if not self.nan.startswith(_LABELS):
             raise RewriteError(
                 f"rule {self.name}: nan={self.nan!r}; use {EXACT!r}, {HIDES_NAN!r} or "
@@ -91,8 +91,8 @@ class Rule:
             return
         if self.before is None or self.after is None or self.before.owner is None:
             raise RewriteError(f"rule {self.name}: needs a pattern before and after")
-        object.__setattr__(self, "on", (key_of(self.before.owner),))
-        object.__setattr__(self, "matcher", compile_pattern(self.before))
+        self.__dict__["on"] = (key_of(self.before.owner),)
+        self.__dict__["matcher"] = compile_pattern(self.before)
 
     def replacement(self, node: Apply, context: Context) -> Variable | None:
         """What the output of `node` becomes, or None where the rule does not apply."""
