@@ -22,6 +22,10 @@ FEATURES = {HOST: None, "avx2": frozenset({"fma", "avx2"}), "plain": frozenset()
 PROCESSORS = {"avx2": "haswell", "plain": "x86-64"}
 
 
+#: Lanes and levels that every primitive is compiled for.
+LAYOUTS = [(1, HOST), (8, HOST), (16, HOST), (8, "avx2"), (4, "plain")]
+
+
 def host_features():
     return frozenset(k for k, on in llvm.get_host_cpu_features().items() if on)
 

@@ -7,14 +7,19 @@
 `run` carries whole epochs: before each execution it gathers `batch` rows for each entry
 of `rows` (slot of the gathered copy's address, source address, bytes of a row), in the
 order of the int64 array `order`; after it, it adds to each slot named in `moves` (slot,
-bytes), so inputs and outputs advance from batch to batch. In: a Program, and the names
-of its kernel functions. Out: the text of the functions.
+bytes), so inputs and outputs advance from batch to batch.
+
+A program with launches that may be divided has its steps twice: `step` runs them one
+after another with no thought of threads, unless the slot ("parallel",) says that one of
+them is large enough for the sizes at hand; then `step.parallel` hands each such launch
+to `sg_parallel` (pool.py), as a function of (slots, begin, end, scratch) that finds its
+arguments in the slots. In: a Program, and the names of its kernel functions. Out: the
+text of the functions.
 """
 
-from symgraph.backends.cpu.library import NO_TRANSPOSE, ROW_MAJOR, TRANSPOSE
-from symgraph.backends.cpu.llvm import number
-from symgraph.core.dtypes import ITEMSIZE
-from symgraph.lower.program import Copy, Launch, Operand, Product, Program, Step
+from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL, Contractions
+from symgraph.backends.cpu.llvm import ELEMENT, number
+from symgraph.lower.steps import Copy, Launch, Product, Program, Step, Tiles
 
 RUN = """
 define i64 @run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows, i64 %row_count,
@@ -95,19 +100,51 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 def write_driver(program: Program, ilp64: bool) -> str:
     """The text of `step` and `run`, and declarations of the BLAS that they call."""
-    return _Driver(program, ilp64).text()
+    return Driver(program, ilp64).text()
 
 
-class _Driver:
+class Driver(Contractions):
     def __init__(self, program: Program, ilp64: bool) -> None:
+        super().__init__(ilp64)
         self.program = program
-        self.integer = "i64" if ilp64 else "i32"
-        self.lines: list[str] = []
-        self.declared: set[str] = set()
-        self.count = 0
+        self.shares = False
+        self.twice = any(
+            isinstance(s, Launch) and s.grain is not None for s in program.steps
+        )
 
     def text(self) -> str:
-        self.lines.append("  store i64 0, ptr %slots")
+        slots = self.program.slots
+        texts = []
+        choice: list[str] = []
+        if self.twice:
+            self.declared.add(PARALLEL)
+            self.shares = True
+            texts.append(self._steps("internal i64 @step.parallel", []))
+            self.shares = False
+            choice = [
+                f"  %p.at = getelementptr i64, ptr %slots, i64 "
+                f"{slots.index(('parallel',))}",
+                "  %p = load i64, ptr %p.at",
+                "  %p.some = icmp ne i64 %p, 0",
+                "  br i1 %p.some, label %many, label %single",
+                "many:",
+                "  %p.flag = tail call i64 @step.parallel(ptr %slots)",
+                "  ret i64 %p.flag",
+                "single:",
+            ]
+        texts.append(self._steps("i64 @step", choice))
+        texts += [
+            f"@{name} = internal constant {ELEMENT[dtype]} {number(value, dtype)}"
+            for (value, dtype), name in self.numbers.items()
+        ]
+        if self.recipes:
+            texts += [*self.recipes, FILL]
+        return "\n".join([*texts, *self.part_texts, *sorted(self.declared), RUN])
+
+    def _steps(self, name: str, choice: list[str]) -> str:
+        """One function that runs all steps."""
+        self.lines = [*choice, "  store i64 0, ptr %slots"]
+        self.tables = []
         for step in self.program.steps:
             self._step(step)
         self.lines += ["  ret i64 0"]
@@ -117,33 +154,24 @@ class _Driver:
                 "  %flag = load i64, ptr %slots",
                 "  ret i64 %flag",
             ]
-        head = ["define i64 @step(ptr %slots) nounwind {", "entry:"]
-        return "\n".join([*head, *self.lines, "}", *sorted(self.declared), RUN])
-
-    def _name(self) -> str:
-        self.count += 1
-        return f"%t{self.count}"
-
-    def _op(self, text: str) -> str:
-        name = self._name()
-        self.lines.append(f"  {name} = {text}")
-        return name
-
-    def _slot(self, index: int) -> str:
-        address = self._op(f"getelementptr i64, ptr %slots, i64 {index}")
-        return self._op(f"load i64, ptr {address}")
-
-    def _pointer(self, index: int) -> str:
-        return self._op(f"inttoptr i64 {self._slot(index)} to ptr")
+        head = [f"define {name}(ptr %slots) nounwind {{", "entry:"]
+        return "\n".join([*head, *self.tables, *self.lines, "}"])
 
     def _step(self, step: Step) -> None:
         match step:
-            case Launch(kernel, buffers, sizes, can_fail):
-                arguments = ["ptr %slots"]
-                arguments += [f"ptr {self._pointer(b)}" for b in buffers]
-                arguments += [f"i64 {self._slot(s)}" for s in sizes]
-                self.lines.append(f"  call void @{kernel}({', '.join(arguments)})")
-                if can_fail:
+            case Launch():
+                if self.shares and step.grain is not None:
+                    self._share(step)
+                elif (
+                    self.twice
+                    and step.grain is not None
+                    and not step.private
+                    and (step.partials is None)
+                ):
+                    self._whole(step)
+                else:
+                    self._launch(step)
+                if step.can_fail:
                     self._leave_if_failed()
             case Copy(target, source, size):
                 to, of, count = (
@@ -155,8 +183,113 @@ class _Driver:
                     "  call void @llvm.memcpy.p0.p0.i64("
                     f"ptr {to}, ptr {of}, i64 {count}, i1 false)"
                 )
-            case Product():
-                self._product(step)
+            case Product() | Tiles():
+                if self.twice:
+                    self.lines.append(
+                        f"  call void @{self._outlined(step)}(ptr %slots)"
+                    )
+                else:
+                    self._contraction(step)
+
+    def _launch(self, step: Launch) -> None:
+        arguments = ["ptr %slots"]
+        arguments += [f"ptr {self._pointer(b)}" for b in step.buffers]
+        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
+        if step.units is not None:
+            arguments += ["i64 0", f"i64 {self._slot(step.units)}"]
+        if step.width is not None:
+            arguments += ["ptr null", "i64 0"]
+        self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+
+    def _whole(self, step: Launch) -> None:
+        """All parts of a launch at once."""
+        assert step.units is not None
+        self.lines.append(
+            f"  call void @{self._part(step)}(ptr %slots, i64 0, "
+            f"i64 {self._slot(step.units)}, ptr null)"
+        )
+
+    # --- launches that threads share ------------------------------------------------------
+
+    def _share(self, step: Launch) -> None:
+        assert step.units is not None and step.grain is not None
+        units, grain = self._slot(step.units), self._slot(step.grain)
+        self.lines.append(
+            f"  call void @sg_parallel(ptr @{self._part(step)}, ptr %slots, "
+            f"i64 {units}, i64 {grain})"
+        )
+        if step.partials is not None:
+            self._join(step, units, grain)
+
+    def _join(self, step: Launch, units: str, grain: str) -> None:
+        """Combine what the parts of a reduction came to."""
+        assert step.partials is not None
+        arguments = ["ptr %slots"]
+        arguments += [f"ptr {self._pointer(b)}" for b in step.buffers]
+        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
+        up = self._op(f"add i64 {units}, {grain}")
+        less = self._op(f"sub i64 {up}, 1")
+        count = self._op(f"udiv i64 {less}, {grain}")
+        arguments += ["i64 0", "i64 0"]
+        arguments += [f"ptr {self._pointer(step.partials)}", f"i64 {count}"]
+        self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+
+    def _part(self, step: Launch) -> str:
+        """Name of a function that runs a part of a launch."""
+        found = self.parts.get(step)
+        if found is not None:
+            return found
+        name = self.parts[step] = f"part{len(self.parts)}"
+        lines, self.lines = self.lines, []
+        rows = dict(step.private)
+        arguments = ["ptr %slots"]
+        free = "%scratch"
+        for position, buffer in enumerate(step.buffers):
+            if position not in rows:
+                arguments.append(f"ptr {self._pointer(buffer)}")
+                continue
+            arguments.append(f"ptr {free}")
+            up = self._op(f"add i64 {self._slot(rows[position])}, 63")
+            size = self._op(f"and i64 {up}, -64")
+            free = self._op(f"getelementptr i8, ptr {free}, i64 {size}")
+        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
+        if step.partials is None:
+            arguments += ["i64 %begin", "i64 %end"]
+            self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+        else:
+            self._part_of_reduction(step, arguments)
+        head = (
+            f"define internal void @{name}(ptr %slots, i64 %begin, i64 %end, "
+            "ptr %scratch) nounwind {"
+        )
+        self.part_texts.append(
+            "\n".join([head, "entry:", *self.lines, "  ret void", "}"])
+        )
+        self.lines = lines
+        return name
+
+    def _part_of_reduction(self, step: Launch, arguments: list[str]) -> None:
+        """Block by block, as a caller without threads gets all of them at once."""
+        assert step.grain is not None and step.partials is not None
+        assert step.width is not None
+        grain, memory = self._slot(step.grain), self._pointer(step.partials)
+        width = self._slot(step.width)
+        call = ", ".join(
+            [*arguments, "i64 %b", "i64 %b.end", "ptr %b.memory", "i64 -1"]
+        )
+        self.lines.append(f"""  br label %block
+block:
+  %b = phi i64 [ %begin, %entry ], [ %b.next, %block ]
+  %b.next = add i64 %b, {grain}
+  %b.over = icmp sgt i64 %b.next, %end
+  %b.end = select i1 %b.over, i64 %end, i64 %b.next
+  %b.number = udiv i64 %b, {grain}
+  %b.row = mul i64 %b.number, {width}
+  %b.memory = getelementptr i8, ptr {memory}, i64 %b.row
+  call void @{step.kernel}({call})
+  %b.more = icmp slt i64 %b.next, %end
+  br i1 %b.more, label %block, label %done
+done:""")
 
     def _leave_if_failed(self) -> None:
         flag = self._op("load i64, ptr %slots")
@@ -164,118 +297,3 @@ class _Driver:
         self.count += 1
         self.lines.append(f"  br i1 {bad}, label %failed, label %ok{self.count}")
         self.lines.append(f"ok{self.count}:")
-
-    # --- products ------------------------------------------------------------------------
-
-    def _product(self, step: Product) -> None:
-        sizes = [self._slot(s) for s in (step.rows, step.columns, step.inner)]
-        a, lead_a = self._matrix(step.a, step.dtype)
-        b, lead_b = self._matrix(step.b, step.dtype)
-        c = self._pointer(step.c)
-        alpha, beta = (self._factor(v, step.dtype) for v in (step.alpha, step.beta))
-        if step.count is None:
-            self._call(step, sizes, a, lead_a, b, lead_b, c, alpha, beta)
-            return
-        size = ITEMSIZE[step.dtype]
-        count = self._slot(step.count)
-        steps = [
-            "0" if s is None else self._op(f"mul i64 {self._slot(s)}, {size}")
-            for s in (step.a.batch, step.b.batch, step.step)
-        ]
-        self.count += 1
-        loop, done, before = (f"{w}{self.count}" for w in ("batch", "after", "into"))
-        some = self._op(f"icmp slt i64 0, {count}")
-        self.lines.append(f"  br label %{before}")
-        self.lines.append(f"{before}:")
-        self.lines.append(f"  br i1 {some}, label %{loop}, label %{done}")
-        self.lines.append(f"{loop}:")
-        self.lines.append(
-            f"  %{loop}.i = phi i64 [ 0, %{before} ], [ %{loop}.n, %{loop} ]"
-        )
-        moved = []
-        for pointer, by in zip((a, b, c), steps, strict=True):
-            offset = self._op(f"mul i64 %{loop}.i, {by}")
-            moved.append(self._op(f"getelementptr i8, ptr {pointer}, i64 {offset}"))
-        self._call(
-            step, sizes, moved[0], lead_a, moved[1], lead_b, moved[2], alpha, beta
-        )
-        self.lines.append(f"  %{loop}.n = add i64 %{loop}.i, 1")
-        more = self._op(f"icmp slt i64 %{loop}.n, {count}")
-        self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")
-        self.lines.append(f"{done}:")
-
-    def _matrix(self, operand: Operand, dtype: str) -> tuple[str, str]:
-        pointer = self._pointer(operand.buffer)
-        if operand.offset is not None:
-            element = "float" if dtype == "float32" else "double"
-            offset = self._slot(operand.offset)
-            pointer = self._op(f"getelementptr {element}, ptr {pointer}, i64 {offset}")
-        return pointer, self._slot(operand.lead)
-
-    def _factor(self, value: object, dtype: str) -> str:
-        element = "float" if dtype == "float32" else "double"
-        if isinstance(value, tuple):
-            return self._op(f"load {element}, ptr {self._pointer(value[1])}")
-        return number(float(value), dtype)  # type: ignore[arg-type]
-
-    def _int(self, value: str) -> str:
-        if self.integer == "i64":
-            return value
-        return self._op(f"trunc i64 {value} to i32")
-
-    def _at_least_one(self, lead: str) -> str:
-        small = self._op(f"icmp slt i64 {lead}, 1")
-        return self._op(f"select i1 {small}, i64 1, i64 {lead}")
-
-    def _call(
-        self,
-        step: Product,
-        sizes: list[str],
-        a: str,
-        lead_a: str,
-        b: str,
-        lead_b: str,
-        c: str,
-        alpha: str,
-        beta: str,
-    ) -> None:
-        letter, element = ("s", "float") if step.dtype == "float32" else ("d", "double")
-        kind = self.integer
-        name = f"sg_{letter}gemm"
-        types = [*["i32"] * 3, *[kind] * 3, element, "ptr", kind, "ptr", kind, element,
-                 "ptr", kind]  # fmt: skip
-        self.declared.add(f"declare void @{name}({', '.join(types)})")
-        values = [
-            str(ROW_MAJOR),
-            str(TRANSPOSE if step.a.transposed else NO_TRANSPOSE),
-            str(TRANSPOSE if step.b.transposed else NO_TRANSPOSE),
-            *(self._int(s) for s in sizes),
-            alpha,
-            a,
-            self._int(self._at_least_one(lead_a)),
-            b,
-            self._int(self._at_least_one(lead_b)),
-            beta,
-            c,
-            self._int(self._at_least_one(sizes[1])),
-        ]
-        if not isinstance(step.beta, tuple) and step.beta == 0:
-            self._clear_vector(sizes[0], sizes[1], c, ITEMSIZE[step.dtype])
-        arguments = ", ".join(f"{t} {v}" for t, v in zip(types, values, strict=True))
-        self.lines.append(f"  call void @{name}({arguments})")
-
-    def _clear_vector(self, rows: str, columns: str, c: str, itemsize: int) -> None:
-        """Zero a result of one row or column, which OpenBLAS multiplies by beta = 0.
-
-        It hands such products to its gemv, whose scaling since 0.3.27 keeps the NaN that
-        fresh memory may hold.
-        """
-        thin = [self._op(f"icmp eq i64 {size}, 1") for size in (rows, columns)]
-        either = self._op(f"or i1 {thin[0]}, {thin[1]}")
-        count = self._op(f"mul i64 {rows}, {columns}")
-        size = self._op(f"mul i64 {count}, {itemsize}")
-        some = self._op(f"select i1 {either}, i64 {size}, i64 0")
-        self.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-        self.lines.append(
-            f"  call void @llvm.memset.p0.i64(ptr {c}, i8 0, i64 {some}, i1 false)"
-        )

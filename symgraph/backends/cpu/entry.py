@@ -4,8 +4,8 @@ In: the address of a driver ``i64 step(ptr slots)``, its slot table, and what ea
 argument must look like. Out: a callable that checks its arrays, writes their data
 pointers into the slots and runs the driver, in about 50 ns.
 
-The builtin is the same machine code for all functions, a METH_FASTCALL function
-written in LLVM text below; what differs stands in a table of int64 that is the
+The builtin is the same machine code for all functions, a METH_FASTCALL function of
+entry_code.py; what differs stands in a table of int64 that is the
 builtin's ``__self__``. Its object is kept in the store that the caller gives. It reads
 NumPy's array struct directly, so `_layout_is_known` compares the struct with a probe
 array first. Where that fails, or with SYMGRAPH_ENTRY=ctypes, a slower Python callable
@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from symgraph.backends.cpu import loader, target
+from symgraph.backends.cpu.entry_code import ENTRY
 from symgraph.core.digest import digest
 from symgraph.core.record import Record
 from symgraph.errors import BackendError
@@ -68,7 +69,7 @@ def make_entry(
     keep: Any = None,
     store: Store | None = None,
 ) -> Callable[..., int]:
-    """Make the callable of a compiled function.
+    """Make the callable of a compiled function that writes into given arrays.
 
     ``fast(*arrays, *output_arrays)`` returns 0 when the function ran, a positive
     error flag from its driver, MISMATCH when an array is not exactly as specified
@@ -97,7 +98,43 @@ def make_entry(
     # dtype objects stay alive, so that their addresses go on meaning them
     table.keep = (slots, keep, [np.dtype(a.dtype) for a in arguments])
     native = _native(store)
-    return native(table) if native is not None else _CtypesEntry(table)
+    return native[0](table) if native is not None else _CtypesEntry(table)
+
+
+def make_direct(
+    fast: Callable[..., Any],
+    shapes: Sequence[tuple[tuple[int, ...], np.dtype]],
+    single: bool,
+    store: Store | None = None,
+) -> Callable[..., Any]:
+    """Make the callable of a compiled function that makes its outputs.
+
+    ``direct(*arrays)`` returns the fresh output array (`single`) or a list of them, or
+    None where `fast` would not have returned 0.
+
+    Parameters
+    ----------
+    fast : what `make_entry` made; the slots are its slots
+    shapes : (shape, dtype) of each output
+    """
+    given: _Table = fast.__self__  # type: ignore[attr-defined]
+    words: list[int] = []
+    for shape, dtype in shapes:
+        words += [id(dtype), len(shape), *shape]
+    table = np.append(given, np.array(words, np.int64)).view(_Table)
+    table[_RELEASE] = int(given[_RELEASE]) + 2 * (not single)
+    table.keep = (*given.keep, [dtype for _, dtype in shapes])
+    native = _native(store)
+    if native is not None and native[1] is not None:
+        return native[1](table)
+
+    def direct(*arrays: Any) -> Any:
+        made = [np.empty(shape, dtype) for shape, dtype in shapes]
+        if fast(*arrays, *made) != 0:
+            return None
+        return made[0] if single else made
+
+    return direct
 
 
 def rebind(
@@ -239,30 +276,59 @@ class _MethodDef(ctypes.Structure):
 
 
 _METH_FASTCALL = 0x80
+# positions in NumPy's table of C functions, fixed since NumPy 1.0
+_NEW_FROM_DESCR, _FEATURE_VERSION = 94, 211
 
 
-def _native(store: Store | None) -> Callable[[_Table], Callable[..., int]] | None:
-    """Return the maker of builtins, or None where the Python callable must do."""
+Maker = Callable[[Any], Callable[..., Any]]
+
+
+def _native(store: Store | None) -> tuple[Maker, Maker | None] | None:
+    """Return the makers of builtins, or None where the Python callable must do."""
     wish = os.environ.get(VARIABLE, "")
     if wish not in ("", "native", "ctypes"):
         raise BackendError(f"{VARIABLE}={wish!r}: expected native or ctypes")
     if wish == "ctypes" or not _layout_is_known():
         return None
     if not _makers:
-        _makers.append(_maker(store))  # twice, if two threads are first: no harm
+        _makers.append(_both(store))  # twice, if two threads are first: no harm
     return _makers[0]
 
 
-_makers: list[Callable[[_Table], Callable[..., int]]] = []
+_makers: list[tuple[Maker, Maker | None]] = []
 
 
-def _maker(store: Store | None) -> Callable[[_Table], Callable[..., int]]:
-    library = loader.load(_object(store), _python_symbols())
+def _both(store: Store | None) -> tuple[Maker, Maker | None]:
+    new_array = _new_array()
+    symbols = _python_symbols() | {"PyArray_NewFromDescr": new_array}
+    library = loader.load(_object(store), symbols)
+    entry = _maker(library, "sg_entry")
+    return entry, _maker(library, "sg_direct") if new_array else None
+
+
+def _new_array() -> int:
+    """Address of NumPy's PyArray_NewFromDescr, or 0 where it is not found as expected."""
+    try:
+        capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
+    except AttributeError:
+        return 0
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.py_object, ctypes.c_char_p],
+    )
+    table = pointer(capsule, None)
+    address = int(ctypes.c_int64.from_address(table + 8 * _NEW_FROM_DESCR).value)
+    # the same table, asked for a function whose answer is known
+    version = ctypes.c_int64.from_address(table + 8 * _FEATURE_VERSION).value
+    if not 0x0D <= ctypes.CFUNCTYPE(ctypes.c_uint)(version)() < 0x100:
+        return 0
+    return address
+
+
+def _maker(library: loader.Library, name: str) -> Maker:
     definition = _MethodDef(
-        b"compiled",
-        library.address("sg_entry"),
-        _METH_FASTCALL,
-        b"A compiled function.",
+        b"compiled", library.address(name), _METH_FASTCALL, b"A compiled function."
     )
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
@@ -279,12 +345,14 @@ def _maker(store: Store | None) -> Callable[[_Table], Callable[..., int]]:
 
 
 def _python_symbols() -> dict[str, int]:
-    names = ("PyLong_FromLongLong", "PyEval_SaveThread", "PyEval_RestoreThread")
+    names = ("PyLong_FromLongLong", "PyEval_SaveThread", "PyEval_RestoreThread",
+             "Py_IncRef", "Py_DecRef", "PyList_New", "PyList_SetItem")  # fmt: skip
     found = {}
     for name in names:
         function = getattr(ctypes.pythonapi, name)
         found[name] = ctypes.cast(function, ctypes.c_void_p).value or 0
-    return found
+    none = ctypes.c_char.in_dll(ctypes.pythonapi, "_Py_NoneStruct")
+    return found | {"_Py_NoneStruct": ctypes.addressof(none)}
 
 
 def _object(store: Store | None) -> bytes:
@@ -304,7 +372,7 @@ def _object(store: Store | None) -> bytes:
         triple = llvm.get_process_triple()
         module.triple = triple
         machine = llvm.Target.from_triple(triple).create_target_machine(
-            opt=2, reloc="pic", codemodel="default"
+            opt=0, reloc="pic", codemodel="default"
         )
         code = bytes(machine.emit_object(module))
     except RuntimeError as error:
@@ -312,145 +380,3 @@ def _object(store: Store | None) -> bytes:
     if store is not None:
         store.put(key, {"what": "entry"}, code)
     return code
-
-
-# Offsets into PyObject: 8 type. Into PyArrayObject: 16 data, 24 nd, 32 dimensions,
-# 56 descr, 64 flags. 257 = C_CONTIGUOUS | ALIGNED. A record is descr, slot, rank and
-# then as many extents.
-ENTRY = """
-declare ptr @PyLong_FromLongLong(i64)
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
-
-define ptr @sg_entry(ptr %self, ptr %args, i64 %given) nounwind {
-entry:
-  %table.at = getelementptr i8, ptr %self, i64 16
-  %table = load ptr, ptr %table.at
-  %step = load ptr, ptr %table
-  %slots.at = getelementptr i64, ptr %table, i64 1
-  %slots = load ptr, ptr %slots.at
-  %inputs.at = getelementptr i64, ptr %table, i64 2
-  %inputs = load i64, ptr %inputs.at
-  %outputs.at = getelementptr i64, ptr %table, i64 3
-  %outputs = load i64, ptr %outputs.at
-  %release.at = getelementptr i64, ptr %table, i64 4
-  %release = load i64, ptr %release.at
-  %type.at = getelementptr i64, ptr %table, i64 5
-  %type = load ptr, ptr %type.at
-  %busy.at = getelementptr i64, ptr %table, i64 6
-  %busy = load i64, ptr %busy.at
-  %records = getelementptr i64, ptr %table, i64 7
-  %wanted = add i64 %inputs, %outputs
-  %count.fits = icmp eq i64 %wanted, %given
-  br i1 %count.fits, label %counted, label %leave
-counted:
-  %idle = icmp eq i64 %busy, 0
-  br i1 %idle, label %inputs.next, label %leave
-
-inputs.next:
-  %i = phi i64 [ 0, %counted ], [ %i.after, %input.fits ]
-  %record = phi ptr [ %records, %counted ], [ %record.after, %input.fits ]
-  %inputs.done = icmp eq i64 %i, %inputs
-  br i1 %inputs.done, label %outputs.next, label %input
-
-input:
-  %array.at = getelementptr ptr, ptr %args, i64 %i
-  %array = load ptr, ptr %array.at
-  %array.type.at = getelementptr i8, ptr %array, i64 8
-  %array.type = load ptr, ptr %array.type.at
-  %type.fits = icmp eq ptr %array.type, %type
-  br i1 %type.fits, label %input.typed, label %leave
-input.typed:
-  %descr.at = getelementptr i8, ptr %array, i64 56
-  %descr = load i64, ptr %descr.at
-  %descr.wanted = load i64, ptr %record
-  %descr.wrong = xor i64 %descr, %descr.wanted
-  %rank.at = getelementptr i8, ptr %array, i64 24
-  %rank.short = load i32, ptr %rank.at
-  %rank = zext i32 %rank.short to i64
-  %rank.wanted.at = getelementptr i64, ptr %record, i64 2
-  %rank.wanted = load i64, ptr %rank.wanted.at
-  %rank.wrong = xor i64 %rank, %rank.wanted
-  %flags.at = getelementptr i8, ptr %array, i64 64
-  %flags = load i32, ptr %flags.at
-  %flags.kept = and i32 %flags, 257
-  %flags.wrong.short = xor i32 %flags.kept, 257
-  %flags.wrong = zext i32 %flags.wrong.short to i64
-  %wrong.some = or i64 %descr.wrong, %rank.wrong
-  %wrong = or i64 %wrong.some, %flags.wrong
-  %right = icmp eq i64 %wrong, 0
-  br i1 %right, label %extents, label %leave
-extents:
-  %extents.at = getelementptr i8, ptr %array, i64 32
-  %extents.given = load ptr, ptr %extents.at
-  %extents.wanted = getelementptr i64, ptr %record, i64 3
-  br label %extents.next
-extents.next:
-  %axis = phi i64 [ 0, %extents ], [ %axis.after, %extent.fits ]
-  %extents.done = icmp eq i64 %axis, %rank
-  br i1 %extents.done, label %input.fits, label %extent
-extent:
-  %extent.at = getelementptr i64, ptr %extents.given, i64 %axis
-  %extent.given = load i64, ptr %extent.at
-  %extent.wanted.at = getelementptr i64, ptr %extents.wanted, i64 %axis
-  %extent.wanted = load i64, ptr %extent.wanted.at
-  %extent.same = icmp eq i64 %extent.given, %extent.wanted
-  br i1 %extent.same, label %extent.fits, label %leave
-extent.fits:
-  %axis.after = add i64 %axis, 1
-  br label %extents.next
-input.fits:
-  %data.at = getelementptr i8, ptr %array, i64 16
-  %data = load i64, ptr %data.at
-  %slot.at = getelementptr i64, ptr %record, i64 1
-  %slot = load i64, ptr %slot.at
-  %place = getelementptr i64, ptr %slots, i64 %slot
-  store i64 %data, ptr %place
-  %i.after = add i64 %i, 1
-  %record.after = getelementptr i64, ptr %extents.wanted, i64 %rank
-  br label %inputs.next
-
-outputs.next:
-  %o = phi i64 [ 0, %inputs.next ], [ %o.after, %output.typed ]
-  %outputs.done = icmp eq i64 %o, %outputs
-  br i1 %outputs.done, label %run, label %output
-output:
-  %o.index = add i64 %inputs, %o
-  %out.at = getelementptr ptr, ptr %args, i64 %o.index
-  %out = load ptr, ptr %out.at
-  %out.type.at = getelementptr i8, ptr %out, i64 8
-  %out.type = load ptr, ptr %out.type.at
-  %out.fits = icmp eq ptr %out.type, %type
-  br i1 %out.fits, label %output.typed, label %leave
-output.typed:
-  %out.data.at = getelementptr i8, ptr %out, i64 16
-  %out.data = load i64, ptr %out.data.at
-  %out.slot.at = getelementptr i64, ptr %record, i64 %o
-  %out.slot = load i64, ptr %out.slot.at
-  %out.place = getelementptr i64, ptr %slots, i64 %out.slot
-  store i64 %out.data, ptr %out.place
-  %o.after = add i64 %o, 1
-  br label %outputs.next
-
-run:
-  %released = icmp ne i64 %release, 0
-  br i1 %released, label %run.released, label %run.held
-run.held:
-  %result.held = call i64 %step(ptr %slots)
-  br label %leave
-run.released:
-  store i64 1, ptr %busy.at
-  %thread = call ptr @PyEval_SaveThread()
-  %result.released = call i64 %step(ptr %slots)
-  call void @PyEval_RestoreThread(ptr %thread)
-  store i64 0, ptr %busy.at
-  br label %leave
-
-leave:
-  %result = phi i64 [ -1, %entry ], [ -2, %counted ], [ -1, %input ],
-    [ -1, %input.typed ], [ -1, %extent ], [ -1, %output ],
-    [ %result.held, %run.held ], [ %result.released, %run.released ]
-  %answer = tail call ptr @PyLong_FromLongLong(i64 %result)
-  ret ptr %answer
-}
-"""

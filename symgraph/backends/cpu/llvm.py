@@ -88,8 +88,9 @@ class Builder:
 
     Parameters
     ----------
-    features : names of CPU features that change what is emitted: without ``fma`` a
-        fused multiply-add becomes two instructions; ``avx512f`` allows its scaling
+    features : names of CPU features that change what is emitted: without ``fma`` (or
+        ARM's ``neon``) a fused multiply-add becomes two instructions; ``avx512f``
+        allows its scaling and its table look-up
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class Builder:
 
     def __init__(self, features: frozenset[str] = frozenset()) -> None:
         self.features = features
-        self.has_fma = "fma" in features
+        self.has_fma = "fma" in features or "neon" in features
         self.contract = True  # whether products and sums may become one instruction
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}

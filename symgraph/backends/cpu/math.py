@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from symgraph.backends.cpu import math_exp as exponential
 from symgraph.backends.cpu import math_integer as integer
@@ -27,14 +26,14 @@ from symgraph.backends.cpu.llvm import (
     Builder,
     Value,
 )
+from symgraph.core.record import Record
 
 Emitter = Callable[[Builder, Sequence[Value], str], Value]
 
 _KIND = {name: "f" if name in FLOATS else "i" for name in ELEMENT} | {"bool": "b"}
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(Record):
     """How a primitive is written, and for which kinds: b(ool), i(nteger), f(loat)."""
 
     write: Emitter

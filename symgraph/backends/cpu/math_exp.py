@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 import struct
 
-from symgraph.backends.cpu.llvm import BITS, BITS_OF, Builder, Value, constant_text
+from symgraph.backends.cpu import math_avx512 as avx512
+from symgraph.backends.cpu.llvm import BITS_OF, Builder, Value
 
 MANTISSA = {"float32": 23, "float64": 52}
 BIAS = {"float32": 127, "float64": 1023}
@@ -56,6 +57,36 @@ EXP = {
         2.7570531297947916e-07,
         2.5102713417914265e-08,
         1.6928172238296657e-09,
+    ),
+}
+# the same on |r| <= log(2)/32 in float64, and of a lower degree in float32
+EXP_SHORT = {
+    "float32": (
+        0.4999999403953552,
+        0.16666513681411743,
+        0.04166806861758232,
+        0.00836948025971651,
+        0.0013842862099409103,
+    ),
+    "float64": (
+        0.49999999999999833,
+        0.16666666664403318,
+        0.04166666668247753,
+        0.008333472369693484,
+        0.0013888673114795802,
+    ),
+}
+#: 2 ** (k/16)
+SIXTEENTHS = tuple(2.0 ** (k / 16) for k in range(16))
+# (r * coth(r/2) - 2) / r**2 in r**2, |r| <= log(2)/2
+COTH = {
+    "float32": (0.166666179895401, -0.0027660122141242027),
+    "float64": (
+        0.16666666666666555,
+        -0.002777777777669638,
+        6.613756250117221e-05,
+        -1.6533837142135033e-06,
+        4.1360465764998594e-08,
     ),
 }
 # float32: (log(1 + f) - f + f**2/2) / f**3 on sqrt(1/2) <= 1 + f < sqrt(2);
@@ -116,19 +147,8 @@ def scale(b: Builder, p: Value, t: Value, n: Value) -> Value:
     elsewhere two factors of half the exponent, of which only the second can round.
     """
     dtype = p.dtype
-    if "avx512f" in b.features and p.lanes * BITS[dtype] == 512:
-        letter, mask = ("s", "i16") if dtype == "float32" else ("d", "i8")
-        name = f"llvm.x86.avx512.mask.scalef.p{letter}.512"
-        kind = p.type
-        b.declarations.setdefault(
-            name, f"declare {kind} @{name}({kind}, {kind}, {kind}, {mask}, i32)"
-        )
-        return b.op(
-            f"call {kind} @{name}({kind} {p.text}, {kind} {n.text}, "
-            f"{kind} {constant_text(0.0, dtype, p.lanes)}, {mask} -1, i32 4)",
-            dtype,
-            p.lanes,
-        )
+    if avx512.fits(b, p):
+        return avx512.scale(b, p, n)
     integer, shift = BITS_OF[dtype], MANTISSA[dtype]
     bits = b.bitcast(t, integer)
     biased = b.sub(bits, bit_pattern(MAGIC[dtype], dtype) - 2 * BIAS[dtype])
@@ -144,6 +164,8 @@ def scale(b: Builder, p: Value, t: Value, n: Value) -> Value:
 #: exp is 0 below the first and inf above the second.
 EXP_RANGE = {"float32": (-104.0, 89.0), "float64": (-746.0, 710.0)}
 EXP2_RANGE = {"float32": (-151.0, 128.25), "float64": (-1076.0, 1024.25)}
+#: sigmoid is 0 below the first and 1 above the second.
+SIGMOID_RANGE = {"float32": (-105.0, 20.0), "float64": (-747.0, 40.0)}
 #: expm1 is -1 below the first; the second gives inf with a finite power of two.
 EXPM1_RANGE = {"float32": (-18.0, 88.8), "float64": (-40.0, 709.9)}
 #: |x| from which tanh is 1.
@@ -166,21 +188,39 @@ def exp(b: Builder, x: Value, nonpositive: bool = False) -> Value:
     x = b.above(x, low)
     if not nonpositive:
         x = b.below(x, high)
-    t, n, r = reduce_exp(b, x)
-    return scale(b, b.polynomial(r, (1.0, 1.0, *EXP[x.dtype])), t, n)
+    return exp_product(b, x, None)
 
 
-def exp_product(b: Builder, high: Value, low: Value) -> Value:
+def exp_product(b: Builder, high: Value, low: Value | None) -> Value:
     """e**(high + low) for a small correction ``low``, high within exp's range."""
+    if high.dtype == "float64" and avx512.fits(b, high):
+        t = b.fma(high, LOG2_E, MAGIC["float64"] / 16)
+        n = b.fsub(t, MAGIC["float64"] / 16)
+        r = b.fma(n, -LN2["float64"][1], b.fma(n, -LN2["float64"][0], high))
+        return _sixteenths(b, t, n, r if low is None else b.fadd(r, low))
     t, n, r = reduce_exp(b, high)
-    r = b.fadd(r, low)
-    return scale(b, b.polynomial(r, (1.0, 1.0, *EXP[high.dtype])), t, n)
+    if low is not None:
+        r = b.fadd(r, low)
+    series = EXP_SHORT if high.dtype == "float32" else EXP
+    return scale(b, b.polynomial(r, (1.0, 1.0, *series[high.dtype])), t, n)
+
+
+def _sixteenths(b: Builder, t: Value, n: Value, r: Value) -> Value:
+    # 2**n * e**r, n a multiple of 1/16 whose low bits stand in t: the table of Tang
+    # (1989) in registers, so that the series is half as long
+    p = b.fma(b.fmul(r, r), b.polynomial(r, EXP_SHORT["float64"]), r)
+    part = avx512.choose_of_sixteen(b, b.bitcast(t, "int64"), SIXTEENTHS)
+    return avx512.scale(b, b.fma(part, p, part), n)
 
 
 def exp2(b: Builder, x: Value) -> Value:
     """2**x, exact for integers."""
     low, high = EXP2_RANGE[x.dtype]
     x = b.below(b.above(x, low), high)
+    if x.dtype == "float64" and avx512.fits(b, x):
+        t = b.fadd(x, MAGIC["float64"] / 16)
+        n = b.fsub(t, MAGIC["float64"] / 16)
+        return _sixteenths(b, t, n, b.fmul(b.fsub(x, n), math.log(2.0)))
     t, n = round_to_integer(b, x, 1.0)
     r = b.fmul(b.fsub(x, n), math.log(2.0))
     return scale(b, b.polynomial(r, (1.0, 1.0, *EXP[x.dtype])), t, n)
@@ -213,10 +253,17 @@ def tanh(b: Builder, x: Value) -> Value:
 
 
 def sigmoid(b: Builder, x: Value) -> Value:
-    """1 / (1 + e**-x), as e / (1 + e) with e = e**-|x| where x < 0."""
-    e = exp(b, b.fneg(b.fabs(x)), nonpositive=True)
-    top = b.select(b.compare("olt", x, 0.0), e, 1.0)
-    return b.fdiv(top, b.fadd(e, 1.0))
+    """1 / (1 + e**-x) = p / (p + q) with e**x = p / q.
+
+    x = n*log(2) + r, p = 2**n * (c + r) and q = c - r for c = r * coth(r/2), which is
+    even in r, so that its series is half as long as that of e**r.
+    """
+    low, high = SIGMOID_RANGE[x.dtype]
+    t, n, r = reduce_exp(b, b.below(b.above(x, low), high))
+    z = b.fmul(r, r)
+    c = b.polynomial(z, (2.0, *COTH[x.dtype]))
+    p = scale(b, b.fadd(c, r), t, n)
+    return b.fdiv(p, b.fadd(p, b.fsub(c, r)))
 
 
 def softplus(b: Builder, x: Value) -> Value:
@@ -235,30 +282,9 @@ def log_sigmoid(b: Builder, x: Value) -> Value:
 
 
 def _avx512_split(b: Builder, x: Value) -> tuple[Value, Value]:
-    # getexp and getmant treat subnormals, 0 (exponent -inf), inf (exponent inf),
-    # NaN and, by the sign control of the immediate, negative numbers (NaN).
-    dtype, kind = x.dtype, x.type
-    letter, mask = ("s", "i16") if dtype == "float32" else ("d", "i8")
-    getexp = f"llvm.x86.avx512.mask.getexp.p{letter}.512"
-    getmant = f"llvm.x86.avx512.mask.getmant.p{letter}.512"
-    b.declarations.setdefault(
-        getexp, f"declare {kind} @{getexp}({kind}, {kind}, {mask}, i32)"
-    )
-    b.declarations.setdefault(
-        getmant, f"declare {kind} @{getmant}({kind}, i32, {kind}, {mask}, i32)"
-    )
-    zero = constant_text(0.0, dtype, x.lanes)
-    e = b.op(
-        f"call {kind} @{getexp}({kind} {x.text}, {kind} {zero}, {mask} -1, i32 4)",
-        dtype,
-        x.lanes,
-    )
-    m = b.op(
-        f"call {kind} @{getmant}({kind} {x.text}, i32 12, {kind} {zero}, "
-        f"{mask} -1, i32 4)",
-        dtype,
-        x.lanes,
-    )
+    # subnormals, 0, inf, NaN and negative numbers are right without more
+    e = avx512.exponent(b, x)
+    m = avx512.significand(b, x)
     big = b.compare("oge", m, math.sqrt(0.5) * 2.0)
     m = b.select(big, b.fmul(m, 0.5), m)
     e = b.select(big, b.fadd(e, 1.0), e)
@@ -288,7 +314,7 @@ def split(b: Builder, x: Value) -> tuple[Value, Value, bool]:
     ``complete`` tells that the result built from e and f needs no ``finish``.
     """
     dtype = x.dtype
-    if "avx512f" in b.features and x.lanes * BITS[dtype] == 512:
+    if avx512.fits(b, x):
         return *_avx512_split(b, x), True
     lift = MANTISSA[dtype] + 1
     tiny = b.compare("olt", x, SMALLEST_NORMAL[dtype])

@@ -12,13 +12,7 @@ import math
 from collections.abc import Callable
 
 from symgraph.backends.cpu.llvm import Builder, Value
-from symgraph.backends.cpu.math_exp import (
-    EXP,
-    exp_product,
-    log,
-    power_of_two,
-    reduce_exp,
-)
+from symgraph.backends.cpu.math_exp import exp_product, log
 from symgraph.backends.cpu.math_power import two_product
 from symgraph.backends.cpu.math_trig import tan
 
@@ -271,9 +265,7 @@ def erf(b: Builder, x: Value) -> Value:
     size = b.fabs(x)
     near = _erf_near(b, size)
     exponent = b.polynomial(b.below(size, _ERF_ONE[dtype]), ERF_TAIL[dtype])
-    t, _, r = reduce_exp(b, exponent)
-    p = b.polynomial(r, (1.0, 1.0, *EXP[dtype]))
-    far = b.fsub(1.0, b.fmul(p, power_of_two(b, t)))
+    far = b.fsub(1.0, exp_product(b, exponent, None))
     return b.copysign(b.select(b.compare("olt", size, 1.0), near, far), x)
 
 

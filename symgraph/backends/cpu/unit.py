@@ -5,9 +5,10 @@ the bytes of a relocatable object that refers to what it does not define by name
 it can be kept on disk and mapped by `loader` in this or any other process of the
 same target.
 
-This is the only file that touches Numba, and what it touches is internal to Numba:
+This is the only file that uses Numba, and what it uses is internal to Numba:
 `numba.core.codegen`. Everything relied upon is looked up in `_parts`, and a test
-guards it. Numba is imported here on the first compilation and nowhere else.
+guards it. Numba is imported here on the first compilation and nowhere else, and no
+more of it than that (part_of_numba.py).
 
 Hot loops arrive as explicit vectors, for which Numba's module passes are wasted
 (measured for 20 kernels of 100 vector instructions: 0.28 s without, 0.87 s with
@@ -21,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from symgraph.backends.cpu import loader, target
+from symgraph.backends.cpu.part_of_numba import code_library
 from symgraph.errors import BackendError
 
 
@@ -50,6 +52,16 @@ def compile_module(
     parts = _parts()
     with parts.lock:
         return _compile(parts, llvm_ir, symbols or {}, optimize)
+
+
+def import_numba() -> None:
+    """Import what compiling needs, so that it can be timed apart.
+
+    Raises
+    ------
+    BackendError : Numba cannot be used
+    """
+    _parts()
 
 
 def _compile(
@@ -103,10 +115,9 @@ def _parts() -> SimpleNamespace:
     """Import Numba and return what is used of it; BackendError when it has moved."""
     try:
         import llvmlite.binding as llvm  # noqa: PLC0415  (loads late)
-        from numba.core import codegen  # noqa: PLC0415  (loads late: 0.25 s)
-        from numba.core.compiler_lock import (  # noqa: PLC0415
-            global_compiler_lock,
-        )
+
+        modules: Any = code_library()
+        codegen, global_compiler_lock = modules[0], modules[1].global_compiler_lock
 
         class UnitLibrary(codegen.AOTCodeLibrary):
             """Numba's code library whose module passes run only on demand."""

@@ -6,11 +6,11 @@ vector, others are gathered and scattered. In: expressions, accesses. Out: lines
 IR in a `Builder`. Statements and loops are in vectors.py.
 """
 
-from dataclasses import dataclass
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, Builder, Value, suffix
 from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
+from symgraph.core.record import Record
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
     Access,
@@ -31,8 +31,7 @@ from symgraph.lower.ir import (
 MEMORY = {"bool": "i8"}  # a bool is a byte in memory and a bit in a register
 
 
-@dataclass(slots=True)
-class Lanes:
+class Lanes(Record, frozen=False):
     """The vector loop that is being written."""
 
     index: str

@@ -5,16 +5,19 @@ mask. Values that depend on the vector index are vectors, others stay scalar and
 spread when they meet one. Accumulators live in registers (phi nodes); one declared
 outside a vector loop becomes a vector inside it and is reduced at its end. Scalar
 primitives come from `math`. In: a Kernel. Out: the text of one LLVM function
-``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares.
+``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares; a kernel
+with a `split` takes more and runs a part of a loop (vector_parts.py).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
+from symgraph.backends.cpu.vector_parts import part_parameters, write_part
+from symgraph.backends.cpu.vector_rests import write_rest
 from symgraph.backends.cpu.vector_values import Lanes, Values
 from symgraph.core.dtypes import ITEMSIZE, is_float
+from symgraph.core.record import Record
 from symgraph.lower.ir import (
     Call,
     Fail,
@@ -40,8 +43,7 @@ WORK = dict.fromkeys("add sub mul neg abs lt le gt ge eq ne and or not where max
                      "minimum cast sqrt div".split(), 1) | {"philox": 80}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Record):
     """Text of one LLVM function and of the declarations that it needs."""
 
     name: str
@@ -61,6 +63,8 @@ class _Writer(Values):
         params = ["ptr %slots"]
         params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
         params += [f"i64 %p.{size}" for size in self.kernel.sizes]
+        if self.kernel.split:
+            params += part_parameters(self.kernel)
         self._block(self.kernel.body)
         lines = [
             f"define internal void @{name}({', '.join(params)}) #0 {{",
@@ -74,10 +78,13 @@ class _Writer(Values):
     # --- statements ---
 
     def _block(self, body: Iterable[Statement]) -> None:
-        for statement in body:
+        rest = iter(body)
+        for statement in rest:
             match statement:
                 case Let(name, value):
                     self.env[name] = self._value(value)
+                case Loop(index, _, _, _) if index == self.kernel.divided:
+                    write_part(self, statement, tuple(rest))
                 case Store(buffer, access, value):
                     self._store(buffer, access, self._value(value))
                 case Loop(_, _, _, "vector") if self.lanes is None:
@@ -113,6 +120,14 @@ class _Writer(Values):
             if self.lanes is not None and self.lanes.mask is not None:
                 condition = self.b.and_(condition, self.lanes.mask)
             condition = self.b.any(condition)
+        if self.kernel.split:  # others may fail at the same time: the largest code wins
+            fails, fine = self.b.label(), self.b.label()
+            self.b.emit(f"br i1 {condition.text}, label %{fails}, label %{fine}")
+            self.b.place(fails)
+            self.b.emit(f"atomicrmw umax ptr %slots, i64 {code} monotonic")
+            self.b.emit(f"br label %{fine}")
+            self.b.place(fine)
+            return
         flag = self.b.op("load i64, ptr %slots", "int64", 1)
         new = self.b.select(condition, self.b.const(code, "int64"), flag)
         self.b.emit(f"store i64 {new.text}, ptr %slots")
@@ -188,8 +203,8 @@ class _Writer(Values):
                     f"[ {last[name].text}, %{latch} ]", value.dtype, value.lanes,
                 )  # fmt: skip
 
-    def _vector_loop(self, loop: Loop) -> None:
-        extent = loop.extent
+    def _vector_loop(self, loop: Loop, part: tuple[Value, Value] | None = None) -> None:
+        extent: Size | None = None if part else loop.extent
         if extent == 0:
             return
         b = self.b
@@ -199,31 +214,34 @@ class _Writer(Values):
         for name in carried:
             combine, dtype = self.combine[name]
             self.env[name] = b.const(identity(combine, dtype), dtype, count)
-        stop = self._size(extent)
+        start = b.const(0, "int64") if part is None else part[0]
+        stop = self._size(loop.extent) if part is None else part[1]
         main = extent // count * count if isinstance(extent, int) else None
         full = b.const(main, "int64") if main is not None else b.and_(stop, -count)
         if main is None and sum(1 for _ in walk(loop.body)) > LONG:
-            self._masked_loop(loop, count, carried, stop)
+            self._masked_loop(loop, count, carried, start, stop)
         elif main != 0:
             sums = [n for n in carried if self._is_float_sum(n)]
             if sums and (main is None or main > CHUNK * count):
-                self._chunked(loop, count, carried, sums, full, main is not None)
+                self._chunked(loop, count, carried, sums, start, full, main is not None)
             else:
                 self._counted(
-                    loop.index, b.const(0, "int64"), full, count, carried,
+                    loop.index, start, full, count, carried,
                     lambda: self._lane_body(loop, count, None), main is not None,
                 )  # fmt: skip
-        if (main is None and sum(1 for _ in walk(loop.body)) <= LONG) or (
-            main is not None and main != extent
-        ):
-            self._tail(loop, count, carried, full, stop, main is not None)
+        short = sum(1 for _ in walk(loop.body)) <= LONG
+        if main is None and short:
+            self._tail(loop, count, carried, full, stop)
+        elif isinstance(extent, int) and main is not None and main != extent:
+            lanes = self.vector_bytes // self._itemsize(loop)
+            write_rest(self, loop, carried, main, extent - main, lanes, short)
         for name in carried:
             combine, dtype = self.combine[name]
             total = self._reduced(self.env[name], combine)
             self.env[name] = primitives.emit(b, combine, [outside[name], total], dtype)
 
     def _masked_loop(
-        self, loop: Loop, count: int, carried: list[str], stop: Value
+        self, loop: Loop, count: int, carried: list[str], first: Value, stop: Value
     ) -> None:
         """All indices under a mask: half the code of a main loop and a rest."""
 
@@ -233,9 +251,7 @@ class _Writer(Values):
             mask = self.b.compare("lt", self._ramp(left.dtype, count), left)
             self._lane_body(loop, count, mask)
 
-        self._counted(
-            loop.index, self.b.const(0, "int64"), stop, count, carried, body, False
-        )
+        self._counted(loop.index, first, stop, count, carried, body, False)
 
     def _is_float_sum(self, name: str) -> bool:
         combine, dtype = self.combine[name]
@@ -247,6 +263,7 @@ class _Writer(Values):
         count: int,
         carried: list[str],
         sums: list[str],
+        first: Value,
         full: Value,
         certain: bool,
     ) -> None:
@@ -278,9 +295,7 @@ class _Writer(Values):
                 self.env[totals[name]] = b.fadd(total, self.env[name])
 
         outside = [n for n in carried if n not in totals] + list(totals.values())
-        self._counted(
-            chunk, b.const(0, "int64"), full, CHUNK * count, outside, body, certain
-        )
+        self._counted(chunk, first, full, CHUNK * count, outside, body, certain)
         for name in sums:
             self.env[name] = self.env[totals[name]]
 
@@ -291,18 +306,14 @@ class _Writer(Values):
         carried: list[str],
         full: Value,
         stop: Value,
-        certain: bool,
     ) -> None:
         """The remaining indices, once, under a mask."""
         b = self.b
         rest, done = b.label(), b.label()
         before = b.block
         first = {name: self.env[name] for name in carried}
-        if certain:
-            b.emit(f"br label %{rest}")
-        else:
-            some = b.compare("lt", full, stop)
-            b.emit(f"br i1 {some.text}, label %{rest}, label %{done}")
+        some = b.compare("lt", full, stop)
+        b.emit(f"br i1 {some.text}, label %{rest}, label %{done}")
         b.place(rest)
         left = b.splat(self._narrow(b.sub(stop, full), count), count)
         mask = b.compare("lt", self._ramp(left.dtype, count), left)
@@ -313,11 +324,10 @@ class _Writer(Values):
         b.place(done)
         for name in carried:
             last, value = self.env[name], first[name]
-            if not certain:
-                self.env[name] = b.op(
-                    f"phi {value.type} [ {value.text}, %{before} ], "
-                    f"[ {last.text}, %{after} ]", value.dtype, value.lanes,
-                )  # fmt: skip
+            self.env[name] = b.op(
+                f"phi {value.type} [ {value.text}, %{before} ], "
+                f"[ {last.text}, %{after} ]", value.dtype, value.lanes,
+            )  # fmt: skip
 
     def _narrow(self, value: Value, count: int) -> Value:
         return value if count <= 8 else self.b.cast(value, "int32")
@@ -331,18 +341,23 @@ class _Writer(Values):
             if name not in self.combine:
                 self.env[name] = value
 
-    def _lane_count(self, loop: Loop) -> int:
+    def _itemsize(self, loop: Loop) -> int:
+        """Bytes of the widest floats of a loop, or of its widest values."""
         sizes: set[int] = set()
         wide: set[int] = set()
-        work = 0
         for statement in walk(loop.body):
             for expression in expressions(statement):
                 size = ITEMSIZE[expression.dtype]
                 (sizes if is_float(expression.dtype) else wide).add(size)
+        return max(sizes) if sizes else max(wide, default=8)
+
+    def _lane_count(self, loop: Loop) -> int:
+        work = 0
+        for statement in walk(loop.body):
+            for expression in expressions(statement):
                 if isinstance(expression, Call):
                     work += WORK.get(expression.function, 12)
-        itemsize = max(sizes) if sizes else max(wide, default=8)
-        lanes = self.vector_bytes // itemsize
+        lanes = self.vector_bytes // self._itemsize(loop)
         inner = any(isinstance(s, Loop) for s in walk(loop.body))
         folds = bool(self._carried(loop.body))
         factor = 1

@@ -10,6 +10,7 @@ from vector_cases import (
     FLOATS,
     HOST,
     INTEGERS,
+    LAYOUTS,
     Compiled,
     float_pairs,
     grid,
@@ -67,18 +68,18 @@ EXACT_UNARY = {
 TESTS = {"isnan", "isinf", "isfinite", "signbit", "lt", "le", "gt", "ge", "eq", "ne"}
 
 
-def exact_cases(lanes):
+def exact_cases(lanes, level):
     for table, count in ((EXACT_UNARY, 1), (EXACT_BINARY, 2)):
         for name, (_, kinds) in table.items():
             for dtype in DTYPES:
                 if np.dtype(dtype).kind in kinds:
                     result = "bool" if name in TESTS else dtype
-                    yield name, (dtype,) * count, result, lanes, HOST
+                    yield name, (dtype,) * count, result, lanes, level
 
 
 @cache
-def exact_module(lanes):
-    return Compiled(list(exact_cases(lanes)))
+def exact_module(lanes, level):
+    return Compiled(list(exact_cases(lanes, level)))
 
 
 @cache
@@ -102,9 +103,9 @@ def integer_pairs(dtype):
     return x.ravel(), y.ravel()
 
 
-@pytest.mark.parametrize("lanes", [1, 8, 16])
+@pytest.mark.parametrize(("lanes", "level"), LAYOUTS)
 @pytest.mark.parametrize("name", [*EXACT_BINARY, *EXACT_UNARY])
-def test_exact_operation_equals_numpy(name, lanes):
+def test_exact_operation_equals_numpy(name, lanes, level):
     table = EXACT_BINARY if name in EXACT_BINARY else EXACT_UNARY
     reference, kinds = table[name]
     count = 2 if table is EXACT_BINARY else 1
@@ -116,8 +117,8 @@ def test_exact_operation_equals_numpy(name, lanes):
         with np.errstate(all="ignore"):
             expected = reference(*arrays[:count])
         result = "bool" if name in TESTS else dtype
-        case = (name, (dtype,) * count, result, lanes, HOST)
-        got = exact_module(lanes)(case, *arrays[:count])
+        case = (name, (dtype,) * count, result, lanes, level)
+        got = exact_module(lanes, level)(case, *arrays[:count])
         np.testing.assert_array_equal(got, expected, err_msg=f"{name} {dtype}")
 
 
@@ -187,9 +188,9 @@ def cast_module(lanes, level=HOST):
     return Compiled([("cast", (a,), b, lanes, level) for a, b in pairs])
 
 
-@pytest.mark.parametrize("lanes", [1, 8, 16])
+@pytest.mark.parametrize(("lanes", "level"), LAYOUTS)
 @pytest.mark.parametrize("source", DTYPES)
-def test_cast_between_all_dtypes_equals_astype(source, lanes):
+def test_cast_between_all_dtypes_equals_astype(source, lanes, level):
     for target_dtype in DTYPES:
         x = grid(source, 200) if source in FLOATS else integer_pairs(source)[0]
         if source in FLOATS and target_dtype in INTEGERS:
@@ -198,12 +199,13 @@ def test_cast_between_all_dtypes_equals_astype(source, lanes):
             x = x[(x > float(info.min) - 1) & (x < float(info.max))]
         with np.errstate(all="ignore"):
             expected = x.astype(target_dtype)
-        got = cast_module(lanes)(("cast", (source,), target_dtype, lanes, HOST), x)
+        case = ("cast", (source,), target_dtype, lanes, level)
+        got = cast_module(lanes, level)(case, x)
         np.testing.assert_array_equal(got, expected, err_msg=target_dtype)
 
 
-@pytest.mark.parametrize("lanes", [1, 16])
-def test_cast_of_floats_out_of_range_is_the_same_for_all_lanes(lanes):
+@pytest.mark.parametrize(("lanes", "level"), LAYOUTS)
+def test_cast_of_floats_out_of_range_is_the_same_for_all_lanes(lanes, level):
     x = np.array([np.nan, np.inf, -np.inf, 300.0, -1.0, 3e9, -3e9, 1e30])
     expected = {
         "int8": [0, 0, 0, 44, -1, 0, 0, 0],
@@ -213,13 +215,14 @@ def test_cast_of_floats_out_of_range_is_the_same_for_all_lanes(lanes):
         "int64": [-(2**63)] * 3 + [300, -1, 3 * 10**9, -3 * 10**9, -(2**63)],
     }
     for dtype, values in expected.items():
-        got = cast_module(lanes)(("cast", ("float64",), dtype, lanes, HOST), x)
+        case = ("cast", ("float64",), dtype, lanes, level)
+        got = cast_module(lanes, level)(case, x)
         np.testing.assert_array_equal(got, np.array(values, dtype), err_msg=dtype)
 
 
-@pytest.mark.parametrize("lanes", [1, 8, 16])
-def test_where_takes_each_lane_from_its_side(lanes):
-    cases = [("where", ("bool", d, d), d, lanes, HOST) for d in DTYPES]
+@pytest.mark.parametrize(("lanes", "level"), LAYOUTS)
+def test_where_takes_each_lane_from_its_side(lanes, level):
+    cases = [("where", ("bool", d, d), d, lanes, level) for d in DTYPES]
     compiled = Compiled(cases)
     random = np.random.default_rng(3)
     condition = random.random(100) < 0.5
@@ -247,9 +250,9 @@ def philox_words(key, call, index):
     return c[0] | c[1] << 32
 
 
-@pytest.mark.parametrize("lanes", [1, 8, 16])
-def test_philox_gives_the_published_vectors_and_the_definition(lanes):
-    case = ("philox", ("uint64", "uint64", "int64"), "uint64", lanes, HOST)
+@pytest.mark.parametrize(("lanes", "level"), LAYOUTS)
+def test_philox_gives_the_published_vectors_and_the_definition(lanes, level):
+    case = ("philox", ("uint64", "uint64", "int64"), "uint64", lanes, level)
     ones = 2**64 - 1
     random = np.random.default_rng(4)
     triples = [(0, 0, 0), (ones, ones, ones)]

@@ -1,0 +1,284 @@
+"""Products and tiles in the driver: calls of BLAS, and tables for the tile library.
+
+In: `Product` and `Tiles` steps. Out: lines of LLVM IR in the function that is being
+written. An operation of the tile library gets its parameters as an array of int64 on
+the stack and runs phase by phase through `sg_parallel`.
+"""
+
+from typing import Any
+
+from symgraph.backends.cpu.library import NO_TRANSPOSE, ROW_MAJOR, TRANSPOSE
+from symgraph.backends.cpu.library_object import PARAMETERS, phases
+from symgraph.backends.cpu.llvm import number
+from symgraph.core.dtypes import ITEMSIZE
+from symgraph.lower.grain import SERIAL
+from symgraph.lower.steps import SMALL_PRODUCT, Operand, Product, Step, Tiles
+
+#: table[i] = slots[recipe[2 i]], or recipe[2 i + 1] where that is negative
+FILL = """
+define internal void @fill(ptr %slots, ptr %recipe, ptr %table, i64 %n) nounwind {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %pair = shl i64 %i, 1
+  %slot.at = getelementptr i64, ptr %recipe, i64 %pair
+  %slot = load i64, ptr %slot.at
+  %literal.at = getelementptr i64, ptr %slot.at, i64 1
+  %literal = load i64, ptr %literal.at
+  %given = icmp slt i64 %slot, 0
+  %index = select i1 %given, i64 0, i64 %slot
+  %held.at = getelementptr i64, ptr %slots, i64 %index
+  %held = load i64, ptr %held.at
+  %value = select i1 %given, i64 %literal, i64 %held
+  %at = getelementptr i64, ptr %table, i64 %i
+  store i64 %value, ptr %at
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+"""
+PARALLEL = "declare void @sg_parallel(ptr, ptr, i64, i64)"
+
+
+class Contractions:
+    """The lines of a function, and what the driver inherits to write them."""
+
+    def __init__(self, ilp64: bool) -> None:
+        self.integer = "i64" if ilp64 else "i32"
+        self.lines: list[str] = []
+        self.tables: list[str] = []
+        self.declared: set[str] = set()
+        self.parts: dict[Step, str] = {}
+        self.part_texts: list[str] = []
+        self.numbers: dict[tuple[float, str], str] = {}
+        self.recipes: list[str] = []
+        self.count = 0
+
+    def _name(self) -> str:
+        self.count += 1
+        return f"%t{self.count}"
+
+    def _op(self, text: str) -> str:
+        name = self._name()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def _slot(self, index: int) -> str:
+        address = self._op(f"getelementptr i64, ptr %slots, i64 {index}")
+        return self._op(f"load i64, ptr {address}")
+
+    def _pointer(self, index: int) -> str:
+        return self._op(f"inttoptr i64 {self._slot(index)} to ptr")
+
+    def _contraction(self, step: Product | Tiles) -> None:
+        if isinstance(step, Tiles):
+            self._tiles(step)
+        elif step.tiles is None:
+            self._product(step)
+        else:
+            self._product_of_some_size(step, step.tiles)
+
+    def _outlined(self, step: Product | Tiles) -> str:
+        """Name of a function that does a step which stands in both lists of steps."""
+        name = self.parts.get(step)
+        if name is None:
+            name = self.parts[step] = f"contraction{len(self.parts)}"
+            kept = self.lines, self.tables
+            self.lines, self.tables = [], []
+            self._contraction(step)
+            head = [f"define internal void @{name}(ptr %slots) nounwind {{", "entry:"]
+            self.part_texts.append(
+                "\n".join([*head, *self.tables, *self.lines, "  ret void", "}"])
+            )
+            self.lines, self.tables = kept
+        return name
+
+    def _product_of_some_size(self, step: Product, tiles: Tiles) -> None:
+        """BLAS for a small one, else tiles."""
+        total = self._slot(step.rows)
+        for slot in (step.columns, step.inner, step.count):
+            if slot is not None:
+                total = self._op(f"mul i64 {total}, {self._slot(slot)}")
+        small = self._op(f"icmp sle i64 {total}, {SMALL_PRODUCT}")
+        self.count += 1
+        names = [f"{word}{self.count}" for word in ("small", "large", "either")]
+        self.lines.append(f"  br i1 {small}, label %{names[0]}, label %{names[1]}")
+        self.lines.append(f"{names[0]}:")
+        self._product(step)
+        self.lines += [f"  br label %{names[2]}", f"{names[1]}:"]
+        self._tiles(tiles)
+        self.lines += [f"  br label %{names[2]}", f"{names[2]}:"]
+
+    # --- tiles --------------------------------------------------------------------------
+
+    def _tiles(self, step: Tiles) -> None:
+        """Fill a table of parameters, then run phase by phase."""
+        names = PARAMETERS[step.operation]
+        self.count += 1
+        table = f"%table{self.count}"
+        self.tables.append(f"  {table} = alloca [{len(names)} x i64], align 64")
+        given = dict(step.parameters)
+        assert given.keys() <= set(names), (given.keys() - set(names), step.operation)
+        recipe, others = [], []
+        for place, name in enumerate(names):
+            match given.get(name, ("literal", 0)):
+                case int(slot):
+                    recipe += [slot, 0]
+                case ("literal", int(literal)):
+                    recipe += [-1, literal]
+                case value:
+                    recipe += [-1, 0]
+                    others.append((place, value))
+        made = f"recipe{len(self.recipes)}"
+        entries = ", ".join(f"i64 {n}" for n in recipe)
+        self.recipes.append(
+            f"@{made} = internal constant [{len(recipe)} x i64] [{entries}]"
+        )
+        self.lines.append(
+            f"  call void @fill(ptr %slots, ptr @{made}, ptr {table}, i64 {len(names)})"
+        )
+        for place, value in others:
+            computed = self._parameter(value, step.dtype)
+            at = self._op(f"getelementptr i64, ptr {table}, i64 {place}")
+            self.lines.append(f"  store i64 {computed}, ptr {at}")
+        serial = self._op(f"icmp eq i64 {self._slot(step.grain)}, {SERIAL}")
+        block = self._op(f"select i1 {serial}, i64 {SERIAL}, i64 1")
+        self.declared.add(PARALLEL)
+        for function, units in phases(step.operation, step.dtype):
+            self.declared.add(f"declare void @{function}(ptr, i64, i64, ptr)")
+            self.declared.add(f"declare i64 @{units}(ptr)")
+            count = self._op(f"call i64 @{units}(ptr {table})")
+            self.lines.append(
+                f"  call void @sg_parallel(ptr @{function}, ptr {table}, "
+                f"i64 {count}, i64 {block})"
+            )
+
+    def _parameter(self, value: Any, dtype: str) -> str:
+        match value:
+            case ("number", float(given)):
+                name = self.numbers.setdefault(
+                    (given, dtype), f"number{len(self.numbers)}"
+                )
+                return self._op(f"ptrtoint ptr @{name} to i64")
+            case ("bytes", int(slot), int(offset), int(scale)):
+                far = self._op(f"mul i64 {self._slot(offset)}, {scale}")
+                return self._op(f"add i64 {self._slot(slot)}, {far}")
+        raise AssertionError(f"unknown parameter {value!r}")
+
+    # --- products ------------------------------------------------------------------------
+
+    def _product(self, step: Product) -> None:
+        sizes = [self._slot(s) for s in (step.rows, step.columns, step.inner)]
+        a, lead_a = self._matrix(step.a, step.dtype)
+        b, lead_b = self._matrix(step.b, step.dtype)
+        c = self._pointer(step.c)
+        alpha, beta = (self._factor(v, step.dtype) for v in (step.alpha, step.beta))
+        if step.count is None:
+            self._call(step, sizes, a, lead_a, b, lead_b, c, alpha, beta)
+            return
+        size = ITEMSIZE[step.dtype]
+        count = self._slot(step.count)
+        steps = [
+            "0" if s is None else self._op(f"mul i64 {self._slot(s)}, {size}")
+            for s in (step.a.batch, step.b.batch, step.step)
+        ]
+        self.count += 1
+        loop, done, before = (f"{w}{self.count}" for w in ("batch", "after", "into"))
+        some = self._op(f"icmp slt i64 0, {count}")
+        self.lines.append(f"  br label %{before}")
+        self.lines.append(f"{before}:")
+        self.lines.append(f"  br i1 {some}, label %{loop}, label %{done}")
+        self.lines.append(f"{loop}:")
+        self.lines.append(
+            f"  %{loop}.i = phi i64 [ 0, %{before} ], [ %{loop}.n, %{loop} ]"
+        )
+        moved = []
+        for pointer, by in zip((a, b, c), steps, strict=True):
+            offset = self._op(f"mul i64 %{loop}.i, {by}")
+            moved.append(self._op(f"getelementptr i8, ptr {pointer}, i64 {offset}"))
+        self._call(
+            step, sizes, moved[0], lead_a, moved[1], lead_b, moved[2], alpha, beta
+        )
+        self.lines.append(f"  %{loop}.n = add i64 %{loop}.i, 1")
+        more = self._op(f"icmp slt i64 %{loop}.n, {count}")
+        self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")
+        self.lines.append(f"{done}:")
+
+    def _matrix(self, operand: Operand, dtype: str) -> tuple[str, str]:
+        pointer = self._pointer(operand.buffer)
+        if operand.offset is not None:
+            element = "float" if dtype == "float32" else "double"
+            offset = self._slot(operand.offset)
+            pointer = self._op(f"getelementptr {element}, ptr {pointer}, i64 {offset}")
+        return pointer, self._slot(operand.lead)
+
+    def _factor(self, value: object, dtype: str) -> str:
+        element = "float" if dtype == "float32" else "double"
+        if isinstance(value, tuple):
+            return self._op(f"load {element}, ptr {self._pointer(value[1])}")
+        return number(float(value), dtype)  # type: ignore[arg-type]
+
+    def _int(self, value: str) -> str:
+        if self.integer == "i64":
+            return value
+        return self._op(f"trunc i64 {value} to i32")
+
+    def _at_least_one(self, lead: str) -> str:
+        small = self._op(f"icmp slt i64 {lead}, 1")
+        return self._op(f"select i1 {small}, i64 1, i64 {lead}")
+
+    def _call(
+        self,
+        step: Product,
+        sizes: list[str],
+        a: str,
+        lead_a: str,
+        b: str,
+        lead_b: str,
+        c: str,
+        alpha: str,
+        beta: str,
+    ) -> None:
+        letter, element = ("s", "float") if step.dtype == "float32" else ("d", "double")
+        kind = self.integer
+        name = f"sg_{letter}gemm"
+        types = [*["i32"] * 3, *[kind] * 3, element, "ptr", kind, "ptr", kind, element,
+                 "ptr", kind]  # fmt: skip
+        self.declared.add(f"declare void @{name}({', '.join(types)})")
+        values = [
+            str(ROW_MAJOR),
+            str(TRANSPOSE if step.a.transposed else NO_TRANSPOSE),
+            str(TRANSPOSE if step.b.transposed else NO_TRANSPOSE),
+            *(self._int(s) for s in sizes),
+            alpha,
+            a,
+            self._int(self._at_least_one(lead_a)),
+            b,
+            self._int(self._at_least_one(lead_b)),
+            beta,
+            c,
+            self._int(self._at_least_one(sizes[1])),
+        ]
+        if not isinstance(step.beta, tuple) and step.beta == 0:
+            self._clear_vector(sizes[0], sizes[1], c, ITEMSIZE[step.dtype])
+        arguments = ", ".join(f"{t} {v}" for t, v in zip(types, values, strict=True))
+        self.lines.append(f"  call void @{name}({arguments})")
+
+    def _clear_vector(self, rows: str, columns: str, c: str, itemsize: int) -> None:
+        """Zero a result of one row or column, which OpenBLAS multiplies by beta = 0.
+
+        It hands such products to its gemv, whose scaling since 0.3.27 keeps the NaN that
+        fresh memory may hold.
+        """
+        thin = [self._op(f"icmp eq i64 {size}, 1") for size in (rows, columns)]
+        either = self._op(f"or i1 {thin[0]}, {thin[1]}")
+        count = self._op(f"mul i64 {rows}, {columns}")
+        size = self._op(f"mul i64 {count}, {itemsize}")
+        some = self._op(f"select i1 {either}, i64 {size}, i64 0")
+        self.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+        self.lines.append(
+            f"  call void @llvm.memset.p0.i64(ptr {c}, i8 0, i64 {some}, i1 false)"
+        )

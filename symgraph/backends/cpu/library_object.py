@@ -1,0 +1,156 @@
+"""The tile library: matrix products and convolutions as text and as object code.
+
+In: a set of families, pairs such as ("gemm", "float32"). Out: the text of one LLVM
+module with the functions of those families, and its object code for this machine; what
+they have in common stands in it once. The code depends on no graph, so a caller keeps
+one object for all functions that use the same families (`runtime.cache`).
+
+Every operation is a list of *phases*, functions ``void f(ptr params, i64 begin, i64 end,
+ptr scratch)`` that run one after the other with a barrier between; ``i64
+f_units(ptr params)`` says how many units a phase has. ``params`` are i64 numbers in the
+order of `PARAMETERS`; ``scratch`` is SCRATCH_BYTES of a worker, aligned to 64.
+"""
+
+from collections.abc import Sequence
+
+from symgraph.backends.cpu import (
+    convolve,
+    convolve_weight,
+    gemm,
+    panels,
+    tiles,
+    winograd,
+)
+from symgraph.backends.cpu.unit import compile_module
+from symgraph.errors import NotSupportedError
+from symgraph.lower.sizes import ZERO, Poly, poly, product
+
+SCRATCH_BYTES = 32 << 20
+DTYPES = ("float32", "float64")
+
+#: operation -> names of its parameters, in order
+PARAMETERS = {
+    "gemm": gemm.GEMM, **dict.fromkeys(winograd.PHASES, winograd.WINOGRAD),
+    **convolve.PARAMETERS,
+}  # fmt: skip
+#: operation -> names of its phases
+PHASES = {"gemm": ("gemm",), **winograd.PHASES, **convolve.PHASES}
+#: operation -> the family its phases belong to
+FAMILY = {
+    "gemm": "gemm", **{name: name for name in winograd.PHASES},
+    **dict.fromkeys(convolve.PHASES, "convolution"),
+}  # fmt: skip
+FAMILIES = frozenset(FAMILY.values())
+
+Families = frozenset[tuple[str, str]]
+
+
+def phases(operation: str, dtype: str) -> tuple[tuple[str, str], ...]:
+    """Symbols (function, its units function) of an operation, in order.
+
+    Examples
+    --------
+    >>> phases("gemm", "float32")
+    (('sg_gemm_f32', 'sg_gemm_f32_units'),)
+    """
+    _check(operation in PHASES, f"no tiles for the operation {operation!r}")
+    _check(dtype in DTYPES, f"{operation} of {dtype}: tiles exist for {DTYPES}")
+    symbols = [f"sg_{name}_{tiles.CODE[dtype]}" for name in PHASES[operation]]
+    return tuple((symbol, f"{symbol}_units") for symbol in symbols)
+
+
+def workspace(
+    operation: str,
+    dtype: str,
+    window: Sequence[Poly | int] = (),
+    groups: int = 1,
+) -> Poly:
+    """Bytes of memory, aligned to 64, that the phases of an operation share.
+
+    Parameters
+    ----------
+    operation : "gemm" (needs none) or one of the convolutions of `PHASES`
+    dtype : float32 or float64
+    window : shape of the weights (K, C/groups, T, R, S)
+    groups : of the convolution
+
+    Returns
+    -------
+    an upper bound for every CPU
+
+    Examples
+    --------
+    >>> str(workspace("convolution", "float32", (32, 3, 1, 5, 5)))
+    '14400'
+    """
+    known_here = operation == "gemm" or operation in convolve.PHASES
+    _check(known_here, f"no workspace is known for the operation {operation!r}")
+    if operation == "gemm":
+        return ZERO
+    item = tiles.ITEM[dtype]
+    lanes = 64 // item
+    filters, channels, *taps = (poly(extent) for extent in window)
+    columns, depth = filters, channels
+    if operation == "convolution_input":
+        # a group has filters / groups filters; where that is no polynomial, all
+        known = filters.constant
+        depth = filters if known is None else poly(known // groups)
+        columns = channels * groups
+    size = (columns + lanes * groups) * depth * product(taps) * item
+    if operation != "convolution_weight":
+        return size
+    several, known = convolve_weight.PARTS_BYTES, size.constant
+    if known is not None:
+        return poly(min(known * convolve_weight.PARTS, known + several))
+    return size + several
+
+
+def library_text(families: Families) -> str:
+    """The LLVM module with these families, for this machine.
+
+    Parameters
+    ----------
+    families : pairs of a family ("gemm", "convolution") and a dtype
+
+    Raises
+    ------
+    NotSupportedError : an unknown family or dtype
+    """
+    cpu = tiles.machine()
+    declarations: dict[str, str] = {}
+    functions: list[str] = []
+    for dtype in sorted({dtype for _, dtype in families}):
+        _check(dtype in DTYPES, f"tiles of {dtype}: they exist for {DTYPES}")
+        wanted = {family for family, of in families if of == dtype}
+        unknown = wanted - FAMILIES
+        _check(not unknown, f"unknown families of tiles: {sorted(unknown)}")
+        kinds = {"rows", "columns"}
+        made = tiles.support_functions(cpu, dtype) + panels.panel_functions(cpu, dtype)
+        if "gemm" in wanted:
+            made += gemm.gemm_functions(cpu, dtype)
+        if "convolution" in wanted:
+            made += convolve.convolution_functions(cpu, dtype)
+            kinds |= {"lanes"}
+        for m in (4, 2):
+            if f"winograd{m}" in wanted:
+                _check(dtype == "float32", f"Winograd's convolution of {dtype}")
+                made += winograd.winograd_functions(cpu, m)
+        for kind in sorted(kinds):
+            made += tiles.tile_functions(cpu, kind, dtype)
+        for routine in made:
+            functions.append(routine.definition())
+            declarations.update(routine.declarations)
+    return "\n\n".join(
+        [*tiles.constants(cpu), *declarations.values(), *functions,
+         tiles.attributes(cpu), ""]
+    )  # fmt: skip
+
+
+def tile_object(families: Families) -> bytes:
+    """Object code of `library_text`; `loader.load` maps it."""
+    return compile_module(library_text(families))
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise NotSupportedError(message)
