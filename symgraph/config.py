@@ -3,12 +3,14 @@
 ``config.floatX = "float32"`` changes a setting; ``with config.override(...)`` changes
 it for a while. ``SYMGRAPH_FLAGS="floatX=float32,mode=FAST_RUN"`` sets them at start,
 in the syntax of Theano's ``THEANO_FLAGS``. Settings are read while a graph is built or
-compiled, never while a compiled function runs.
+compiled, never while a compiled function runs. The one exception is ``threads``, which
+concerns all compiled functions from their next call on; SYMGRAPH_NUM_THREADS sets it at
+start, as ``threads=`` in the flags does, which goes before it.
 """
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from symgraph.errors import ConfigError
@@ -18,6 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("FAST_RUN", "FAST_COMPILE", "DEBUG"),
     "device": ("cpu",),
     "on_unused_input": ("raise", "warn", "ignore"),
+    "blas": ("auto", "own", "blas"),
 }
 
 
@@ -27,7 +30,11 @@ DEFAULTS: dict[str, Any] = {
     "device": "cpu",
     "on_unused_input": "raise",
     "cache": True,
+    "threads": 0,
+    "blas": "auto",
+    "winograd": 4,
 }
+THREADS_VARIABLE = "SYMGRAPH_NUM_THREADS"
 NAMES = frozenset(DEFAULTS)
 
 
@@ -46,6 +53,17 @@ class Config:
         what `function` does about an input that takes no part.
     cache : bool
         keep compiled code on disk and look for it there.
+    threads : int
+        threads that compiled functions use; 0 means all cores that this process may use.
+        Results are the same bit for bit with any number.
+    blas : "auto", "own" or "blas"
+        what multiplies matrices: symgraph's own tiles, NumPy's BLAS, or the one that is
+        faster here. Tiles run on the threads of `threads`, BLAS on those that it was
+        given itself (OPENBLAS_NUM_THREADS, threadpoolctl).
+    winograd : 4, 2 or 0
+        compute 3 x 3 convolutions of float32 by Winograd's F(4x4, 3x3) or F(2x2, 3x3) where
+        it is faster; rounding errors are below 2e-5 and 4e-6 of the largest result, those
+        of plain sums, which 0 asks for, about 2e-6.
     """
 
     floatX: str
@@ -53,6 +71,9 @@ class Config:
     device: str
     on_unused_input: str
     cache: bool
+    threads: int
+    blas: str
+    winograd: int
 
     def __init__(self) -> None:
         for name, value in DEFAULTS.items():
@@ -72,8 +93,22 @@ class Config:
                 f"config.{name} = {value!r}: expected one of {', '.join(allowed)}"
             )
         if name == "cache" and not isinstance(value, bool):
-            raise ConfigError(f"config.cache = {value!r}: expected True or False")
+            raise ConfigError(f"config.{name} = {value!r}: expected True or False")
+        if name == "winograd" and (isinstance(value, bool) or value not in (4, 2, 0)):
+            raise ConfigError(
+                f"config.winograd = {value!r}: expected 4, 2 or 0 (plain sums)"
+            )
+        if name == "threads" and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 0
+        ):
+            raise ConfigError(
+                f"config.threads = {value!r}: expected a number of threads, or 0 for "
+                "all usable cores"
+            )
         object.__setattr__(self, name, value)
+        if _ready and self is config:
+            for call in _watchers.get(name, ()):
+                call(value)
 
     @contextlib.contextmanager
     def override(self, **settings: Any) -> Iterator["Config"]:
@@ -99,20 +134,53 @@ class Config:
                 setattr(self, name, value)
 
 
-def from_environment(flags: str) -> Config:
-    """Read ``"name=value,name=value"``; an unknown name is a ConfigError."""
+_watchers: dict[str, list[Callable[[Any], None]]] = {}
+_ready = False
+
+
+def when_changed(name: str, call: Callable[[Any], None]) -> None:
+    """Have ``call(value)`` run whenever a setting of `config` is assigned."""
+    _watchers.setdefault(name, []).append(call)
+
+
+def from_environment(flags: str, threads: str = "") -> Config:
+    """Read ``"name=value,name=value"``; an unknown name is a ConfigError.
+
+    `threads` is the text of SYMGRAPH_NUM_THREADS, "" where it is not set.
+    """
     made = Config()
+    if threads.strip():
+        made.threads = _number(threads, THREADS_VARIABLE)
     for item in filter(None, (part.strip() for part in flags.split(","))):
         name, equals, text = item.partition("=")
         if not equals:
             raise ConfigError(f"SYMGRAPH_FLAGS: {item!r} is not name=value")
         value: Any = text
+        if name == "winograd" and text.isdigit():
+            value = int(text)
         if name == "cache":
             value = {"true": True, "1": True, "false": False, "0": False}.get(
                 text.lower(), text
             )
+        if name == "threads":
+            value = _number(text, "SYMGRAPH_FLAGS: threads")
         setattr(made, name, value)
     return made
 
 
-config = from_environment(os.environ.get("SYMGRAPH_FLAGS", ""))
+def _number(text: str, where: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise ConfigError(
+            f"{where}={text!r}: expected a number of threads, or 0 for all usable cores"
+        )
+    return value
+
+
+config = from_environment(
+    os.environ.get("SYMGRAPH_FLAGS", ""), os.environ.get(THREADS_VARIABLE, "")
+)
+_ready = True

@@ -9,6 +9,11 @@ from symgraph.core.node import described
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.runtime.executor import Executor
 
+#: steps of one signature after which a function of few elements is compiled for it
+OFTEN = 5000
+#: elements of all arguments and shared variables
+TINY = 1024
+
 
 class Batches:
     """What `CompiledFunction` inherits for native loops."""
@@ -18,6 +23,7 @@ class Batches:
     _lock: Any
     convert: Any
     executor_for: Any
+    special: Any
     _one: Any
     _result: Any
 
@@ -56,9 +62,14 @@ class Batches:
         ----------
         args : values of the inputs; all with axes have the same number of rows, 0-d ones
             are the same in every step
-        batch_size : rows of a step; the last step takes what is left
-        shuffle : False keeps the order; True draws a new one; an int seeds it
+        batch_size : rows of a step; the last step takes what is left, so a size of more
+            than all rows makes one step
+        shuffle : False keeps the order; True draws a new one; an int of 0 or more seeds
+            it: the order of ``numpy.random.default_rng(shuffle).permutation(rows)``
         drop_last : leave out a last batch that is not full
+
+        Rows are gathered in the dtype of the input, so images may be bytes: declare the
+        input as uint8 and cast it in the graph.
 
         Returns
         -------
@@ -86,10 +97,7 @@ class Batches:
                 "one number of rows"
             )
         (count,) = rows
-        order = None
-        if shuffle is not False and shuffle is not None:
-            seed = None if shuffle is True else int(shuffle)
-            order = np.random.default_rng(seed).permutation(count).astype(np.int64)
+        order = _order(shuffle, count)
         batch = int(batch_size)
         full, tail = divmod(count, batch)
         with self._lock:
@@ -110,10 +118,16 @@ class Batches:
         """`steps` batches of `batch` rows from row `start` on."""
         if order is not None:
             chosen = np.ascontiguousarray(order[start : start + steps * batch])
-            if self._is_native(arrays) and all(a.ndim for a in arrays) and steps:
-                staged = [np.empty((batch, *a.shape[1:]), a.dtype) for a in arrays]
+            staged = [
+                np.empty((batch, *a.shape[1:]), a.dtype) if a.ndim else a
+                for a in arrays
+            ]
+            executor = self._native_executor(staged) if steps else None
+            if executor is not None:
                 still = [0] * len(arrays)
-                return self._native(steps, staged, still, chosen, batch, arrays)
+                return self._native(
+                    executor, steps, staged, still, chosen, batch, arrays
+                )
             arrays = [np.ascontiguousarray(a[chosen]) if a.ndim else a for a in arrays]
             start = 0
 
@@ -130,23 +144,27 @@ class Batches:
         rows: Callable[[int], list[np.ndarray]],
         advance: Sequence[int],
     ) -> list[Any]:
-        if steps and self._is_native(rows(0)):
-            return self._native(steps, rows(0), advance)
+        if steps:
+            first = rows(0)
+            executor = self._native_executor(first)
+            if executor is not None:
+                return self._native(executor, steps, first, advance)
         results: list[list[Any]] = [[] for _ in self.request.outputs]
         for step in range(steps):
             for found, value in zip(results, self._one(rows(step)), strict=True):
                 found.append(value[None])
         return results
 
-    def _is_native(self, arrays: Sequence[np.ndarray]) -> bool:
-        """Whether the steps can run in one native call: sizes depend on shapes alone."""
+    def _native_executor(self, arrays: Sequence[np.ndarray]) -> Executor | None:
+        """What runs the steps in one native call, if sizes depend on shapes alone."""
         if not self.mode.compiled or self.mode.debug:
-            return False
+            return None
         executor: Executor = self.executor_for(arrays)
-        return executor.is_static
+        return executor if executor.is_static else None
 
     def _native(
         self,
+        executor: Executor,
         steps: int,
         arrays: Sequence[np.ndarray],
         advance: Sequence[int],
@@ -154,8 +172,12 @@ class Batches:
         batch: int = 0,
         sources: Sequence[np.ndarray] = (),
     ) -> list[Any]:
-        executor: Executor = self.executor_for(arrays)
-        made = executor.bind(arrays).outputs
+        binding = executor.bind(arrays)
+        binding.steps += steps
+        if binding.steps >= OFTEN and executor.elements(arrays) <= TINY:
+            executor = self.special(arrays)
+            binding = executor.bind(arrays)
+        made = binding.outputs
         outputs = [np.empty((steps, *shape), dtype) for shape, dtype in made]
         executor.run(steps, arrays, advance, outputs, order, batch, sources)
         return [[a] for a in outputs]
@@ -180,3 +202,16 @@ class Batches:
                 shape = [0 if e is None else e for e in variable.type.shape]
                 stacked.append(np.empty((0, *shape), variable.type.dtype))
         return self._result(stacked)
+
+
+def _order(shuffle: int | bool | None, count: int) -> np.ndarray | None:
+    """The order of the rows of an epoch; None as they are."""
+    if shuffle is False or shuffle is None:
+        return None
+    seed = None if shuffle is True else shuffle
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+        raise ArgumentError(
+            f"epoch: shuffle={shuffle!r}, expected True, False or a seed: an int of 0 "
+            "or more"
+        )
+    return np.random.default_rng(seed).permutation(count).astype(np.int64)

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import gc
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,18 +31,22 @@ from symgraph.runtime.image import from_json, image_of, to_json
 from symgraph.version import VERSION
 
 if TYPE_CHECKING:
-    from symgraph.lower.program import Program
+    from symgraph.lower.steps import Program
     from symgraph.rewrite.engine import Optimized
 
 
-class Timings(Record, mutable=True):
-    """Seconds that each stage of compilation took; `cached` on a hit of the cache."""
+class Timings(Record, frozen=False):
+    """Seconds that each stage of compilation took; `cached` on a hit of the cache.
+
+    `passes` divides the time of rewriting.
+    """
 
     stages: dict[str, float]
     cached: bool
+    passes: dict[str, float]
 
     def __init__(self) -> None:
-        super().__init__({}, False)
+        super().__init__({}, False, {})
 
     def lap(self, name: str, start: float) -> float:
         """Record a stage; returns the present time."""
@@ -61,19 +64,26 @@ def optimized(graph: Graph) -> "Optimized":
 
 
 def planned(
-    graph: Graph, leaves: Sequence[Variable], original: Graph | None = None
+    graph: Graph,
+    leaves: Sequence[Variable],
+    original: Graph | None = None,
+    lengths: Sequence[int | None] = (),
 ) -> "Program":
     """The program of a rewritten graph; `leaves` are its shared variables.
 
-    `original` is the graph before rewriting, whose sizes a call must satisfy.
+    `original` is the graph before rewriting, whose sizes a call must satisfy; with
+    `lengths` it is for inputs of these numbers of rows only.
     """
     from symgraph.lower.program import plan
 
-    return plan(graph, list(leaves), blas() is not None, original)
+    return plan(graph, list(leaves), blas() is not None, original, lengths)
 
 
 def build(
-    graph: Graph, leaves: Sequence[Variable], shared: Sequence[SharedVariable]
+    graph: Graph,
+    leaves: Sequence[Variable],
+    shared: Sequence[SharedVariable],
+    lengths: Sequence[int | None] = (),
 ) -> tuple[Executor, Timings]:
     """An executor for a graph, from the cache or compiled.
 
@@ -82,6 +92,7 @@ def build(
     graph : frozen; its shared leaves may be refined copies of the user's variables
     leaves : those leaves, in the order of `shared`
     shared : the variables whose storage the executor uses
+    lengths : numbers of rows of the inputs that the executor is for; none: all
     """
     timings = Timings()
     start = time.perf_counter()
@@ -91,38 +102,58 @@ def build(
     extra = (
         VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in used],
-        library and (library.ilp64, sorted(library.symbols)),
+        library and (library.ilp64, sorted(library.symbols)), list(lengths),
+        config.blas, config.winograd,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)
     cache = default_cache()
-    places = _places(graph)
+    places = _Places(graph)
     symbols = dict(library.symbols) if library is not None else {}
     found = cache.get(key) if config.cache else None
     if found is not None:
         metadata, code = found
-        image = from_json(metadata["image"], lambda text: _sighted(text, places))
+        image = from_json(metadata["image"], places.sighted)
         start = timings.lap("read cache", start)
+        symbols |= needed(image.needs)
         executor = Executor(image, load(code, symbols), shared)
         timings.lap("load", start)
         timings.cached = True
         return executor, timings
     with _no_collection():
-        from symgraph.backends.cpu.device import compile_program
+        from symgraph.backends.cpu.device import module_text, needs
+        from symgraph.backends.cpu.unit import compile_module, import_numba
 
         start = timings.lap("import", start)
         result = optimized(graph)
         start = timings.lap("rewrite", start)
-        program = planned(result.graph, leaves, graph)
+        timings.passes = dict(result.statistics.seconds)
+        program = planned(result.graph, leaves, graph, lengths)
         start = timings.lap("lower", start)
-        code = compile_program(program, library is not None and library.ilp64, symbols)
-        start = timings.lap("compile", start)
-    image = image_of(program)
+        calls = needs(program)
+        symbols |= needed(calls)
+        start = timings.lap("libraries", start)
+        import_numba()
+        start = timings.lap("import numba", start)
+        text = module_text(program, library is not None and library.ilp64)
+        start = timings.lap("emit", start)
+        code = compile_module(text, symbols)
+        start = timings.lap("llvm", start)
+    image = image_of(program, calls)
     if config.cache:
-        cache.put(key, {"image": to_json(image, lambda t: _blind(t, places))}, code)
+        cache.put(key, {"image": to_json(image, places.blind)}, code)
     executor = Executor(image, load(code, symbols), shared)
     timings.lap("load", start)
     return executor, timings
+
+
+def needed(needs: Sequence[str]) -> dict[str, int]:
+    """Addresses of what a program calls beside BLAS (see `device.needs`)."""
+    if not needs:
+        return {}
+    from symgraph.runtime import threads, tile_objects
+
+    return threads.symbols() | tile_objects.symbols(needs[1:], source_stamp())
 
 
 @contextlib.contextmanager
@@ -157,22 +188,39 @@ def source_stamp() -> str:
     return digest(repr(sorted(found)).encode()).hexdigest()
 
 
-def _places(graph: Graph) -> list[str]:
-    """file:line of leaves and nodes, in an order that equal graphs share."""
-    variables = [*graph.inputs, *graph.leaves()]
-    variables += [node.outputs[0] for node in graph.applies()]
-    return [f"{v.place[0]}:{v.place[1]}" for v in variables]
+class _Places:
+    """Places of the user's code, which a cached object names by numbers.
 
+    file:line of leaves and nodes, in an order that equal graphs share.
+    """
 
-def _blind(text: str, places: list[str]) -> str:
-    for number, place in sorted(enumerate(places), key=lambda p: -len(p[1])):
-        text = text.replace(place, f"\x00{number}\x00")
-    return text
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
 
+    @functools.cached_property
+    def _found(self) -> list[str]:
+        variables = [*self.graph.inputs, *self.graph.leaves()]
+        variables += [node.outputs[0] for node in self.graph.applies()]
+        return [f"{v.place[0]}:{v.place[1]}" for v in variables]
 
-def _sighted(text: str, places: list[str]) -> str:
-    def put(match: re.Match[str]) -> str:
-        number = int(match.group(1))
-        return places[number] if number < len(places) else "?"
+    @functools.cached_property
+    def _numbers(self) -> list[tuple[str, str]]:
+        first: dict[str, int] = {}
+        for number, place in enumerate(self._found):
+            first.setdefault(place, number)
+        longest = sorted(first.items(), key=lambda p: -len(p[0]))
+        return [(place, f"\x00{number}\x00") for place, number in longest]
 
-    return re.sub("\x00(\\d+)\x00", put, text)
+    def blind(self, text: str) -> str:
+        """The text with numbers for places."""
+        for place, token in self._numbers:
+            text = text.replace(place, token)
+        return text
+
+    def sighted(self, text: str) -> str:
+        """The text with places for numbers."""
+        parts = text.split("\x00")
+        for k in range(1, len(parts), 2):
+            number = int(parts[k])
+            parts[k] = self._found[number] if number < len(self._found) else "?"
+        return "".join(parts)

@@ -31,8 +31,6 @@ from symgraph.errors import (
 )
 from symgraph.runtime.executor import Broadcasts, Executor
 
-_empty = np.empty
-
 
 class CompiledFunction(Stages, Batches):
     """A compiled function.
@@ -62,9 +60,8 @@ class CompiledFunction(Stages, Batches):
         self._executors: dict[Any, Executor] = {}
         self._forms: dict[Any, Form] = {}
         self._executor: Executor | None = None
-        self._fast: Any = None
-        self._made: list[tuple[tuple[int, ...], np.dtype]] = []
-        self._only: tuple[tuple[int, ...], np.dtype] | None = None
+        self._direct: Any = None  # the fast way in, open while `_generation` is current
+        self._plain = request.form in ("single", "list")
         self._generation = -1
         self._form = self._present_form(())
         if mode.compiled and not self._form.waiting:
@@ -79,14 +76,9 @@ class CompiledFunction(Stages, Batches):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run once with the values of the inputs."""
         if self._generation == generation.count and not kwargs:
-            if self._only is not None:
-                output = _empty(*self._only)
-                if self._fast(*args, output) == 0:
-                    return output
-            else:
-                outputs = [_empty(shape, dtype) for shape, dtype in self._made]
-                if self._fast(*args, *outputs) == 0:
-                    return self._result(outputs)
+            result = self._direct(*args)
+            if result is not None:
+                return result if self._plain else self._result(result)
         return self._slow(args, kwargs)
 
     def _slow(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -98,9 +90,7 @@ class CompiledFunction(Stages, Batches):
         executor = self.executor_for(arrays)
         outputs = executor.call(arrays)
         if executor.is_static and not self.mode.debug:
-            binding = executor.bind(arrays)
-            self._fast, self._made = binding.fast, binding.outputs
-            self._only = self._made[0] if self.request.form == "single" else None
+            self._direct = executor.bind(arrays).direct(self.request.form == "single")
             self._generation = generation.count
         return outputs
 
@@ -164,6 +154,28 @@ class CompiledFunction(Stages, Batches):
             executor, self.timings = build(form.graph, form.leaves, self.request.shared)
             self._executors[form.key] = executor
         self._form, self._executor = form, executor
+
+    def special(self, arrays: Sequence[np.ndarray]) -> Executor:
+        """An executor for exactly these shapes, whose loops know their lengths."""
+        declared = [e.variable.type.shape for e in self.request.inputs]
+        lengths = tuple(a.shape[0] if a.ndim else None for a in arrays)
+        given = tuple(
+            (shape[0], *a.shape[1:]) if a.ndim else ()
+            for a, shape in zip(arrays, declared, strict=True)
+        )
+        form = self._present_form(given)
+        key = (form.key, lengths)
+        found = self._executors.get(key)
+        if found is None and not form.waiting:
+            found, _ = build(form.graph, form.leaves, self.request.shared, lengths)
+            try:
+                found.bind(arrays)
+            except Broadcasts:  # one row that broadcasts is not known to be one here
+                found = None
+        if found is None:
+            found = self.executor_for(arrays)
+        self._executors[key] = found
+        return found
 
     def _one(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         """One step in the way of the mode."""

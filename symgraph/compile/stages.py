@@ -9,6 +9,7 @@ from typing import Any
 
 from symgraph.compile.build import Timings, optimized, planned
 from symgraph.compile.forms import Form
+from symgraph.compile.profiling import Profiling
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
 from symgraph.errors import NotSupportedError
@@ -24,7 +25,7 @@ class Text(str):
         return str(self)
 
 
-class Stages:
+class Stages(Profiling):
     """What `CompiledFunction` inherits to show its stages."""
 
     _form: Form
@@ -136,5 +137,10 @@ def _step(step: Any, slots: list[Any]) -> str:
         return f"{step.kernel}({buffers}; {sizes})"
     if kind == "Copy":
         return f"{name(step.target)} = {name(step.source)}"
+    if kind == "Tiles":
+        given = ", ".join(
+            f"{n}={name(p) if isinstance(p, int) else p[1]}" for n, p in step.parameters
+        )
+        return f"{step.operation}_{step.dtype}({given})"
     a, b = (name(o.buffer) + (".T" if o.transposed else "") for o in (step.a, step.b))
     return f"{name(step.c)} = {step.alpha} * {a} @ {b} + {step.beta} * {name(step.c)}"

@@ -8,10 +8,10 @@ only positions, loads and scopes.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.record import Record, fresh
 from symgraph.lower.extents import Extents
 from symgraph.lower.ir import (
     Access,
@@ -38,8 +38,7 @@ from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
 from symgraph.ops.slices import filled, slice_bounds, wrapped
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Record):
     """Where along one dimension: offset + sum(loop index * step) + dynamic."""
 
     offset: Poly = ZERO
@@ -62,12 +61,11 @@ def is_ramp(constant: Constant) -> bool:
     )
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Record, frozen=False):
     """The body of a loop while it is written."""
 
-    statements: list[Statement] = field(default_factory=list)
-    memo: dict[Any, Expression] = field(default_factory=dict)
+    statements: list[Statement] = fresh(factory=list)
+    memo: dict[Any, Expression] = fresh(factory=dict)
 
 
 class Builder:
@@ -95,7 +93,7 @@ class Builder:
 
     def size(self, value: Poly) -> Size:
         """A size as literal or as a named run-time size."""
-        constant = value.constant
+        constant = self.extents.literal(value)
         if constant is not None and constant <= LITERAL:
             return constant
         name = self._size_names.get(value)
@@ -170,6 +168,13 @@ class Builder:
     def store(self, buffer: str, access: Access, value: Expression) -> None:
         """Write an element, in the current scope."""
         self._scopes[-1].statements.append(Store(buffer, access, value))
+
+    def reload(self, buffer: str, access: Access, dtype: str) -> Expression:
+        """The present value of an element that the kernel itself writes."""
+        load = Load(buffer, access, dtype)
+        for scope in self._scopes:
+            scope.memo.pop(load, None)
+        return self.emit(load)
 
     def store_early(self, buffer: str, access: Access, value: Expression) -> None:
         """Write an element in the outermost scope where position and value are known."""
@@ -357,15 +362,15 @@ class Builder:
     # --- depths -------------------------------------------------------------------------
 
     def _depth(self, expression: Expression) -> int:
-        match expression:
-            case Local(name, _):
-                return self._local_depth[name]
-            case Index(name, _):
-                return self._loop_depth[name]
-            case Load(_, access, _):
-                return self.access_depth(access)
-            case Call(_, arguments, _):
-                return max(map(self._depth, arguments), default=0)
+        # not by `match`, which is slower: this is asked often
+        if isinstance(expression, Local):
+            return self._local_depth[expression.name]
+        if isinstance(expression, Call):
+            return max(map(self._depth, expression.arguments), default=0)
+        if isinstance(expression, Load):
+            return self.access_depth(expression.access)
+        if isinstance(expression, Index):
+            return self._loop_depth[expression.name]
         return 0
 
     def access_depth(self, access: Access) -> int:

@@ -5,7 +5,6 @@ a network is one function. In: a Kernel. Out: the renamed Kernel, and the old na
 its sizes in the order of the new ones.
 """
 
-from dataclasses import replace
 
 from symgraph.lower.ir import (
     Access,
@@ -31,7 +30,7 @@ def canonical(kernel: Kernel) -> tuple[Kernel, list[str]]:
     """The kernel with names in order of appearance, and the old names of its sizes."""
     names = _Names()
     body = tuple(names.statement(s) for s in kernel.body)
-    made = replace(kernel, body=body, sizes=tuple(names.sizes.values()))
+    made = kernel.replace(body=body, sizes=tuple(names.sizes.values()))
     return made, list(names.sizes)
 
 

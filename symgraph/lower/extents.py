@@ -9,20 +9,20 @@ runs. In: a Graph. Out: `Extents`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable, described
+from symgraph.core.record import Record
 from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product
 from symgraph.ops.shape import Extent as ExtentOf
+from symgraph.ops.shape import folded
 from symgraph.ops.slices import filled, slice_bounds
 
 Shape = tuple[Poly, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Record):
     """Two sizes that a call must find equal.
 
     `broadcast` says that the mismatch is harmless where one of them is 1: the function
@@ -35,8 +35,7 @@ class Check:
     broadcast: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Record):
     """An index that a call must find inside its axis, or (`empty`) an extent over 0."""
 
     index: Poly
@@ -50,12 +49,16 @@ class Extents:
 
     def __init__(self, graph: Graph, leaves: Sequence[Variable]) -> None:
         self.leaves = tuple(leaves)
+        #: number of rows (axis 0) of leaves for which code may be specialised
+        self.lengths: Sequence[int | None] = ()
         self.atoms = Atoms(self.leaves)
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
         self._given: dict[Variable, tuple[Any, ...]] = {}
         self.atoms.shape_of = self._raw
         self._shapes: dict[Variable, tuple[Any, ...]] = {}
+        #: variable → (number of bound atoms at the time, its shape as Polys)
+        self._present: dict[Variable, tuple[int, Shape]] = {}
         with graph.interner:
             for leaf in self.leaves:
                 self._shapes[leaf] = tuple(
@@ -66,8 +69,7 @@ class Extents:
                 self._visit(node)
             # settle everything that a later check may have bound
             self._given = dict(self._shapes)
-            for variable, shape in self._given.items():
-                self._shapes[variable] = tuple(self.atoms.poly(e) for e in shape)
+            self._shapes = {v: self._polys(v) for v in self._given}
 
     def shape(self, variable: Variable) -> Shape:
         """Extents of a variable."""
@@ -83,6 +85,22 @@ class Extents:
     def size(self, variable: Variable) -> Poly:
         """Number of elements."""
         return product(self.shape(variable))
+
+    def literal(self, size: Poly) -> int | None:
+        """A size as a number, if it is one for the rows that are told in `lengths`."""
+        if size.constant is not None or not self.lengths:
+            return size.constant
+        values: dict[int, int] = {}
+        for atom in size.atoms():
+            recipe = self.atoms.recipes[atom]
+            if recipe[0] != "extent" or recipe[2] != 0:
+                return None
+            leaf = recipe[1]
+            length = self.lengths[leaf] if leaf < len(self.lengths) else None
+            if length is None:
+                return None
+            values[atom] = length
+        return size.value(values)
 
     def given(self, variable: Variable) -> tuple[Any, ...]:
         """Extents of a variable as ints and 0-d int64 variables."""
@@ -101,7 +119,6 @@ class Extents:
         return self.shape(variable) if found is None else found
 
     def _visit(self, node: Apply) -> None:
-        shapes = [self._as_given(v) for v in node.inputs]
         require = _REQUIREMENTS.get(node.op.name)
         if require is not None:
             require(self, node, [self._polys(v) for v in node.inputs])
@@ -109,7 +126,8 @@ class Extents:
             self._broadcast(node)
             outputs: Sequence[Sequence[Any]] = [self._broadcast_shape(node)]
         else:
-            outputs = node.op.infer_shape(node.inputs, shapes)
+            given = [self._as_given(v) for v in node.inputs]
+            outputs = node.op.infer_shape(node.inputs, given)
         for variable, shape in zip(node.outputs, outputs, strict=True):
             self._shapes[variable] = tuple(
                 known if known is not None else given
@@ -125,23 +143,26 @@ class Extents:
         )
 
     def _polys(self, variable: Variable) -> Shape:
-        return tuple(self.atoms.poly(e) for e in self._raw(variable))
+        found = self._present.get(variable)
+        if found is None or found[0] != self.atoms.bindings:
+            shape = tuple([self.atoms.poly(e) for e in self._raw(variable)])
+            found = self._present[variable] = self.atoms.bindings, shape
+        return found[1]
 
     def _broadcast_shape(self, node: Apply) -> tuple[Any, ...]:
         """The extent of each axis: that of the first operand that is not 1 there."""
         ndim = node.outputs[0].ndim
         result: list[Any] = []
+        pairs = [(self._raw(v), self._polys(v)) for v in node.inputs]
         for axis in range(-ndim, 0):
             best: Any = 1
-            for operand in node.inputs:
-                shape = self._raw(operand)
-                if -axis <= len(shape):
-                    size = self.atoms.poly(shape[axis])
-                    if size != ONE:
-                        best = shape[axis]
-                        if size.constant is not None:
-                            best = size.constant
-                            break
+            for shape, sizes in pairs:
+                if -axis <= len(shape) and sizes[axis] != ONE:
+                    best = shape[axis]
+                    constant = sizes[axis].constant
+                    if constant is not None:
+                        best = constant
+                        break
             result.append(best)
         return tuple(result)
 
@@ -155,7 +176,7 @@ class Extents:
                     continue
                 if first is None:
                     first = i
-                else:
+                elif shapes[first][axis] != shape[axis]:
                     self.equate(
                         shapes[first][axis], shape[axis], node, (first, i),
                         axis + ndim, broadcast=True,
@@ -307,7 +328,116 @@ def _sum_to(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
             extents.equate(g, x, node, (0, 1), axis, broadcast=True)
 
 
+def _fits(
+    extents: Extents, node: Apply, spatial: Sequence[Poly], window: Sequence[Any]
+) -> None:
+    """Windows are not empty, and none is larger than the padded axis."""
+    op: Any = node.op
+    steps = getattr(op, "dilation", (1,) * op.rank)
+    file, line = node.outputs[0].place
+    for axis, (n, size) in enumerate(zip(spatial, window, strict=True)):
+        r = poly(size)
+        room = n + sum(op.padding[axis]) - (r - ONE) * steps[axis]
+        if op.name.startswith("pool") and not op.ignore_border:
+            room = n
+        for least, what in (
+            (r, "the window is empty"),
+            (room, "the window exceeds it"),
+        ):
+            if least.constant is None or least.constant <= 0:
+                extents.ranges.append(
+                    Range(
+                        least, least,
+                        f"{op.name}: spatial axis {axis}: {what}, at {file}:{line}"
+                        f"\n  {described(node.inputs[0])}",
+                        True,
+                    )
+                )  # fmt: skip
+
+
+def _windows(
+    extents: Extents, node: Apply, g: int, spatial: Any, window: Any = None
+) -> None:
+    """The spatial extents of operand g are the number of windows."""
+    op: Any = node.op
+    given = [folded(e) for e in spatial]
+    out = op.out(given) if window is None else op.out(given, list(map(folded, window)))
+    found = op.spatial(extents._polys(node.inputs[g]))
+    for axis, (n, wanted) in enumerate(zip(found, out, strict=True)):
+        told = extents.atoms.poly(wanted)
+        extents.equate(told, n, node, (g,), None, f"windows of spatial axis {axis}")
+
+
+def _divides(extents: Extents, node: Apply, channels: Poly, operand: int) -> None:
+    groups = node.op.groups  # type: ignore[attr-defined]
+    if groups == 1 or channels.constant is not None:
+        return
+    each = extents.atoms.number(
+        ("call", "floordiv", extents.atoms._data(channels), ("number", groups))
+    )
+    whole = Poly((((each,), groups),))
+    extents.equate(channels, whole, node, (operand,), None, "channels by groups")
+
+
+def _convolution(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    op: Any = node.op
+    x, w = shapes[:2]
+    extents.equate(x[op.channel_axis], w[1] * op.groups, node, (0, 1), None, "channels")
+    _divides(extents, node, w[0], 1)
+    _fits(extents, node, op.spatial(x), w[2:])
+
+
+def _convolution_input(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    op: Any = node.op
+    g, w = shapes[:2]
+    given = node.inputs[2:]
+    extents.equate(g[op.channel_axis], w[0], node, (0, 1), None, "output channels")
+    _divides(extents, node, w[0], 1)
+    _fits(extents, node, [extents.atoms.poly(v) for v in given], w[2:])
+    _windows(extents, node, 0, given, extents._as_given(node.inputs[1])[2:])
+
+
+def _convolution_weight(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    op: Any = node.op
+    x, g = shapes[:2]
+    given = node.inputs[2:]
+    extents.equate(x[0], g[0], node, (0, 1), None, "batch extents")
+    _divides(extents, node, x[op.channel_axis], 0)
+    _divides(extents, node, g[op.channel_axis], 1)
+    window = [extents.atoms.poly(v) for v in given]
+    _fits(extents, node, op.spatial(x), window)
+    _windows(extents, node, 1, op.spatial(extents._as_given(node.inputs[0])), given)
+
+
+def _pool(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    op: Any = node.op
+    if op.name == "pool_sum_input":
+        spatial = [extents.atoms.poly(v) for v in node.inputs[1:]]
+        _windows(extents, node, 0, node.inputs[1:])
+    else:
+        spatial = op.spatial(shapes[0])
+    _fits(extents, node, spatial, op.size)
+    if op.name in ("pool_max_input", "pool_max_pick"):
+        x, y, other = shapes
+        given = extents._as_given(node.inputs[0])
+        _windows(extents, node, 1, op.spatial(given))
+        ends = (0, len(x) - 1 if op.channels_last else 1)
+        for axis in ends:
+            extents.equate(x[axis], y[axis], node, (0, 1), axis)
+        like, first = (y, 1) if op.name == "pool_max_input" else (x, 0)
+        for axis, (n, wanted) in enumerate(zip(other, like, strict=True)):
+            extents.equate(wanted, n, node, (first, 2), axis)
+
+
 _REQUIREMENTS: dict[str, Requirement] = {
+    "convolution": _convolution,
+    "convolution_epilogue": _convolution,
+    "convolution_input": _convolution_input,
+    "convolution_weight": _convolution_weight,
+    "pool": _pool,
+    "pool_sum_input": _pool,
+    "pool_max_input": _pool,
+    "pool_max_pick": _pool,
     "dot": _dot,
     "batched_dot": _batched_dot,
     "gemm": _gemm,

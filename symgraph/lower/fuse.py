@@ -11,8 +11,11 @@ neighbours that read the same values, as long as domains agree and no cycle appe
 In: Graph and Extents. Out: a list of units in a valid order.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
+
 from symgraph.core.graph import Graph
-from symgraph.core.node import Variable
+from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import (
     COMPUTING,
@@ -26,28 +29,38 @@ from symgraph.lower.groups import (
     is_cheap,
 )
 from symgraph.lower.reading import Reading
+from symgraph.lower.sizes import ONE
 from symgraph.lower.storing import inline_values, stored_values
 
 
 class Fusion(Reading):
     """The units of a graph. `units` are in a valid order; `stored` need a buffer."""
 
-    def __init__(self, graph: Graph, extents: Extents) -> None:
-        super().__init__(graph, extents)
+    def __init__(
+        self, graph: Graph, extents: Extents, points: frozenset[int] = frozenset()
+    ) -> None:
+        super().__init__(graph, extents, points)
         self.unit_of: dict[Variable, Unit] = {}
         self._order: dict[int, int] = {}
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)
+        summed = self._summed_products(nodes)
         for position, node in enumerate(nodes):
             if node.op.name in VIEWS or node.outputs[0] in self.inline:
+                continue
+            if node.outputs[0] in summed:
                 continue
             unit: Unit = node
             if node.op.name in COMPUTING:
                 unit = self.single(node)
+                below = node.inputs[0]
+                if below in summed:
+                    unit.members[below] = unit.domains[node.outputs[0]]
+                    self.unit_of[below] = unit
             self._order[id(unit)] = position
             for variable in node.outputs:
                 self.unit_of[variable] = unit
-        self._nodes = nodes
+        self.nodes = nodes
         self._retired: list[Group] = []  # kept, so that no id is used twice
         self._link()
         self._merge_producers()
@@ -55,6 +68,36 @@ class Fusion(Reading):
         self._order_updates()
         self.units = self._sorted()
         self.stored = stored_values(self, self.units, self.unit_of)
+        self._merge_neighbours()  # what is made again may be made by one for two
+        self.units = self._sorted()
+        for unit in self.units:
+            if isinstance(unit, Group):
+                self._restore_loops(unit)
+
+    def _summed_products(self, nodes: Sequence[Apply]) -> set[Variable]:
+        """Products that only a sum reads: they stay with it, never with their factors.
+
+        So the terms of a thin product of matrices are not stored.
+        """
+        readers: dict[Variable, int] = {}
+        for node in nodes:
+            for variable in node.inputs:
+                readers[variable] = readers.get(variable, 0) + 1
+        for root in self.graph.roots:
+            readers[root] = readers.get(root, 0) + 2
+        found: set[Variable] = set()
+        for node in nodes:
+            if node.op.name != "reduce" or node.op.combine != "sum":  # type: ignore[attr-defined]
+                continue
+            below = node.inputs[0]
+            if (
+                readers[below] == 1
+                and below not in self.inline
+                and below.owner is not None
+                and getattr(below.owner.op, "scalar", "") == "mul"
+            ):
+                found.add(below)
+        return found
 
     # --- the graph of units ---------------------------------------------------------
 
@@ -90,7 +133,7 @@ class Fusion(Reading):
     # --- merging ---------------------------------------------------------------------
 
     def _merge_producers(self) -> None:
-        for node in self._nodes:
+        for node in self.nodes:
             for out in node.outputs:
                 changed = True
                 while changed:
@@ -128,45 +171,54 @@ class Fusion(Reading):
             if isinstance(unit, Group):
                 for out in unit.members:
                     for use in self.reads(unit, out):
-                        if use.direct and use.source.ndim:
-                            readers.setdefault(use.source, []).append((unit, out))
+                        for source in self._seen(use):
+                            readers.setdefault(source, []).append((unit, out))
         for source, found in readers.items():
             outs = list(dict.fromkeys(out for _, out in found))
-            for out in outs[1:]:
-                first, second = self.unit_of[outs[0]], self.unit_of[out]
+            for one, other in combinations(outs, 2):
+                first, second = self.unit_of[one], self.unit_of[other]
                 if (
-                    first is second
-                    or not isinstance(first, Group)
-                    or not isinstance(second, Group)
+                    first is not second
+                    and isinstance(first, Group)
+                    and isinstance(second, Group)
+                    and len(first.axes) == len(second.axes)
                 ):
-                    continue
-                a = self._axes_of(first, source)
-                b = self._axes_of(second, source)
-                if a is None or b is None:
-                    continue
-                pairs: dict[Axis, Axis] | None = {}
-                for x, y in zip(a, b, strict=True):
-                    if (x is None) != (y is None):
-                        pairs = None
-                        break
-                    if x is not None and y is not None:
-                        pairs[x] = y  # type: ignore[index]
-                if pairs is None or len(set(map(id, pairs.values()))) != len(pairs):
-                    continue
-                if len(pairs) == len(first.axes) == len(second.axes):
-                    if (
-                        self._reaches(second, first)
-                        or id(first) in self._after[id(second)]
-                    ):
-                        continue
-                    self._join(first, second, pairs, neighbours=True)
+                    self._join_readers(first, second, source)
+
+    def _join_readers(self, first: Group, second: Group, source: Variable) -> None:
+        """Merge two groups that run over `source` alike."""
+        a, b = self._axes_of(first, source), self._axes_of(second, source)
+        if a is None or b is None:
+            return
+        pairs: dict[Axis, Axis] = {}
+        for x, y in zip(a, b, strict=True):
+            if (x is None) != (y is None):
+                return
+            if x is not None and y is not None:
+                pairs[x] = y
+        if len(set(map(id, pairs.values()))) != len(pairs):
+            return
+        if len(pairs) != len(first.axes):
+            return
+        if self._reaches(second, first) or id(first) in self._after[id(second)]:
+            return
+        self._join(first, second, pairs, neighbours=True)
 
     def _axes_of(self, group: Group, source: Variable) -> Axes | None:
         for out in group.members:
             for use in self.reads(group, out):
-                if use.source is source and use.direct:
+                if source in self._seen(use):
                     return use.axes
         return None
+
+    def _seen(self, use: Use) -> list[Variable]:
+        """The source of a use; of a value made again from a stored one, that one."""
+        if not use.direct:
+            return []
+        if use.source not in self.inline:
+            return [use.source] if use.source.ndim else []
+        shape = self.dims(use.source)
+        return [v for v in self.beneath(use.source) if v.ndim and self.dims(v) == shape]
 
     def _join(
         self,
@@ -188,6 +240,8 @@ class Fusion(Reading):
         if self._reaches(producer, consumer):
             return False
         if not neighbours and self._wasteful(producer, consumer, mapping):
+            return False
+        if not neighbours and self._slowed(producer, consumer, mapping):
             return False
         self._absorb(producer, consumer, mapping)
         return True
@@ -244,9 +298,16 @@ class Fusion(Reading):
             return tuple(a and mapping.get(a, a) for a in axes)
 
         return any(
-            use.source in source.members
-            and (
-                not use.direct or placed(source.members[use.source]) != placed(use.axes)
+            (
+                use.source in source.members
+                and (
+                    not use.direct
+                    or placed(source.members[use.source]) != placed(use.axes)
+                )
+            )
+            or (  # what an inline value is made of is read from memory
+                use.source in self.inline
+                and any(v in source.members for v in self.beneath(use.source))
             )
             for out in reader.members
             for use in self.reads(reader, out)
@@ -271,6 +332,22 @@ class Fusion(Reading):
         cost = sum(not is_cheap(v.owner) for v in producer.members)
         users = self._after[id(producer)]
         return cost > 0 or len(producer.members) > 4 or len(users) > 1
+
+    def _slowed(
+        self, producer: Group, consumer: Group, mapping: dict[Axis, Axis]
+    ) -> bool:
+        """Whether costly values at points would leave their vectors for an outer loop.
+
+        Beside an inner loop they are computed one by one, as the two exponentials of a
+        softmax of two classes after a product; alone they are vectors of rows.
+        """
+        if all(a in mapping for a in producer.inner) or not consumer.axes:
+            return False
+        return any(
+            not is_cheap(v.owner)
+            and any(e != ONE for e, a in zip(self.dims(v), axes, strict=True) if not a)
+            for v, axes in consumer.members.items()
+        )
 
     def _absorb(
         self, producer: Group, consumer: Group, mapping: dict[Axis, Axis]
@@ -301,6 +378,52 @@ class Fusion(Reading):
         self._order[new_id] = max(self._order[new_id], self._order[old_id])
         del self._unit[old_id]
         self._retired.append(producer)
+
+    def _restore_loops(self, group: Group) -> None:
+        """Give points loops again where all members are of one shape.
+
+        Memory is then run through as it lies. A reduction must be over all axes.
+        """
+        reads = {out: self.reads(group, out) for out in group.members}
+        full = [
+            self.dims(v.owner.inputs[0] if v in group.domains else v)  # type: ignore[union-attr]
+            for v in group.members
+        ]
+        shape = max(full, key=len, default=())
+        if not any(e.constant in self.points for e in shape):
+            return
+        inner = bool(group.domains)
+        if inner and group.outer:
+            return
+        for out, dims in zip(group.members, full, strict=True):
+            single = all(e == ONE for e in self.dims(out))
+            whole = dims == shape and (out not in group.domains or single)
+            if not (whole or (inner and single)):
+                return
+            if out.owner.op.name == "take":  # type: ignore[union-attr]
+                return
+        known = [a for v, a in group.members.items() if self.dims(v) == shape]
+        known += list(group.domains.values())
+        old = next((axes for axes in known if len(axes) == len(shape)), None)
+        if old is None or any(axes != old for axes in known):
+            return
+        if any(
+            use.source in group.members and use.axes != group.members[use.source]
+            for uses in reads.values()
+            for use in uses
+        ):
+            return
+        new = tuple(
+            axis or (None if extent == ONE else Axis(extent, inner))
+            for axis, extent in zip(old, shape, strict=True)
+        )
+        group.axes = [a for a in new if a is not None]
+        for variable in group.members:
+            if self.dims(variable) == shape:
+                group.members[variable] = new
+            self._reads.pop(variable, None)
+        for variable in group.domains:
+            group.domains[variable] = new
 
     # --- results -----------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ outer axes, and inner axes if it reduces. How groups are found is in lower/fuse.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import is_ramp
 from symgraph.lower.sizes import Poly
 
@@ -24,7 +24,19 @@ CHEAP = frozenset(
 )
 
 
+#: op → how many of its inputs are arrays; the others are extents, known as sizes
+SIZED = {
+    "convolution_input": 2,
+    "convolution_weight": 2,
+    "pool_sum_input": 1,
+}
 INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
+
+
+def operands(node: Apply) -> tuple[Variable, ...]:
+    """What a node that is a unit of its own reads from memory."""
+    count = SIZED.get(node.op.name)
+    return tuple(node.inputs if count is None else node.inputs[:count])
 
 
 class Axis:
@@ -43,20 +55,20 @@ class Axis:
 Axes = tuple[Axis | None, ...]
 
 
-@dataclass(eq=False, slots=True)
-class Group:
+class Group(Record, frozen=False):
     """Nodes that one kernel computes.
 
     Attributes
     ----------
     axes : the loops; those with `inner` are reduced over
-    members : variable → the axis that indexes each of its dimensions (None: extent 1)
+    members : variable → the axis that indexes each of its dimensions (None: no loop,
+        its extent is 1 or one of the points)
     domains : reduction or take → the axes of what it reads
     """
 
-    axes: list[Axis] = field(default_factory=list)
-    members: dict[Variable, Axes] = field(default_factory=dict)
-    domains: dict[Variable, Axes] = field(default_factory=dict)
+    axes: list[Axis] = fresh(factory=list)
+    members: dict[Variable, Axes] = fresh(factory=dict)
+    domains: dict[Variable, Axes] = fresh(factory=dict)
 
     @property
     def outer(self) -> list[Axis]:
@@ -72,8 +84,7 @@ class Group:
 Unit = Group | Apply
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Record):
     """A node reads `source` through renamings; `axes[k]` indexes its dimension k."""
 
     source: Variable

@@ -22,9 +22,10 @@ extent. An accumulator is read with `Local` after the loops that fold into it. N
 here knows of graphs above or of machines below.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from symgraph.core.record import Record
 
 Size = int | str
 
@@ -41,8 +42,7 @@ COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 COMBINES = ("add", "mul", "maximum", "minimum", "and", "or")
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Record):
     """Which element of a flat buffer: offset + sum(index * stride) + dynamic."""
 
     offset: Size = 0
@@ -50,40 +50,35 @@ class Access:
     dynamic: "Expression | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Const(Record):
     """A literal. `value` is a Python bool, int, float or complex."""
 
     value: Any
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Record):
     """The value of a `Let` or of an accumulator."""
 
     name: str
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Record):
     """The index of an enclosing loop, int64."""
 
     name: str
     dtype: str = "int64"
 
 
-@dataclass(frozen=True, slots=True)
-class SizeValue:
+class SizeValue(Record):
     """A size as a value, int64."""
 
     size: Size
     dtype: str = "int64"
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Record):
     """An element of a buffer."""
 
     buffer: str
@@ -91,8 +86,7 @@ class Load:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Record):
     """A scalar primitive applied to expressions; `dtype` is that of the result."""
 
     function: str
@@ -103,16 +97,14 @@ class Call:
 Expression = Const | Local | Index | SizeValue | Load | Call
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(Record):
     """Names the value of an expression."""
 
     name: str
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Record):
     """Writes an element of a buffer."""
 
     buffer: str
@@ -120,8 +112,7 @@ class Store:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Record):
     """Runs `body` for index = 0 .. extent - 1."""
 
     index: str
@@ -130,8 +121,7 @@ class Loop:
     kind: str = "serial"
 
 
-@dataclass(frozen=True, slots=True)
-class Init:
+class Init(Record):
     """Declares an accumulator and sets it to the identity of `combine`."""
 
     name: str
@@ -139,16 +129,14 @@ class Init:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Record):
     """Combines a value into an accumulator declared outside."""
 
     name: str
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Record):
     """Sets the function's error flag to `code` where the bool condition is true."""
 
     condition: Expression
@@ -158,8 +146,7 @@ class Fail:
 Statement = Let | Store | Loop | Init | Fold | Fail
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(Record):
     """A flat array that a kernel reads or writes."""
 
     name: str
@@ -167,11 +154,12 @@ class Buffer:
     role: str = "in"
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(Record):
     """A function of buffers and sizes that computes by loops.
 
-    `origin` lists the user's places (file, line) whose expressions it computes.
+    `origin` lists the user's places (file, line) whose expressions it computes. A kernel
+    with a `split` runs a part of the range of loop `divided`, begin .. end - 1, where
+    begin is a multiple of `split` (see lower/parallel.py).
     """
 
     name: str
@@ -179,6 +167,8 @@ class Kernel:
     sizes: tuple[str, ...]
     body: tuple[Statement, ...]
     origin: tuple[tuple[str, int], ...] = ()
+    split: int = 0
+    divided: str = ""
 
 
 def identity(combine: str, dtype: str) -> Any:
@@ -215,27 +205,38 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
             yield from walk(statement.body)
 
 
-def expressions(statement: Statement) -> Iterator[Expression]:
+def expressions(statement: Statement) -> Sequence[Expression]:
     """Every expression that a statement evaluates itself, outer before inner."""
-    match statement:
-        case Let(_, value) | Fold(_, value):
-            yield from parts(value)
-        case Store(_, access, value):
-            yield from parts(value)
-            if access.dynamic is not None:
-                yield from parts(access.dynamic)
-        case Fail(condition, _):
-            yield from parts(condition)
+    kept = statement.__dict__
+    found: list[Expression] | None = kept.get("_expressions")
+    if found is None:
+        found = kept["_expressions"] = []
+        match statement:
+            case Let(_, value) | Fold(_, value):
+                _add_parts(value, found)
+            case Store(_, access, value):
+                _add_parts(value, found)
+                if access.dynamic is not None:
+                    _add_parts(access.dynamic, found)
+            case Fail(condition, _):
+                _add_parts(condition, found)
+    return found
 
 
-def parts(expression: Expression) -> Iterator[Expression]:
+def parts(expression: Expression) -> Sequence[Expression]:
     """An expression and all inside it."""
-    yield expression
+    found: list[Expression] = []
+    _add_parts(expression, found)
+    return found
+
+
+def _add_parts(expression: Expression, found: list[Expression]) -> None:
+    found.append(expression)
     if isinstance(expression, Call):
         for argument in expression.arguments:
-            yield from parts(argument)
+            _add_parts(argument, found)
     elif isinstance(expression, Load) and expression.access.dynamic is not None:
-        yield from parts(expression.access.dynamic)
+        _add_parts(expression.access.dynamic, found)
 
 
 def text(kernel: Kernel) -> str:

@@ -8,11 +8,11 @@ Out: `Placement`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.groups import Group
@@ -23,8 +23,7 @@ from symgraph.lower.sizes import Poly
 Storage = tuple[str, int]
 
 
-@dataclass(slots=True)
-class Placement:
+class Placement(Record, frozen=False):
     """Storage of every stored variable.
 
     Attributes
@@ -34,9 +33,9 @@ class Placement:
     copies : (target, source variable) to carry out after all steps
     """
 
-    of: dict[Variable, Storage] = field(default_factory=dict)
-    temps: list[tuple[Poly, int, int]] = field(default_factory=list)
-    copies: list[tuple[Storage, Variable]] = field(default_factory=list)
+    of: dict[Variable, Storage] = fresh(factory=dict)
+    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
+    copies: list[tuple[Storage, Variable]] = fresh(factory=list)
 
 
 def place(
@@ -137,32 +136,27 @@ def _same_places(
     read, written = build.buffers.get(target), build.buffers[new]
     if read is None:
         return True
-    seen: set[Access] = set()
-    return (
-        _ordered(build.statements(), read.name, written.name, seen) and len(seen) == 1
-    )
+    return _ordered(build.statements(), read.name, written.name)
 
 
-def _ordered(
-    body: Sequence[Statement], read: str, written: str, seen: set[Access]
-) -> bool:
-    """Whether all loads of `read` stand in the block of the store to `written`."""
-    loads: list[int] = []
-    stores: list[int] = []
+def _ordered(body: Sequence[Statement], read: str, written: str) -> bool:
+    """Whether each element of `read` is loaded only before it is stored to `written`.
+
+    Every access that a block loads it also stores, later. Each element is stored once,
+    so an iteration, or a block, loads nothing that another one stores.
+    """
+    loads: dict[Access, int] = {}
+    stores: dict[Access, int] = {}
     for number, statement in enumerate(body):
         if isinstance(statement, Loop):
-            if not _ordered(statement.body, read, written, seen):
+            if not _ordered(statement.body, read, written):
                 return False
             continue
         for expression in expressions(statement):
             if isinstance(expression, Load) and expression.buffer == read:
                 if not isinstance(statement, Let):
                     return False
-                loads.append(number)
-                seen.add(expression.access)
+                loads[expression.access] = number
         if isinstance(statement, Store) and statement.buffer == written:
-            stores.append(number)
-            seen.add(statement.access)
-    if loads and not stores:
-        return False
-    return not (loads and stores) or max(loads) < min(stores)
+            stores[statement.access] = number
+    return all(number < stores.get(access, -1) for access, number in loads.items())

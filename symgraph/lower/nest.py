@@ -8,47 +8,33 @@
 A value belongs to the pass after the reductions it depends on. Small inner extents are
 written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Costly
 values that several passes need are kept, where they are stored or in a scratch row.
-In: a Group. Out: a Kernel in the making (`Builder`), whose sizes and buffers the
-program binds.
+What the values are is decided in lower/values.py. In: a Group. Out: a Kernel in the
+making (`Builder`), whose sizes and buffers the program binds.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from symgraph.core.dtypes import ITEMSIZE
-from symgraph.core.node import Constant, Variable
-from symgraph.lower.builder import ORIGIN, Builder, Position
+from symgraph.core.node import Variable
+from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import RENAMING, Axes, Axis, Group, is_cheap
-from symgraph.lower.ir import Access, Const, Expression, Load, Local, SizeValue
-from symgraph.lower.sizes import ONE, ZERO, poly, product, row_major
-from symgraph.ops.families import SCALARS
+from symgraph.lower.groups import Axes, Axis, Group, is_cheap
+from symgraph.lower.ir import Local
+from symgraph.lower.sizes import product
+from symgraph.lower.values import COMBINE, Positions, Values
 
-COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum",
-           "all": "and", "any": "or"}  # fmt: skip
-#: error flags of kernels; runtime/executor.py turns them into exceptions
-INDEX_ERROR = 1
 UNROLL = 16
 
 
-class Nest:
+class Nest(Values):
     """Writes one group into a `Builder`."""
 
     def __init__(
         self, fusion: Fusion, group: Group, codes: dict[int, Variable]
     ) -> None:
-        self.fusion = fusion
-        self.group = group
-        self.codes = codes
-        self.extents = fusion.extents
-        self.build = Builder(fusion.extents, fusion.stored)
-        self.position: dict[Axis, Position] = {}
+        super().__init__(fusion, group, codes)
         self.levels: dict[Variable, int] = {}
-        self.written: set[Variable] = set()
-        self.rows: dict[Variable, Variable] = {}
-        self.computed: set[Variable] = set()
-        self.kept: set[Variable] = set()
         self.outer, self.inner = self._loop_order()
         self._choose_vector()
 
@@ -117,7 +103,7 @@ class Nest:
             for number in range(passes):
                 self._write_pass(number)
             for variable in self._pending(passes, full=False):
-                self._store(variable)
+                self.store(variable)
         return self.build
 
     def _plan_rows(self, passes: int) -> None:
@@ -166,13 +152,15 @@ class Nest:
                 and not is_cheap(variable.owner)
             ):
                 row = Variable(variable.type, name="row")
-                self.build.scratch.append((row, size * ITEMSIZE[row.type.dtype]))
+                total = size * self._point_count(variable) * ITEMSIZE[row.type.dtype]
+                self.build.scratch.append((row, total))
                 self.rows[variable] = row
 
-    def _row_access(self, variable: Variable) -> Access:
-        positions = [self.position[a] for a in self.inner]
-        strides = row_major([a.extent for a in self.inner])
-        return self.build.access(positions, strides)
+    def _point_count(self, variable: Variable) -> int:
+        pairs = zip(
+            self.group.members[variable], self.extents.shape(variable), strict=True
+        )
+        return product([e for a, e in pairs if a is None]).constant or 1
 
     def _open(self, stack: ExitStack, axis: Axis) -> None:
         kind = "vector" if axis is self.vector else "serial"
@@ -185,66 +173,41 @@ class Nest:
                 self._open(stack, axis)
             yield
 
-    def _inner_points(self) -> Iterator[dict[Axis, Position]]:
-        """The constant positions of unrolled inner axes."""
-        counts = [a.extent.constant or 0 for a in self.inner]
-        for flat in range(math.prod(counts)):
-            point, rest = {}, flat
-            for axis, count in zip(reversed(self.inner), reversed(counts), strict=True):
-                point[axis] = Position(poly(rest % count))
-                rest //= count
-            yield point
-
     def _write_pass(self, number: int) -> None:
-        reductions = [
-            v
-            for v in self.group.domains
-            if self._reduces(v) and self._operand_level(v) == number
-        ]
+        accumulators: dict[tuple[Variable, Positions], Local] = {}
+        for variable in self.group.domains:
+            if self._reduces(variable) and self._operand_level(variable) == number:
+                combine = COMBINE[variable.owner.op.combine]  # type: ignore[union-attr]
+                for at in self.places(variable):
+                    accumulators[variable, at] = self.build.init(
+                        combine, variable.type.dtype
+                    )
         pending = self._pending(number, full=True)
-        accumulators: dict[Variable, Local] = {}
-        if self.unrolled:
-            for point in self._inner_points():
-                self.position.update(point)
-                for variable in reductions:
-                    self._fold_unrolled(variable)
-                for variable in pending:
-                    self._store(variable)
-            self.written.update(pending)
-            return
-        for variable in reductions:
-            combine = COMBINE[variable.owner.op.combine]  # type: ignore[union-attr]
-            accumulators[variable] = self.build.init(combine, variable.type.dtype)
-        if reductions or pending:
+        if accumulators or pending:
             with self._inner_loops():
-                for variable in reductions:
-                    self.build.fold(accumulators[variable], self._operand(variable, 0))
+                for (variable, at), accumulator in accumulators.items():
+                    for inside in self.inside(variable, at):
+                        value = self.operand(variable, 0, inside)
+                        self.build.fold(accumulator, value)
                 for variable in pending:
-                    self._store(variable)
+                    self.store(variable)
         self.written.update(pending)
         self.kept |= self.computed
-        for variable, accumulator in accumulators.items():
-            self.build.remember(self._key(variable), accumulator)
-
-    def _fold_unrolled(self, variable: Variable) -> None:
-        key = self._key(variable)
-        value = self._operand(variable, 0)
-        before = self.build.recall(key)
-        if before is not None:
-            combine = COMBINE[variable.owner.op.combine]  # type: ignore[union-attr]
-            value = self.build.call(combine, variable.type.dtype, before, value)
-        self.build.remember(key, value, self.build.depth)
+        for key, accumulator in accumulators.items():
+            self.build.remember(key, accumulator)
 
     def _reduces(self, variable: Variable) -> bool:
         node = variable.owner
-        return (
-            node is not None
-            and node.op.name == "reduce"
-            and any(a is not None and a.inner for a in self.group.domains[variable])
-        )
+        if node is None or node.op.name != "reduce":
+            return False
+        domain = self.group.domains[variable]
+        return any(self._is_inner(domain[k]) for k in node.op.axes)  # type: ignore[attr-defined]
+
+    def _is_inner(self, axis: Axis | None) -> bool:
+        return axis is not None and axis.inner and not self.unrolled
 
     def _is_full(self, variable: Variable) -> bool:
-        return any(a is not None and a.inner for a in self.group.members[variable])
+        return any(self._is_inner(a) for a in self.group.members[variable])
 
     def _pending(self, number: int, full: bool) -> list[Variable]:
         """Stored members of a level up to `number` that are not written yet."""
@@ -283,178 +246,3 @@ class Nest:
             found = self._operand_level(variable) + self._reduces(variable)
             self.levels[variable] = found
         return found
-
-    # --- values -----------------------------------------------------------------------
-
-    def _key(self, variable: Variable) -> tuple[Variable, tuple[Position, ...]]:
-        axes = self.group.members[variable]
-        return variable, tuple(ORIGIN if a is None else self.position[a] for a in axes)
-
-    def _positions(self, axes: Axes) -> list[Position]:
-        return [ORIGIN if a is None else self.position[a] for a in axes]
-
-    def _store(self, variable: Variable) -> None:
-        positions = self._positions(self.group.members[variable])
-        shape = self.extents.shape(variable)
-        value = self.value(variable)
-        access = self.build.access(positions, row_major(shape))
-        self.build.store_early(self.build.buffer(variable, "out"), access, value)
-
-    def value(self, variable: Variable) -> Expression:
-        """The value of a member at the current positions."""
-        key = self._key(variable)
-        found = self.build.recall(key)
-        if found is not None:
-            return found
-        if variable in self.written and not is_cheap(variable.owner):
-            shape = self.extents.shape(variable)
-            access = self.build.access(
-                self._positions(self.group.members[variable]), row_major(shape)
-            )
-            result = self.build.emit(
-                Load(self.build.buffer(variable, "inout"), access, variable.type.dtype)
-            )
-        elif variable in self.kept:
-            access = self._row_access(variable)
-            row = self.build.buffer(self.rows[variable], "inout")
-            result = self.build.emit(Load(row, access, variable.type.dtype))
-        else:
-            result = self._compute(variable)
-            if variable in self.rows:
-                row = self.build.buffer(self.rows[variable], "out")
-                self.build.store(row, self._row_access(variable), result)
-                self.computed.add(variable)
-        self.build.remember(key, result)
-        return result
-
-    def _operand(self, out: Variable, k: int) -> Expression:
-        node = out.owner
-        assert node is not None
-        operand = node.inputs[k]
-        axes = self.fusion.operand_axes(self.group, out, k)
-        if isinstance(operand, Constant) and operand.data.size == 1:
-            return Const(operand.data.item(), operand.type.dtype)
-        use = self.fusion.trace(operand, axes)
-        if use.direct and use.source in self.group.members:
-            return self.value(use.source)
-        if use.source in self.fusion.inline and use.direct:
-            return self._inlined(use.source, self._positions(use.axes))
-        return self.build.load(operand, self._positions(axes))
-
-    def _inlined(self, variable: Variable, positions: list[Position]) -> Expression:
-        """A value that belongs to no group, computed here."""
-        node = variable.owner
-        assert node is not None
-        operands: list[Expression] = []
-        for operand in node.inputs:
-            shift = len(positions) - operand.ndim
-            own = [
-                ORIGIN if extent == ONE else positions[shift + i]
-                for i, extent in enumerate(self.extents.shape(operand))
-            ]
-            below, places = self._renamed(operand, own)
-            if below in self.fusion.inline:
-                operands.append(self._inlined(below, places))
-            else:
-                operands.append(self.build.load(operand, own))
-        if node.op.name == "cast":
-            return self.build.call("cast", variable.type.dtype, *operands)
-        return self._apply(node.op.scalar, operands, variable.type.dtype)  # type: ignore[attr-defined]
-
-    def _renamed(
-        self, variable: Variable, positions: list[Position]
-    ) -> tuple[Variable, list[Position]]:
-        """Positions in what lies below renamings of axes."""
-        while variable.owner is not None and variable.owner.op.name in RENAMING:
-            positions = self.build.renamed(variable.owner, positions)
-            variable = variable.owner.inputs[0]
-        return variable, positions
-
-    def _compute(self, variable: Variable) -> Expression:
-        node = variable.owner
-        assert node is not None
-        dtype = variable.type.dtype
-        match node.op.name:
-            case "elementwise":
-                operands = [self._operand(variable, k) for k in range(len(node.inputs))]
-                return self._apply(node.op.scalar, operands, dtype)  # type: ignore[attr-defined]
-            case "cast":
-                value = self._operand(variable, 0)
-                return self.build.call("cast", dtype, value)
-            case "reduce":
-                return self._operand(variable, 0)  # nothing but extents of 1
-            case "check_index":
-                return checked_index(
-                    self.build, self._operand(variable, 0),
-                    self._operand(variable, 1), variable, self.codes,
-                )  # fmt: skip
-            case "take":
-                return self._taken(variable)
-            case "random_bits":
-                strides = row_major(self.extents.shape(variable))
-                flat = ORIGIN
-                positions = self._positions(self.group.members[variable])
-                for position, stride in zip(positions, strides, strict=True):
-                    part = self.build.scaled(position, ZERO, stride)
-                    flat = Position(flat.offset + part.offset, flat.terms + part.terms)
-                return self.build.call(
-                    "philox", "uint64", self._operand(variable, 0),
-                    self._operand(variable, 1), self.build.index(flat),
-                )  # fmt: skip
-        raise AssertionError(f"{node.op.name} is not a computing node")
-
-    def _apply(
-        self, name: str, operands: Sequence[Expression], dtype: str
-    ) -> Expression:
-        scalar = SCALARS[name]
-        if scalar.body is None:
-            return self.build.call(name, dtype, *operands)
-        m = self.build.primitives
-        result = scalar.body(m, *(m.operand(e) for e in operands))
-        return m.cast(result, dtype).expression
-
-    def _taken(self, variable: Variable) -> Expression:
-        node = variable.owner
-        assert node is not None
-        at = node.op.axis  # type: ignore[attr-defined]
-        source, indices = node.inputs
-        extent = self.extents.shape(source)[at]
-        value: Expression = (
-            Const(extent.constant, "int64")
-            if extent.constant is not None
-            else SizeValue(self.build.size(extent))
-        )
-        index = checked_index(
-            self.build, self._operand(variable, 1), value, variable, self.codes
-        )
-        positions = self._positions(self.group.members[variable])
-        rank = indices.ndim
-        inside = [*positions[:at], Position(dynamic=index), *positions[at + rank :]]
-        return self.build.load(source, inside)
-
-
-def checked_index(
-    build: Builder,
-    index: Expression,
-    extent: Expression,
-    variable: Variable,
-    codes: dict[int, Variable],
-) -> Expression:
-    """An index wrapped into its extent; sets the error flag where it lies outside."""
-    call = build.call
-    if index.dtype != "int64":
-        index = call("cast", "int64", index)
-    zero = Const(0, "int64")
-    negative = call("lt", "bool", index, zero)
-    wrapped = call(
-        "where", "int64", negative, call("add", "int64", index, extent), index
-    )
-    outside = call(
-        "or", "bool", call("lt", "bool", wrapped, zero),
-        call("ge", "bool", wrapped, extent),
-    )  # fmt: skip
-    code = INDEX_ERROR + len(codes)
-    codes[code] = variable
-    build.fail(outside, code)
-    # an index outside must not touch foreign memory while the flag travels
-    return call("where", "int64", outside, zero, wrapped)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from symgraph.core.node import Apply, Variable
+from symgraph.lower import pooling
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.ir import Access, Call, Const, Expression, Load, SizeValue
-from symgraph.lower.nest import checked_index
 from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
+from symgraph.lower.values import checked_index
 from symgraph.ops.slices import filled, slice_bounds
 
 Codes = dict[int, Variable]
@@ -184,5 +185,9 @@ _WRITERS: dict[str, Callable[[Builder, Apply, Codes], None]] = {
     "permutation": _permutation,
     "dot": _dot,
     "batched_dot": _dot,
+    "pool": pooling.pool,
+    "pool_sum_input": pooling.spread_sum,
+    "pool_max_input": pooling.spread_max,
+    "pool_max_pick": pooling.pick,
 }
 OPAQUE = frozenset(_WRITERS)

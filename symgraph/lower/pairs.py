@@ -7,7 +7,6 @@ lower/pair_functions.py. In: a Kernel and what its sizes mean. Out: a Kernel.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from symgraph.core.dtypes import is_complex, real_dtype
@@ -75,7 +74,7 @@ class _Splitter:
         )
         used = used_sizes(body)
         sizes = tuple(size for size in self.sizes if size in used)
-        return replace(self.source, buffers=buffers, body=body, sizes=sizes)
+        return self.source.replace(buffers=buffers, body=body, sizes=sizes)
 
     def emit(self, expression: Expression) -> Expression:
         """Name a value."""
@@ -153,7 +152,7 @@ class _Splitter:
         """An access whose dynamic part has no complex value."""
         if access.dynamic is None:
             return access
-        return replace(access, dynamic=self.real(access.dynamic))
+        return access.replace(dynamic=self.real(access.dynamic))
 
     # --- values ---------------------------------------------------------------------
 

@@ -6,15 +6,24 @@ describes, a result that is only a view) an explicit copy is put in. It fuses wi
 computes its operand. In: Graph, Extents. Out: Graph.
 """
 
+from collections.abc import Container
+
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import VIEWS
-from symgraph.lower.sizes import ONE
-from symgraph.lower.views import matrix_of
+from symgraph.lower.sizes import ONE, ZERO, row_major
+from symgraph.lower.views import matrix_of, view_of
 from symgraph.ops.families import Elementwise
 
+#: convolution → which of its operands must lie contiguous
+IMAGES = {
+    "convolution": (0, 1),
+    "convolution_epilogue": (0, 1, 2),
+    "convolution_input": (0, 1),
+    "convolution_weight": (0, 1),
+}
 PRODUCTS = {"dot": (0, 1), "batched_dot": (0, 1), "gemm": (2, 3)}
 
 
@@ -39,6 +48,7 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
     """The graph with copies where they are needed."""
     copy = Elementwise("materialize")
     made: dict[Variable, Variable] = {}
+    flat: set[Variable] = set()  # reshapes whose operand is copied
 
     def is_view(variable: Variable) -> bool:
         return variable.owner is not None and variable.owner.op.name in VIEWS
@@ -51,11 +61,18 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
         name = node.op.name
         if name == "reshape" and not _keeps_layout(node, extents):
             inputs[0] = contiguous(inputs[0])
+            flat.add(node.outputs[0])
+        elif name in IMAGES:
+            for k in IMAGES[name]:
+                given = node.inputs[k]
+                if is_view(inputs[k]) and not _is_contiguous(given, extents, flat):
+                    inputs[k] = copy(inputs[k])
         elif name in PRODUCTS:
             if name == "gemm":
                 inputs[0] = contiguous(inputs[0])
             for k in PRODUCTS[name]:
-                if is_view(inputs[k]) and matrix_of(node.inputs[k], extents) is None:
+                given = node.inputs[k]
+                if is_view(inputs[k]) and matrix_of(given, extents, flat) is None:
                     inputs[k] = copy(inputs[k])
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             return node.outputs
@@ -72,6 +89,24 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
                 new = copy(new)
             roots.append(new)
     return graph.with_roots(roots)
+
+
+def _is_contiguous(
+    variable: Variable, extents: Extents, stored: Container[Variable]
+) -> bool:
+    """Whether a view is all of a stored variable's memory, in order."""
+    view = view_of(variable, extents, stored)
+    shape = extents.shape(variable)
+    return (
+        view is not None
+        and view.offset == ZERO
+        and all(
+            extent == ONE or stride == wanted
+            for extent, stride, wanted in zip(
+                shape, view.strides, row_major(shape), strict=True
+            )
+        )
+    )
 
 
 def _keeps_layout(node: Apply, extents: Extents) -> bool:

@@ -6,19 +6,19 @@ steps; the runtime binds its slots (addresses and sizes) for the shapes of a cal
 In: Graph. Out: Program.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.lower import opaque
+from symgraph.lower import opaque, parallel
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
-from symgraph.lower.extents import Check, Extents, Range
+from symgraph.lower.contractions import Contractions
+from symgraph.lower.extents import Extents
 from symgraph.lower.fuse import Fusion
+from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.groups import Group
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage, place
@@ -26,97 +26,13 @@ from symgraph.lower.nest import Nest
 from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import schedule
-from symgraph.lower.sizes import ONE, ZERO, Poly, Recipe, poly
-from symgraph.lower.views import Matrix, matrix_of
+from symgraph.lower.sizes import ZERO, Poly, poly
+from symgraph.lower.small import bearable, thin_products
+from symgraph.lower.steps import Copy, Launch, Program, Step
+from symgraph.lower.tiling import CONVOLUTIONS, convolution
+from symgraph.lower.views import matrix_of
 
 FLOAT_PRODUCTS = ("float32", "float64")
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Run a kernel: slots of its buffers, then of its sizes."""
-
-    kernel: str
-    buffers: tuple[int, ...]
-    sizes: tuple[int, ...]
-    can_fail: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """A matrix for BLAS: slot of its memory, offset and leading dimension as slots."""
-
-    buffer: int
-    offset: int | None
-    transposed: bool
-    lead: int
-    batch: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """c = alpha * a @ b + beta * c by BLAS; extents are slots.
-
-    `alpha` and `beta` are numbers, or slots of 0-d buffers given as ("slot", index).
-    """
-
-    dtype: str
-    rows: int
-    columns: int
-    inner: int
-    a: Operand
-    b: Operand
-    c: int
-    alpha: Any = 1.0
-    beta: Any = 0.0
-    count: int | None = None
-    step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Copy bytes from one buffer to another."""
-
-    target: int
-    source: int
-    size: int
-
-
-Step = Launch | Product | Copy
-
-
-@dataclass(slots=True)
-class Program:
-    """A function ready for a backend. Slot 0 is the error flag.
-
-    Attributes
-    ----------
-    kernels : name → Kernel
-    steps : in order of execution
-    slots : what each slot holds: ("error",), ("leaf", k), ("output", k), ("temp", k),
-        ("constant", k), or a Poly
-    recipes : how each atom of the Polys is computed
-    leaves : (kind, dtype, rank) of inputs and shared variables, in order
-    temps : (bytes, first step, last step)
-    outputs : (dtype, extents)
-    checks, ranges : what a call must verify
-    failures : error flag → message
-    resized : shared variables (their positions) whose updates may have another shape;
-        their new values are the last outputs, in this order
-    """
-
-    kernels: dict[str, Kernel] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    slots: list[Any] = field(default_factory=lambda: [("error",)])
-    recipes: list[Recipe] = field(default_factory=list)
-    leaves: list[tuple[str, str, int]] = field(default_factory=list)
-    constants: list[np.ndarray] = field(default_factory=list)
-    temps: list[tuple[Poly, int, int]] = field(default_factory=list)
-    outputs: list[tuple[str, tuple[Poly, ...]]] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    ranges: list[Range] = field(default_factory=list)
-    failures: dict[int, str] = field(default_factory=dict)
-    resized: list[int] = field(default_factory=list)
 
 
 def plan(
@@ -124,6 +40,7 @@ def plan(
     shared: list[Variable],
     blas: bool = True,
     original: Graph | None = None,
+    lengths: Sequence[int | None] = (),
 ) -> Program:
     """Lower an optimised graph.
 
@@ -134,28 +51,43 @@ def plan(
     blas : without it products of floats are written as loops too
     original : the graph before rewriting; what it needs of sizes is checked as well,
         for a rewrite may drop the op where two extents meet
+    lengths : numbers of rows of inputs; the program is for calls that have just these
     """
     with graph.interner:
-        planner = _Planner(graph, shared, blas)
+        planner = _Planner(graph, shared, blas, lengths)
         if original is not None:
             planner.keep_checks(Extents(original, planner.leaves))
         return planner.program
 
 
-class _Planner:
-    def __init__(self, graph: Graph, shared: list[Variable], blas: bool) -> None:
+class _Planner(Contractions):
+    def __init__(
+        self,
+        graph: Graph,
+        shared: list[Variable],
+        blas: bool,
+        lengths: Sequence[int | None],
+    ) -> None:
         self.leaves = [*graph.inputs, *shared]
         self.blas = blas
         graph = decompose(graph)
-        graph, resized = _apart(graph, Extents(graph, self.leaves))
-        graph = prepare(graph, Extents(graph, self.leaves))
-        self.graph = graph
         self.extents = Extents(graph, self.leaves)
-        self.fusion = Fusion(graph, self.extents)
+        self._roots = graph.roots
+        graph, resized = _apart(graph, self.extents)
+        graph, points = thin_products(graph, self._extents(graph))
+        graph = prepare(graph, self._extents(graph))
+        self.graph = graph
+        self.extents = self._extents(graph)
+        self.extents.lengths = lengths
+        points = bearable(graph, self.extents, points)
+        self.fusion = Fusion(graph, self.extents, points)
         self.codes: dict[int, Variable] = {}
         self.program = Program(resized=[shared.index(target) for target in resized])
         self._slot: dict[Any, int] = {}
         self._kernels: dict[Any, str] = {}
+        self._divisions: dict[str, parallel.Division | None] = {}
+        self._meant: dict[Launch, dict[str, Poly]] = {}
+        self._nodes: tuple[Apply, ...] = ()
         written = [self._written(unit) for unit in self.fusion.units]
         self.storage = place(graph, self.fusion, written, self.leaves)
         for number, (unit, build) in enumerate(
@@ -163,18 +95,26 @@ class _Planner:
         ):
             self._step(unit, build, number)
         for target, source in self.storage.copies:
+            self._nodes = () if source.owner is None else (source.owner,)
             size = self.extents.size(source) * ITEMSIZE[source.type.dtype]
             self._add(
                 Copy(self._buffer_slot(target), self._buffer(source), self._size(size))
             )
+        self._share()
         self._finish(len(shared))
+
+    def _extents(self, graph: Graph) -> Extents:
+        """Extents of the graph; a step that changed nothing costs nothing."""
+        if graph.roots != self._roots:
+            self.extents, self._roots = Extents(graph, self.leaves), graph.roots
+        return self.extents
 
     # --- kernels ----------------------------------------------------------------------
 
     def _written(self, unit: Group | Apply) -> Builder | None:
         if isinstance(unit, Group):
             return Nest(self.fusion, unit, self.codes).write()
-        if self._is_product(unit):
+        if self._is_product(unit) or unit.op.name in CONVOLUTIONS:
             return None
         return opaque.write(self.fusion, unit, self.codes)
 
@@ -183,37 +123,108 @@ class _Planner:
             return True
         if node.op.name not in ("dot", "batched_dot"):
             return False
-        return (
-            self.blas
-            and node.outputs[0].type.dtype in FLOAT_PRODUCTS
-            and all(matrix_of(v, self.extents) is not None for v in node.inputs)
+        return node.outputs[0].type.dtype in FLOAT_PRODUCTS and all(
+            matrix_of(v, self.extents) is not None for v in node.inputs
         )
 
     def _step(self, unit: Group | Apply, build: Builder | None, number: int) -> None:
+        self.unit = number
+        nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+        self._nodes = tuple(node for node in nodes if node is not None)
         if build is None:
             assert isinstance(unit, Apply)
-            self._product(unit)
+            if unit.op.name in CONVOLUTIONS:
+                self._tiles(convolution(unit, self.extents))
+            else:
+                self._product(unit)
             return
-        nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
-        places = [node.outputs[0].place for node in nodes if node is not None]
+        places = [node.outputs[0].place for node in self._nodes]
         kernel = schedule(build.finish("k", places), build.sizes)
+        if not kernel.body:
+            return
         kernel, sizes = canonical(split(kernel, build.sizes))
-        key = replace(kernel, origin=())
+        key = kernel.replace(origin=())
         name = self._kernels.get(key)
         if name is None:
             name = self._kernels[key] = f"k{len(self._kernels)}"
-            self.program.kernels[name] = replace(kernel, name=name)
-        self._add(
-            Launch(
-                name,
-                tuple(self._buffer(v) for v in build.buffers),
-                tuple(self._size(build.sizes[s]) for s in sizes),
-                any(node is not None and node.op.can_fail for node in nodes),
-            )
+            self.program.kernels[name] = kernel.replace(name=name)
+        launch = Launch(
+            name,
+            tuple(self._buffer(v) for v in build.buffers),
+            tuple(self._size(build.sizes[s]) for s in sizes),
+            any(node.op.can_fail for node in self._nodes),
         )
+        meanings = dict(zip(kernel.sizes, (build.sizes[s] for s in sizes), strict=True))
+        self._add(self._divided(launch, kernel, meanings, build))
+
+    # --- parts for threads --------------------------------------------------------------
+
+    def _divided(
+        self, launch: Launch, kernel: Kernel, sizes: dict[str, Poly], build: Builder
+    ) -> Launch:
+        """The launch with what the pool must know, if the kernel can be divided."""
+        self._meant[launch] = sizes
+        rows = dict(build.scratch)
+        private = [(n, rows[v]) for n, v in enumerate(build.buffers) if v in rows]
+        division = parallel.division_of(
+            kernel, sizes, [kernel.buffers[n].name for n, _ in private]
+        )
+        known = self._divisions.setdefault(launch.kernel, division)
+        if division is None or known is None or known.index != division.index:
+            return launch
+        count = division.units.constant
+        work = parallel.work_of(kernel, sizes)
+        if work.constant is not None and work.constant < LEAST:
+            return launch
+        if count is not None and count <= division.align:
+            return launch
+        scratch = ZERO
+        for _, size in private:
+            scratch = scratch + size + 64
+        key = ("grain", division.units, work, division.align, scratch)
+        partials = None
+        if division.partial != ZERO:
+            partials = self._workspace(division.partial * (MOST_BLOCKS + 1))
+        self._meant[
+            divided := launch.replace(
+                grain=self._new_slot(key),
+                private=tuple((n, self._size(size)) for n, size in private),
+                partials=partials,
+            )
+        ] = sizes
+        return divided
+
+    def _share(self) -> None:
+        """Have those kernels take parts of their range that the pool may run."""
+        program = self.program
+        used = {
+            step.kernel
+            for step in program.steps
+            if isinstance(step, Launch) and step.grain is not None
+        }
+        for name in used:
+            division = self._divisions[name]
+            assert division is not None
+            program.kernels[name] = program.kernels[name].replace(
+                split=division.align, divided=division.index
+            )
+        for number, step in enumerate(program.steps):
+            if isinstance(step, Launch) and step.kernel in used:
+                units, partial = parallel.range_of(
+                    program.kernels[step.kernel], self._meant[step]
+                )
+                program.steps[number] = step.replace(
+                    units=self._size(units),
+                    width=None if partial == ZERO else self._size(partial),
+                )
+        if any(
+            isinstance(what, tuple) and what[0] == "grain" for what in program.slots
+        ):
+            self._new_slot(("parallel",))
 
     def _add(self, step: Step) -> None:
         self.program.steps.append(step)
+        self.program.sources.append(self._nodes)
 
     # --- slots ------------------------------------------------------------------------
 
@@ -240,54 +251,6 @@ class _Planner:
     def _buffer_slot(self, storage: Storage) -> int:
         return self._new_slot(storage)
 
-    # --- products ---------------------------------------------------------------------
-
-    def _product(self, node: Apply) -> None:
-        (out,) = node.outputs
-        alpha: Any = 1.0
-        beta: Any = 0.0
-        if node.op.name == "gemm":
-            z, alpha_v, a, b, beta_v = node.inputs
-            alpha, beta = self._factor(alpha_v), self._factor(beta_v)
-            if self._buffer(z) != self._buffer(out):
-                size = self.extents.size(z) * ITEMSIZE[z.type.dtype]
-                self._add(Copy(self._buffer(out), self._buffer(z), self._size(size)))
-        else:
-            a, b = node.inputs
-        left, right = matrix_of(a, self.extents), matrix_of(b, self.extents)
-        assert left is not None and right is not None
-        a_shape, b_shape = self.extents.shape(a), self.extents.shape(b)
-        count = step = None
-        if node.op.name == "batched_dot":
-            count = self._size(a_shape[0])
-            a_shape, b_shape = a_shape[1:], b_shape[1:]
-            step = self._size(a_shape[0] * b_shape[1])
-        rows = a_shape[0] if len(a_shape) == 2 else ONE
-        columns = b_shape[1] if len(b_shape) == 2 else ONE
-        first = self._operand(left, row_vector=len(a_shape) == 1)
-        second = self._operand(right, row_vector=False)
-        self._add(
-            Product(
-                out.type.dtype, self._size(rows), self._size(columns),
-                self._size(a_shape[-1]), first, second, self._buffer(out),
-                alpha, beta, count, step,
-            )
-        )  # fmt: skip
-
-    def _operand(self, matrix: Matrix, row_vector: bool) -> Operand:
-        # a vector on the left is one row: its column form, transposed
-        offset = None if matrix.offset == ZERO else self._size(matrix.offset)
-        batch = None if matrix.batch == ZERO else self._size(matrix.batch)
-        return Operand(
-            self._buffer(matrix.source), offset, matrix.transposed or row_vector,
-            self._size(matrix.lead), batch,
-        )  # fmt: skip
-
-    def _factor(self, variable: Variable) -> Any:
-        if isinstance(variable, Constant):
-            return float(variable.data)
-        return ("slot", self._buffer(variable))
-
     def keep_checks(self, before: Extents) -> None:
         """Put the checks of the graph as it was before rewriting first.
 
@@ -308,7 +271,7 @@ class _Planner:
 
         program = self.program
         first = [
-            replace(check, left=here(check.left), right=here(check.right))
+            check.replace(left=here(check.left), right=here(check.right))
             for check in before.checks
         ]
         known = {(c.left, c.right) for c in first}
@@ -318,7 +281,7 @@ class _Planner:
         for entry in before.ranges:
             index, extent = here(entry.index), here(entry.extent)
             if (index, extent) not in ranges:
-                program.ranges.append(replace(entry, index=index, extent=extent))
+                program.ranges.append(entry.replace(index=index, extent=extent))
         program.recipes = list(atoms.recipes)
 
     # --- the rest ---------------------------------------------------------------------

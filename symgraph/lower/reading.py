@@ -2,48 +2,58 @@
 
 Renamings of axes (dimshuffle, broadcast, reshapes of ones) are looked through, so an
 operand becomes a `Use`: a computed or stored variable, and the axis that indexes each
-of its dimensions. In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds on.
+of its dimensions. Dimensions of the extents in `points` have no axis: loops never run
+along them, each of their points is a value of its own (lower/values.py).
+In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import VIEWS, Axes, Axis, Group, Unit, Use
+from symgraph.lower.groups import VIEWS, Axes, Axis, Group, Unit, Use, operands
 from symgraph.lower.sizes import ONE, Poly
 
 
 class Reading:
     """Uses of variables by nodes. `inline` values are read as what they are made of."""
 
-    def __init__(self, graph: Graph, extents: Extents) -> None:
+    def __init__(
+        self, graph: Graph, extents: Extents, points: frozenset[int] = frozenset()
+    ) -> None:
         self.graph = graph
         self.extents = extents
+        self.points = points
+        self.nodes: Sequence[Apply] = ()
         self.inline: set[Variable] = set()
         self._reads: dict[Variable, list[Use]] = {}  # valid while a group is the same
 
     def dims(self, variable: Variable) -> tuple[Poly, ...]:
         return self.extents.shape(variable)
 
+    def axis(self, extent: Poly, inner: bool = False) -> Axis | None:
+        """A loop, or None where there is none: for an extent of 1, and for points."""
+        if extent == ONE or extent.constant in self.points:
+            return None
+        return Axis(extent, inner)
+
     def single(self, node: Apply) -> Group:
         group = Group()
         out = node.outputs[0]
         if node.op.name == "reduce":
             reduced = set(node.op.axes)  # type: ignore[attr-defined]
-            domain: list[Axis | None] = []
-            for k, extent in enumerate(self.dims(node.inputs[0])):
-                axis = None if extent == ONE else Axis(extent, k in reduced)
-                domain.append(axis)
+            domain = [
+                self.axis(extent, k in reduced)
+                for k, extent in enumerate(self.dims(node.inputs[0]))
+            ]
             group.axes = [a for a in domain if a is not None]
             group.members[out] = tuple(
                 a for k, a in enumerate(domain) if k not in reduced
             )
             group.domains[out] = tuple(domain)
         else:
-            axes = tuple(
-                None if extent == ONE else Axis(extent) for extent in self.dims(out)
-            )
+            axes = tuple(map(self.axis, self.dims(out)))
             group.axes = [a for a in axes if a is not None]
             group.members[out] = axes
         return group
@@ -143,7 +153,7 @@ class Reading:
                 for use in self.reads(unit, out):
                     yield from self.beneath(use.source)
         else:
-            for operand in unit.inputs:
+            for operand in operands(unit):
                 yield self.behind(operand).source
 
     def beneath(self, source: Variable) -> Iterator[Variable]:

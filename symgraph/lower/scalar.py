@@ -6,10 +6,10 @@ becomes one `Let`, placed by the `emit` function that the loop builder gives.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from symgraph.core.dtypes import is_complex, python_dtype, real_dtype
+from symgraph.core.record import Record
 from symgraph.lower.ir import COMPARISONS, PRIMITIVES, Call, Const, Expression
 
 Emit = Callable[[Expression], Expression]
@@ -17,8 +17,7 @@ Emit = Callable[[Expression], Expression]
 _BOOL_RESULT = COMPARISONS | {"isnan", "isinf", "isfinite", "signbit"}
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(Record):
     """A value inside a body; Python operators emit primitives."""
 
     expression: Expression

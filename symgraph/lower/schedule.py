@@ -8,7 +8,6 @@ what its sizes mean. Out: a Kernel; its `sizes` may name new products, which are
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from symgraph.lower.builder import LITERAL
 from symgraph.lower.ir import (
@@ -37,14 +36,14 @@ def schedule(kernel: Kernel, sizes: dict[str, Poly]) -> Kernel:
     """The kernel with loops merged; `sizes` gains the names that this makes."""
     body = tuple(_collapsed(statement, sizes) for statement in kernel.body)
     used = used_sizes(body)
-    return replace(kernel, body=body, sizes=tuple(s for s in sizes if s in used))
+    return kernel.replace(body=body, sizes=tuple(s for s in sizes if s in used))
 
 
 def _collapsed(statement: Statement, sizes: dict[str, Poly]) -> Statement:
     if not isinstance(statement, Loop):
         return statement
     body = tuple(_collapsed(inner, sizes) for inner in statement.body)
-    loop = replace(statement, body=body)
+    loop = statement.replace(body=body)
     if len(body) == 1 and isinstance(body[0], Loop):
         merged = _merged(loop, body[0], sizes)
         if merged is not None:

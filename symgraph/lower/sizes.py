@@ -9,7 +9,7 @@ lower/extents.py.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symgraph.core.node import Constant, Variable
@@ -28,7 +28,14 @@ class Poly:
         self.terms = terms
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         return isinstance(other, Poly) and self.terms == other.terms
+
+    def __ne__(self, other: object) -> bool:
+        if self is other:
+            return False
+        return not isinstance(other, Poly) or self.terms != other.terms
 
     def __hash__(self) -> int:
         return hash(self.terms)
@@ -38,6 +45,10 @@ class Poly:
 
     def __add__(self, other: "Poly | int") -> "Poly":
         other = poly(other)
+        if not other.terms:
+            return self
+        if not self.terms:
+            return other
         merged = dict(self.terms)
         for monomial, coefficient in other.terms:
             merged[monomial] = merged.get(monomial, 0) + coefficient
@@ -45,8 +56,10 @@ class Poly:
 
     def __mul__(self, other: "Poly | int") -> "Poly":
         other = poly(other)
-        if other == ONE:
+        if other.terms == _UNIT:
             return self
+        if self.terms == _UNIT:
+            return other
         merged: dict[Monomial, int] = {}
         for a, p in self.terms:
             for b, q in other.terms:
@@ -55,19 +68,18 @@ class Poly:
         return _made(merged)
 
     def __neg__(self) -> "Poly":
-        return self * -1
+        return Poly(tuple([(m, -c) for m, c in self.terms]))
 
     def __sub__(self, other: "Poly | int") -> "Poly":
-        return self + poly(other) * -1
+        return self + -poly(other)
 
     @property
     def constant(self) -> int | None:
         """The value, if no atom takes part."""
         if not self.terms:
             return 0
-        if len(self.terms) == 1 and self.terms[0][0] == ():
-            return self.terms[0][1]
-        return None
+        monomial, coefficient = self.terms[0]  # sorted: the number comes first
+        return coefficient if not monomial and len(self.terms) == 1 else None
 
     @property
     def atom(self) -> int | None:
@@ -81,7 +93,7 @@ class Poly:
         """The atoms that take part."""
         return {atom for monomial, _ in self.terms for atom in monomial}
 
-    def value(self, atoms: Sequence[int]) -> int:
+    def value(self, atoms: Sequence[int] | Mapping[int, int]) -> int:
         """The number, given the value of each atom."""
         return sum(c * math.prod(atoms[a] for a in m) for m, c in self.terms)
 
@@ -92,6 +104,9 @@ class Poly:
             "*".join([str(c)] * (c != 1 or not m) + [f"n{a}" for a in m])
             for m, c in self.terms
         )
+
+
+_UNIT: tuple[tuple[Monomial, int], ...] = (((), 1),)
 
 
 def _made(terms: dict[Monomial, int]) -> Poly:
@@ -174,6 +189,12 @@ class Atoms:
                 return a + b if name == "add" else a - b if name == "sub" else a * b
             if name == "neg":
                 return -self.poly(node.inputs[0])
+            if name == "floordiv":
+                a, b = (self.poly(v) for v in node.inputs)
+                if a.constant is not None and b.constant:
+                    return poly(a.constant // b.constant)
+                quotient = ("call", "floordiv", self._data(a), self._data(b))
+                return Poly((((self.number(quotient),), 1),))
             if name == "extent":
                 known = node.inputs[0].type.shape[node.op.axis]  # type: ignore[attr-defined]
                 if known is not None:
@@ -235,9 +256,14 @@ class Atoms:
         """State that an atom equals a polynomial in which it does not occur."""
         self._bound[atom] = value
 
+    @property
+    def bindings(self) -> int:
+        """How many atoms `bind` has told of."""
+        return len(self._bound)
+
     def resolve(self, size: Poly) -> Poly:
         """The polynomial after all that `bind` told."""
-        if not self._bound:
+        if not self._bound or size.constant is not None:
             return size
         for _ in range(100):
             hit = next((a for a in size.atoms() if a in self._bound), None)

@@ -16,6 +16,7 @@ from symgraph.lower.groups import (
     Unit,
     is_cheap,
     is_iota,
+    operands,
 )
 from symgraph.lower.reading import Reading
 
@@ -65,7 +66,7 @@ def stored_values(
     for unit in units:
         if isinstance(unit, Apply):
             stored.update(unit.outputs)
-            for operand in unit.inputs:
+            for operand in operands(unit):
                 stored.add(reading.behind(operand).source)
             continue
         for out in unit.members:
@@ -80,7 +81,8 @@ def stored_values(
         stored.add(reading.behind(root).source)
         if root in unit_of:
             stored.add(root)
-    for variable in crossing:
+    order = {v: k for k, node in enumerate(reading.nodes) for v in node.outputs}
+    for variable in sorted(crossing, key=lambda v: order.get(v, -1)):
         if variable in stored:
             continue
         recipe = _recipe(reading, variable, stored)

@@ -4,16 +4,16 @@
 `matrix_of` says how a BLAS product can read a variable without a copy.
 """
 
-from dataclasses import dataclass
+from collections.abc import Container
 
 from symgraph.core.node import Variable
+from symgraph.core.record import Record
 from symgraph.lower.extents import Extents
 from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
 from symgraph.ops.slices import filled, slice_bounds, wrapped
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Record):
     """Elements of `source` at offset + sum(index * stride)."""
 
     source: Variable
@@ -21,8 +21,7 @@ class View:
     strides: tuple[Poly, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Record):
     """A view as BLAS takes it: rows or columns contiguous, `lead` apart."""
 
     source: Variable
@@ -32,11 +31,16 @@ class Matrix:
     batch: Poly = ZERO
 
 
-def view_of(variable: Variable, extents: Extents) -> View | None:
-    """The view that a variable is, or None where its memory has no strides."""
+def view_of(
+    variable: Variable, extents: Extents, stored: Container[Variable] = ()
+) -> View | None:
+    """The view that a variable is, or None where its memory has no strides.
+
+    `stored` are views that will be copied, and so have memory of their own.
+    """
     node = variable.owner
     name = node.op.name if node is not None else ""
-    if node is None or name not in (
+    if variable in stored or node is None or name not in (
         "dimshuffle",
         "broadcast_to",
         "subtensor",
@@ -45,7 +49,7 @@ def view_of(variable: Variable, extents: Extents) -> View | None:
         if name in ("iota", "extent"):
             return None
         return View(variable, ZERO, row_major(extents.shape(variable)))
-    below = view_of(node.inputs[0], extents)
+    below = view_of(node.inputs[0], extents, stored)
     if below is None:
         return None
     shape = extents.shape(node.inputs[0])
@@ -98,9 +102,14 @@ def view_of(variable: Variable, extents: Extents) -> View | None:
     return None
 
 
-def matrix_of(variable: Variable, extents: Extents) -> Matrix | None:
-    """How BLAS reads a vector, a matrix, or a batch of matrices, without a copy."""
-    view = view_of(variable, extents)
+def matrix_of(
+    variable: Variable, extents: Extents, stored: Container[Variable] = ()
+) -> Matrix | None:
+    """How BLAS reads a vector, a matrix, or a batch of matrices, without a copy.
+
+    `stored` : see `view_of`
+    """
+    view = view_of(variable, extents, stored)
     if view is None:
         return None
     shape, strides = extents.shape(variable), view.strides

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.backends.cpu.entry import ArgumentSpec, make_entry
+from symgraph.backends.cpu.entry import ArgumentSpec, make_direct, make_entry
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.lower.grain import SERIAL, grain
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout
 from symgraph.runtime.cache import default_cache
@@ -32,7 +33,7 @@ class Broadcasts(Exception):
     """A size is 1 at run time where the function was compiled for equal sizes."""
 
 
-class Binding(Record, mutable=True):
+class Binding(Record, frozen=False):
     """The slots for one signature.
 
     Attributes
@@ -42,6 +43,7 @@ class Binding(Record, mutable=True):
     fast : the native entry: arguments, then output arrays
     arena : generation of the arena that the slots point into
     shared : generation of shared storage that the slots point into
+    steps : number of steps that native loops have run
     """
 
     slots: np.ndarray
@@ -50,6 +52,11 @@ class Binding(Record, mutable=True):
     fast: Any
     arena: int
     shared: int
+    steps: int
+
+    def direct(self, single: bool) -> Any:
+        """The native entry that makes its outputs: one array, or a list of them."""
+        return make_direct(self.fast, self.outputs, single, default_cache())
 
 
 class Executor:
@@ -130,6 +137,7 @@ class Executor:
         self.arena.reserve(total)
         slots = np.zeros(len(image.slots), np.int64)
         places: list[tuple[int, int]] = []
+        shared_out = False
         for number, what in enumerate(image.slots):
             if isinstance(what, Poly):
                 slots[number] = what.value(atoms)
@@ -137,6 +145,14 @@ class Executor:
                 places.append((number, offsets[what[1]]))
             elif what[0] == "constant":
                 slots[number] = self._constants[what[1]].ctypes.data
+            elif what[0] == "grain":
+                _, units, work, align, scratch = what
+                slots[number] = block = grain(
+                    units.value(atoms), work.value(atoms), align, scratch.value(atoms)
+                )
+                shared_out |= block != SERIAL
+        if shared_out:
+            slots[self.slot_of[("parallel",)]] = 1
         outputs = [
             (tuple(e.value(atoms) for e in shape), NUMPY[dtype])
             for dtype, shape in image.outputs
@@ -153,7 +169,7 @@ class Executor:
             self.step, slots, specs, output_slots, keep=self.library,
             store=default_cache(),
         )  # fmt: skip
-        return Binding(slots, outputs, places, fast, -1, -1)
+        return Binding(slots, outputs, places, fast, -1, -1, 0)
 
     def _spare(self) -> int:
         return len(self.image.slots)
@@ -169,12 +185,17 @@ class Executor:
         for index, extent, message, empty in self.image.ranges:
             i, n = index.value(atoms), extent.value(atoms)
             if empty:
-                if n == 0:
+                if n <= 0:
                     raise ShapeError(message)
             elif not -n <= i < n:
                 raise IndexRangeError(
                     message.replace("{index}", str(i)).replace("{extent}", str(n))
                 )
+
+    def elements(self, arrays: Sequence[np.ndarray]) -> int:
+        """How many elements the arguments and the shared variables have."""
+        held = (variable.container.array for variable in self.shared)
+        return sum(a.size for a in (*arrays, *held))
 
     def failure(self, flag: int) -> IndexRangeError:
         """The exception for an error flag."""
@@ -215,7 +236,7 @@ class Executor:
         advance : bytes by which each argument's address grows after a step
         outputs : arrays with a leading axis of extent `steps`
         order : row numbers, int64; each step gathers the next `batch` of them from
-            `sources` into `arrays`
+            those `sources` that have axes into `arrays`
         """
         binding = self.bind(arrays)
         # slots and temporaries of its own: other threads may call meanwhile
@@ -240,7 +261,7 @@ class Executor:
         rows: list[tuple[int, int, int]] = []
         for k, source in enumerate(sources):
             slot = self.slot_of.get(("leaf", k))
-            if slot is not None:
+            if slot is not None and source.ndim:
                 row = source.itemsize * math.prod(source.shape[1:])
                 rows.append((slot, source.ctypes.data, row))
         table = np.array(moves, np.int64).reshape(-1, 2)

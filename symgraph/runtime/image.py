@@ -7,7 +7,7 @@ program that uses it. In: Program. Out: Image; its JSON.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,13 @@ from symgraph.core.record import Record
 from symgraph.lower.sizes import Poly, Recipe
 
 
-class Image(Record, mutable=True):
+class Image(Record, frozen=False):
     """Plain data of a compiled function; fields as in `lower.program.Program`.
 
     Attributes
     ----------
     slots : for each slot ("error",), ("leaf", k), ("output", k), ("temp", k),
-        ("constant", k) or a Poly
+        ("constant", k), ("grain", units, work, align, scratch), ("parallel",) or a Poly
     recipes : how atoms of the Polys are computed
     leaves : (kind, dtype, rank)
     constants : arrays
@@ -32,6 +32,7 @@ class Image(Record, mutable=True):
     ranges : (index, extent, message, is an emptiness check)
     failures : error flag → message
     resized : positions of shared variables that get the last outputs as new values
+    needs : what the object code calls beside BLAS
     """
 
     slots: list[Any]
@@ -44,10 +45,11 @@ class Image(Record, mutable=True):
     ranges: list[tuple[Poly, Poly, str, bool]]
     failures: dict[int, str]
     resized: list[int]
+    needs: list[str]
 
 
-def image_of(program: Any) -> Image:
-    """The image of a program."""
+def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
+    """The image of a program that calls what `needs` lists (see `device.needs`)."""
     return Image(
         list(program.slots),
         list(program.recipes),
@@ -59,6 +61,7 @@ def image_of(program: Any) -> Image:
         [(r.index, r.extent, r.message, r.empty) for r in program.ranges],
         dict(program.failures),
         list(program.resized),
+        list(needs),
     )
 
 
@@ -66,7 +69,10 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
     """The image as JSON data; `blind` replaces places in messages by tokens."""
     return {
         "slots": [
-            {"size": _poly(s)} if isinstance(s, Poly) else list(s) for s in image.slots
+            {"size": _poly(s)}
+            if isinstance(s, Poly)
+            else [{"size": _poly(e)} if isinstance(e, Poly) else e for e in s]
+            for s in image.slots
         ],
         "recipes": image.recipes,
         "leaves": image.leaves,
@@ -88,6 +94,7 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
         ],
         "failures": {str(k): blind(text) for k, text in image.failures.items()},
         "resized": image.resized,
+        "needs": image.needs,
     }
 
 
@@ -95,7 +102,7 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
     """The image from JSON data; `sighted` puts places in for tokens."""
     return Image(
         [
-            _unpoly(s["size"]) if isinstance(s, dict) else tuple(s)
+            _sized(s) if isinstance(s, dict) else tuple(map(_sized, s))
             for s in data["slots"]
         ],
         [_tuples(r) for r in data["recipes"]],
@@ -116,7 +123,12 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         ],
         {int(k): sighted(text) for k, text in data["failures"].items()},
         data["resized"],
+        data["needs"],
     )
+
+
+def _sized(part: Any) -> Any:
+    return _unpoly(part["size"]) if isinstance(part, dict) else part
 
 
 def _poly(value: Poly) -> list[Any]:

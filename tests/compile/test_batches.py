@@ -116,6 +116,35 @@ def test_an_epoch_with_scalars_and_shuffle_agrees_with_calls() -> None:
     np.testing.assert_allclose(after, v.get_value(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("shuffle", [False, 5])
+def test_bytes_are_read_as_the_input_says(shuffle: Any) -> None:
+    x = T.TensorType("uint8", (None, 3))("x")
+    y = T.lvector("y")
+    f = sg.function([x, y], (T.cast(x, "float32").sum(axis=1) * y).sum())
+    data = random.integers(0, 256, (11, 3)).astype("uint8")
+    labels = random.integers(0, 9, 11)
+    order = (
+        np.arange(11) if shuffle is False else np.random.default_rng(5).permutation(11)
+    )
+    got = f.epoch(data, labels, batch_size=4, shuffle=shuffle)
+    rows = data.astype("float64").sum(1) * labels
+    np.testing.assert_allclose(got, [rows[order[k : k + 4]].sum() for k in (0, 4, 8)])
+
+
+def test_memory_of_a_shuffled_epoch_is_that_of_a_batch() -> None:
+    x = T.dmatrix("x")
+    f = sg.function([x], (T.dot(T.exp(x), np.ones((4, 4000))) ** 2).sum())
+    f.epoch(np.zeros((500, 4)), batch_size=5, shuffle=1)
+    assert f._executor.arena.size < 1_000_000
+
+
+@pytest.mark.parametrize("shuffle", ["yes", -1, 1.5])
+def test_a_seed_is_an_int(shuffle: Any) -> None:
+    f, _ = single()
+    with pytest.raises(ArgumentError, match="seed"):
+        f.epoch(X, Y, 0.05, batch_size=5, shuffle=shuffle)
+
+
 def test_outputs_of_steps_with_another_tail_cannot_be_stacked_and_say_so() -> None:
     f, _ = regression()
     losses, errors = f.epoch(X[:20], Y[:20], 0.05, batch_size=5)

@@ -9,7 +9,7 @@ import symgraph.tensor as T
 
 def made() -> sg.function:
     x = T.dmatrix("x")
-    w = sg.shared(np.ones((3, 2)), name="w")
+    w = sg.shared(np.ones((30, 20)), name="w")
     y = T.nnet.softmax(T.dot(x, w)) + T.log(1 + x.sum())
     return sg.function([x], y, updates=[(w, w * 0.5)], name="forward")
 
@@ -17,7 +17,7 @@ def made() -> sg.function:
 def test_graph_and_optimized_print_inputs_nodes_outputs_and_updates() -> None:
     f = made()
     assert "input  x : float64 (None, None)" in f.graph
-    assert "shared w : float64 (3, 2)" in f.graph
+    assert "shared w : float64 (30, 20)" in f.graph
     assert "update w <-" in f.graph
     assert "log(" in f.graph
     assert "log1p(" in f.optimized

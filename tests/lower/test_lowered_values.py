@@ -196,3 +196,12 @@ def test_complex_gradient_free_pipeline_agrees_with_numpy() -> None:
     a = random.normal(size=(3, 5)) + 1j * random.normal(size=(3, 5))
     b = (random.normal(size=5) + 1j * random.normal(size=5)).astype("complex64")
     same([z, w], outputs, [a, b])
+
+
+def test_a_mask_of_a_checked_index_is_read_after_it_is_written() -> None:
+    z, y = T.dmatrix("z"), T.ivector("y")
+    p = T.nnet.softmax(z)
+    losses = T.nnet.categorical_crossentropy(p, y)
+    right = T.sum(T.cast(T.eq(T.argmax(p, axis=1), y), "int64"))
+    labels = np.array([0, 1, 2, 3, 4, 0, 1], "int32")
+    same([z, y], [losses, right], [random.normal(size=(7, 5)), labels])

@@ -1,6 +1,5 @@
 """The verifier finds each kind of malformed kernel, and no fault in lowered ones."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,8 +44,8 @@ GOOD = Kernel(
 
 def with_body(*statements: Any) -> Kernel:
     """The good kernel with other statements in one loop."""
-    return replace(
-        GOOD, body=(Init("total", "add", "float32"), Loop("i", "rows", statements))
+    return GOOD.replace(
+        body=(Init("total", "add", "float32"), Loop("i", "rows", statements))
     )
 
 
@@ -57,19 +56,19 @@ def let(value: Any) -> Kernel:
 
 ONE, FLAG = Const(1.0, "float32"), Const(True, "bool")
 BAD: dict[str, tuple[Kernel, str]] = {
-    "repeated name": (replace(GOOD, sizes=("x",)), "repeat"),
-    "unknown role": (replace(GOOD, buffers=(Buffer("x", "float32", "io"),)), "role"),
-    "unknown dtype": (replace(GOOD, buffers=(Buffer("x", "float16"),)), "dtype"),
+    "repeated name": (GOOD.replace(sizes=("x",)), "repeat"),
+    "unknown role": (GOOD.replace(buffers=(Buffer("x", "float32", "io"),)), "role"),
+    "unknown dtype": (GOOD.replace(buffers=(Buffer("x", "float16"),)), "dtype"),
     "declared twice": (with_body(Let("v", ONE), Let("v", ONE)), "twice"),
-    "unknown combine": (replace(GOOD, body=(Init("a", "sub", "float32"),)), "combines"),
-    "unknown kind": (replace(GOOD, body=(Loop("i", 3, (), "fast"),)), "kind"),
+    "unknown combine": (GOOD.replace(body=(Init("a", "sub", "float32"),)), "combines"),
+    "unknown kind": (GOOD.replace(body=(Loop("i", 3, (), "fast"),)), "kind"),
     "unrolled unknown": (
-        replace(GOOD, body=(Loop("i", "rows", (), "unroll"),)),
+        GOOD.replace(body=(Loop("i", "rows", (), "unroll"),)),
         "literal",
     ),
     "one index twice": (with_body(Loop("i", 3, ())), "nested"),
-    "negative extent": (replace(GOOD, body=(Loop("i", -1, ()),)), "-1"),
-    "unknown size": (replace(GOOD, body=(Loop("i", "cols", ()),)), "cols"),
+    "negative extent": (GOOD.replace(body=(Loop("i", -1, ()),)), "-1"),
+    "unknown size": (GOOD.replace(body=(Loop("i", "cols", ()),)), "cols"),
     "unknown target": (with_body(Store("z", AT, ONE)), "no buffer"),
     "written input": (with_body(Store("x", AT, ONE)), "only read"),
     "wrong store": (with_body(Store("y", AT, Const(1, "int64"))), "stored"),
@@ -89,7 +88,7 @@ BAD: dict[str, tuple[Kernel, str]] = {
         with_body(Fold("total", ONE), Let("v", Local("total", "float32"))),
         "folds",
     ),
-    "closed loop": (replace(GOOD, body=(Let("v", Index("i")),)), "no loop"),
+    "closed loop": (GOOD.replace(body=(Let("v", Index("i")),)), "no loop"),
     "undeclared size": (let(SizeValue("cols")), "cols"),
     "unknown source": (let(Load("z", AT, "float32")), "no buffer"),
     "read output": (let(Load("y", AT, "float32")), "only written"),

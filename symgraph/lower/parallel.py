@@ -1,0 +1,306 @@
+"""Which kernels may be run in parts, and how much work they are.
+
+A kernel can be divided when all it does is one loop whose iterations do not meet: what
+an iteration stores, no other stores or reads. Rows that an iteration fills and reads
+again (`private` buffers) are given to each thread separately. Accumulators declared
+before the loop are folded part by part, and the parts joined in order. If the loop has
+few iterations, each a long sum (the gradient of a bias), the loops of the sums may be
+divided instead. Threads then share the range of that loop. How it is divided follows
+from sizes alone, and the machine code of a part does not know who runs it, so results
+do not depend on the number of threads.
+
+In: a Kernel, what its sizes mean, which of its buffers are rows of scratch memory. Out:
+`division_of`, and `work_of`, an estimate of its time.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from symgraph.core.dtypes import ITEMSIZE, is_float
+from symgraph.core.record import Record
+from symgraph.lower.ir import (
+    Access,
+    Call,
+    Expression,
+    Fold,
+    Init,
+    Kernel,
+    Let,
+    Load,
+    Local,
+    Loop,
+    Statement,
+    Store,
+    expressions,
+    walk,
+)
+from symgraph.lower.schedule import meaning
+from symgraph.lower.sizes import ONE, ZERO, Poly, poly
+
+Sizes = Mapping[str, Poly]
+
+#: indices of a vector loop are cut at multiples of this, a multiple of all lane counts
+CUT = 256
+#: so few parts are not worth a division, if there is another one
+FEW = 4
+#: picoseconds of one byte read or written, from the second-level cache and beyond
+BYTE = 40
+#: picoseconds of one vector instruction for each byte of an element
+STEP = 4
+#: instructions of a primitive; others count 15
+INSTRUCTIONS = dict.fromkeys(
+    "add sub mul neg abs lt le gt ge eq ne and or xor not where maximum minimum cast "
+    "floor ceil trunc rint shift_left shift_right real imag conj isnan isinf isfinite "
+    "signbit copysign sign fmax fmin".split(), 1
+) | {"sqrt": 4, "div": 4, "philox": 90}  # fmt: skip
+
+
+class Division(Record):
+    """How a kernel is cut into parts.
+
+    Attributes
+    ----------
+    index : of the loop whose range is cut
+    align : parts begin at multiples of it
+    units : the range
+    partial : bytes of what a part of a reduction comes to; 0 if nothing is folded
+    """
+
+    index: str
+    align: int
+    units: Poly
+    partial: Poly
+
+
+def division_of(
+    kernel: Kernel, sizes: Sizes, private: Collection[str] = ()
+) -> Division | None:
+    """How a kernel may be divided, or None.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    sizes : size name → what it stands for
+    private : buffers that hold nothing before or after an iteration
+    """
+    loop = _only_loop(kernel.body)
+    if loop is None:
+        return None
+    whole = _division(kernel.body, loop, sizes, private, None)
+    if whole is not None:
+        count = whole.units.constant
+        if count is None or count > FEW * whole.align:
+            return whole
+    # few columns: the sums that each of them is are cut instead
+    inner = _only_loop(loop.body)
+    before = kernel.body[:-1]
+    if (
+        inner is not None
+        and kernel.body[-1] is loop
+        and loop.kind != "unroll"
+        and not private
+        and all(isinstance(s, Let) for s in before)
+        and any(isinstance(s, Init) for s in loop.body)
+    ):
+        made = _division(loop.body, inner, sizes, (), loop)
+        count = None if made is None else made.units.constant
+        stored = {s.buffer for s in walk(loop.body) if isinstance(s, Store)}
+        if made is not None and not _loads(before, stored):
+            return whole if count is not None and count <= FEW * made.align else made
+    return whole
+
+
+def range_of(kernel: Kernel, sizes: Sizes) -> tuple[Poly, Poly]:
+    """Range of the divided loop of a kernel, and the bytes that a part comes to."""
+    body, width = kernel.body, ONE
+    loop = _only_loop(body)
+    assert loop is not None
+    if loop.index != kernel.divided:
+        body, width = loop.body, meaning(loop.extent, sizes)
+        loop = _only_loop(body)
+        assert loop is not None
+    count = sum(isinstance(s, Init) for s in body)
+    return meaning(loop.extent, sizes), width * (8 * count)
+
+
+def _only_loop(body: Sequence[Statement]) -> Loop | None:
+    loops = [s for s in body if isinstance(s, Loop)]
+    return loops[0] if len(loops) == 1 else None
+
+
+def _loads(body: Sequence[Statement], buffers: Collection[str]) -> bool:
+    return any(
+        isinstance(e, Load) and e.buffer in buffers
+        for statement in body
+        for e in expressions(statement)
+    )
+
+
+def _division(
+    body: tuple[Statement, ...],
+    loop: Loop,
+    sizes: Sizes,
+    private: Collection[str],
+    around: Loop | None,
+) -> Division | None:
+    """The division of the only loop of a block; `around` is the loop that it is in."""
+    place = next(n for n, s in enumerate(body) if s is loop)
+    before, after = body[:place], body[place + 1 :]
+    outside = {s.name: s.dtype for s in before if isinstance(s, Init)}
+    if loop.kind == "unroll" or not all(isinstance(s, Let | Init) for s in before):
+        return None
+    # what comes after must be done once: it is done where sums are joined
+    if not all(isinstance(s, Let | Store) for s in after):
+        return None
+    if bool(after) != bool(outside):
+        return None
+    known = outside.keys() | {s.name for s in walk(loop.body) if isinstance(s, Init)}
+    for statement in walk(loop.body):
+        if isinstance(statement, Fold) and statement.name not in known:
+            return None
+        for e in expressions(statement):
+            if isinstance(e, Local) and e.name in outside:
+                return None
+    stored = {s.buffer for s in walk(loop.body) if isinstance(s, Store)}
+    if _loads(before, stored | set(private)):
+        return None
+    spans = _Spans(loop, sizes, around)
+    if not all(spans.are_apart(buffer) for buffer in stored - set(private)):
+        return None
+    width = ZERO
+    if outside:
+        width = poly(8 * len(outside))
+        if around is not None:
+            width = width * meaning(around.extent, sizes)
+    align = CUT if loop.kind == "vector" and around is None else 1
+    if loop.kind == "vector" and around is not None and around.kind != "vector":
+        align = CUT
+    return Division(loop.index, align, meaning(loop.extent, sizes), width)
+
+
+class _Spans:
+    """Which elements an iteration of a loop touches, buffer by buffer."""
+
+    def __init__(self, loop: Loop, sizes: Sizes, around: Loop | None) -> None:
+        self.loop = loop
+        self.sizes = sizes
+        self.extent = {
+            s.index: s.extent for s in walk(loop.body) if isinstance(s, Loop)
+        }
+        if around is not None:
+            self.extent[around.index] = around.extent
+
+    def are_apart(self, buffer: str) -> bool:
+        """Whether no two iterations touch the same element of a buffer.
+
+        With the loop's index i < extent stepping by s, all touched places must be
+        low + s * i + near + far, near in 0 .. s - 1, far a multiple of s * extent.
+        """
+        step: Poly | None = None
+        lows, highs = [], []
+        for access in _accesses(self.loop.body, buffer):
+            if access.dynamic is not None:
+                return False
+            low = high = meaning(access.offset, self.sizes)
+            terms = {
+                index: meaning(stride, self.sizes) for index, stride in access.terms
+            }
+            own = terms.pop(self.loop.index, ZERO)
+            if own == ZERO or (step is not None and own != step):
+                return False
+            step = own
+            whole = step * meaning(self.loop.extent, self.sizes)
+            for index, by in terms.items():
+                if index not in self.extent or not _is_never_negative(by):
+                    return False
+                if not _is_multiple(by, whole):
+                    high = high + by * (meaning(self.extent[index], self.sizes) - 1)
+            lows.append(low)
+            highs.append(high)
+        return step is not None and all(
+            _is_never_negative(step - (high - low) - 1)
+            for low in lows
+            for high in highs
+        )
+
+
+def _is_multiple(value: Poly, unit: Poly) -> bool:
+    """Whether a polynomial is known to be a multiple of another one."""
+    if value == unit:
+        return True
+    if len(unit.terms) != 1:
+        return False
+    ((factors, number),) = unit.terms
+    for monomial, coefficient in value.terms:
+        rest = list(monomial)
+        for atom in factors:
+            if atom not in rest:
+                return False
+            rest.remove(atom)
+        if coefficient % number:
+            return False
+    return True
+
+
+def _is_never_negative(value: Poly) -> bool:
+    return all(coefficient >= 0 for _, coefficient in value.terms)
+
+
+def _accesses(body: tuple[Statement, ...], buffer: str) -> Iterator[Access]:
+    for statement in walk(body):
+        if isinstance(statement, Store) and statement.buffer == buffer:
+            yield statement.access
+        for expression in expressions(statement):
+            if isinstance(expression, Load) and expression.buffer == buffer:
+                yield expression.access
+
+
+def work_of(kernel: Kernel, sizes: Sizes) -> Poly:
+    """Picoseconds that a kernel takes on one core, roughly.
+
+    Instructions count by the bytes that they work on, in vectors as wide as the target's;
+    loads and stores by the bytes that they move; a gathered element counts four times.
+    """
+    return _work(kernel.body, ONE, sizes, {b.name: b.dtype for b in kernel.buffers}, "")
+
+
+def _work(
+    body: tuple[Statement, ...],
+    times: Poly,
+    sizes: Sizes,
+    dtypes: Mapping[str, str],
+    lane: str,
+) -> Poly:
+    total = ZERO
+    here = 0
+    for statement in body:
+        if isinstance(statement, Loop):
+            extent = statement.extent
+            count = poly(extent) if isinstance(extent, int) else sizes[extent]
+            index = statement.index if statement.kind == "vector" and not lane else lane
+            total = total + _work(statement.body, times * count, sizes, dtypes, index)
+            continue
+        if isinstance(statement, Store):
+            here += _moved(statement.access, dtypes[statement.buffer], lane)
+        if isinstance(statement, Fold):
+            here += 4 * STEP
+        for expression in expressions(statement):
+            here += _cost(expression, lane)
+    return total + times * here
+
+
+def _cost(expression: Expression, lane: str) -> int:
+    match expression:
+        case Load(_, access, dtype):
+            return _moved(access, dtype, lane)
+        case Call(function, arguments, dtype):
+            kind = arguments[0].dtype if arguments else dtype
+            size = max(ITEMSIZE[dtype], ITEMSIZE[kind] if is_float(kind) else 1)
+            return INSTRUCTIONS.get(function, 15) * size * STEP
+    return 0
+
+
+def _moved(access: Access, dtype: str, lane: str) -> int:
+    cost = ITEMSIZE[dtype] * BYTE
+    steps = [stride for index, stride in access.terms if index == lane]
+    gathered = access.dynamic is not None or bool(steps and steps != [1])
+    return cost * 4 if gathered else cost

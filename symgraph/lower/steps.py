@@ -1,0 +1,134 @@
+"""The steps of a program, and the program: what lowering hands to a backend.
+
+Steps name everything by slots, positions in one table of int64 that the runtime fills
+for the shapes of a call: addresses of buffers and sizes. Plain data; `program.plan`
+makes it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.node import Apply
+from symgraph.core.record import Record, fresh
+from symgraph.lower.extents import Check, Range
+from symgraph.lower.ir import Kernel
+from symgraph.lower.sizes import Poly, Recipe
+
+#: multiplications up to which a BLAS has less to prepare than the tiles, and starts no
+#: threads of its own (OpenBLAS: 2**18, interface/gemm.c)
+SMALL_PRODUCT = 200_000
+
+
+class Launch(Record):
+    """Run a kernel: slots of its buffers, then of its sizes.
+
+    A kernel with a `split` gets its whole range, slot `units`, or parts of it on the
+    pool where slot `grain` says so. `private` are positions among its buffers of rows
+    that each thread needs for itself, and slots of their bytes. If it folds, `width` is
+    the slot of the bytes that a part comes to, and `partials` of the memory for them.
+    """
+
+    kernel: str
+    buffers: tuple[int, ...]
+    sizes: tuple[int, ...]
+    can_fail: bool = False
+    units: int | None = None
+    grain: int | None = None
+    private: tuple[tuple[int, int], ...] = ()
+    width: int | None = None
+    partials: int | None = None
+
+
+class Operand(Record):
+    """A matrix for BLAS: slot of its memory, offset and leading dimension as slots."""
+
+    buffer: int
+    offset: int | None
+    transposed: bool
+    lead: int
+    batch: int | None = None
+
+
+class Product(Record):
+    """c = alpha * a @ b + beta * c by BLAS; extents are slots.
+
+    `alpha` and `beta` are numbers, or slots of 0-d buffers given as ("slot", index).
+    With `tiles`, those do it instead where it takes more than SMALL_PRODUCT
+    multiplications.
+    """
+
+    dtype: str
+    rows: int
+    columns: int
+    inner: int
+    a: Operand
+    b: Operand
+    c: int
+    alpha: Any = 1.0
+    beta: Any = 0.0
+    count: int | None = None
+    step: int | None = None
+    tiles: "Tiles | None" = None
+
+
+class Tiles(Record):
+    """An operation of the tile library, phase by phase over one table of parameters.
+
+    A parameter has a name and is a slot (an address or a size), ("literal", n) an
+    integer, ("number", value) the address of that number in the operation's dtype.
+    `grain` is a slot: SERIAL where the phases are to run in the caller.
+    """
+
+    operation: str
+    dtype: str
+    parameters: tuple[tuple[str, Any], ...]
+    grain: int
+
+
+class Copy(Record):
+    """Copy bytes from one buffer to another."""
+
+    target: int
+    source: int
+    size: int
+
+
+Step = Launch | Product | Tiles | Copy
+
+
+class Program(Record, frozen=False):
+    """A function ready for a backend. Slot 0 is the error flag.
+
+    Attributes
+    ----------
+    kernels : name → Kernel
+    steps : in order of execution
+    slots : what each slot holds: ("error",), ("leaf", k), ("output", k), ("temp", k),
+        ("constant", k), or a Poly; ("grain", units, work, align, scratch), the size of a
+        block for the pool (arguments of `grain.grain`, the first two and the last Polys);
+        ("parallel",), whether any of them is not SERIAL
+    recipes : how each atom of the Polys is computed
+    leaves : (kind, dtype, rank) of inputs and shared variables, in order
+    temps : (bytes, first step, last step)
+    outputs : (dtype, extents)
+    checks, ranges : what a call must verify
+    failures : error flag → message
+    resized : shared variables (their positions) whose updates may have another shape;
+        their new values are the last outputs, in this order
+    sources : for each step the nodes that it computes
+    """
+
+    kernels: dict[str, Kernel] = fresh(factory=dict)
+    steps: list[Step] = fresh(factory=list)
+    slots: list[Any] = fresh(factory=lambda: [("error",)])
+    recipes: list[Recipe] = fresh(factory=list)
+    leaves: list[tuple[str, str, int]] = fresh(factory=list)
+    constants: list[np.ndarray] = fresh(factory=list)
+    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
+    outputs: list[tuple[str, tuple[Poly, ...]]] = fresh(factory=list)
+    checks: list[Check] = fresh(factory=list)
+    ranges: list[Range] = fresh(factory=list)
+    failures: dict[int, str] = fresh(factory=dict)
+    resized: list[int] = fresh(factory=list)
+    sources: list[tuple[Apply, ...]] = fresh(factory=list)
