@@ -1,24 +1,35 @@
 """Data sets and mini-batches: NumPy arrays in, NumPy arrays out, no symbolic graph.
 
-``digits`` is bundled with the package; ``mnist`` and ``idx`` read files that the user
-has; ``toy`` makes small problems; ``batches`` cuts arrays into mini-batches.
+``digits`` is bundled with the package; ``mnist``, ``cifar10`` and ``idx`` read files that
+the user has or that are downloaded; ``images`` reads folders and archives of pictures;
+``toy`` makes small problems; ``batches`` cuts arrays into mini-batches.
 """
 
 from symgraph.data.batches import iterate_minibatches
+from symgraph.data.cifar10 import download_cifar10, load_cifar10
 from symgraph.data.digits import Digits, Split, load_digits, split
 from symgraph.data.idx import read_idx, write_idx
-from symgraph.data.mnist import Mnist, load_mnist
+from symgraph.data.image_set import ImageSet, held_out
+from symgraph.data.images import load_image_folder
+from symgraph.data.mnist import Mnist, download_mnist, load_mnist, load_mnist_images
 from symgraph.data.toy import gate, gate_names, moons
 
 __all__ = [
     "Digits",
+    "ImageSet",
     "Mnist",
     "Split",
+    "download_cifar10",
+    "download_mnist",
     "gate",
     "gate_names",
+    "held_out",
     "iterate_minibatches",
+    "load_cifar10",
     "load_digits",
+    "load_image_folder",
     "load_mnist",
+    "load_mnist_images",
     "moons",
     "read_idx",
     "split",

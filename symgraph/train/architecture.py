@@ -18,6 +18,14 @@ import symgraph.tensor as T
 from symgraph import nn
 from symgraph.errors import DataError, NotSupportedError
 
+_BIASED_CONV = ("num_filters", "filter_size", "untie_biases", "nonlinearity")
+_CONV = (*_BIASED_CONV, "stride", "pad", "flip_filters", "num_groups", "convolution")
+_TRANSPOSED = (
+    *_BIASED_CONV, "stride", "crop", "flip_filters", "num_groups", "output_size"
+)  # fmt: skip
+_MAX_POOL = ("pool_size", "stride", "pad", "ignore_border")
+_POOL = (*_MAX_POOL, "mode")
+_UPSCALE = ("scale_factor", "mode")
 #: layer class → arguments that are kept, each also an attribute of the layer
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "InputLayer": ("shape",),
@@ -28,9 +36,47 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "ReshapeLayer": ("shape",),
     "ConcatLayer": ("axis", "cropping"),
     "ElemwiseSumLayer": ("coeffs", "cropping"),
+    "NINLayer": ("num_units", "untie_biases", "nonlinearity"),
+    "BiasLayer": ("shared_axes",),
+    "ScaleLayer": ("shared_axes",),
+    "Conv1DLayer": _CONV,
+    "Conv2DLayer": _CONV,
+    "Conv3DLayer": _CONV,
+    "TransposedConv2DLayer": _TRANSPOSED,
+    "TransposedConv3DLayer": _TRANSPOSED,
+    "DilatedConv2DLayer": (*_BIASED_CONV, "dilation", "num_groups"),
+    "Pool1DLayer": _POOL,
+    "Pool2DLayer": _POOL,
+    "Pool3DLayer": _POOL,
+    "MaxPool1DLayer": _MAX_POOL,
+    "MaxPool2DLayer": _MAX_POOL,
+    "MaxPool3DLayer": _MAX_POOL,
+    "GlobalPoolLayer": ("pool_function",),
+    "FeaturePoolLayer": ("pool_size", "axis", "pool_function"),
+    "FeatureWTALayer": ("pool_size", "axis"),
+    "SpatialPyramidPoolingLayer": ("pool_dims", "mode", "implementation"),
+    "Upscale1DLayer": _UPSCALE,
+    "Upscale2DLayer": _UPSCALE,
+    "Upscale3DLayer": _UPSCALE,
+    "LocalResponseNormalization2DLayer": ("alpha", "k", "beta", "n"),
+    "BatchNormLayer": ("axes", "epsilon", "alpha"),
+    "StandardizationLayer": ("axes", "epsilon"),
 }
+_WEIGHTS = ("W", "b")
 #: layer class → parameters, each an attribute; None where the layer has none
-PARAMETERS: dict[str, tuple[str, ...]] = {"DenseLayer": ("W", "b")}
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "DenseLayer": _WEIGHTS,
+    "NINLayer": _WEIGHTS,
+    "BiasLayer": ("b",),
+    "ScaleLayer": ("scales",),
+    **{kind: _WEIGHTS for kind in ARGUMENTS if "Conv" in kind},
+    "BatchNormLayer": ("beta", "gamma", "mean", "inv_std"),
+}
+#: name → function that an argument may be
+FUNCTIONS: dict[str, Any] = {
+    "conv1d": T.nnet.conv1d, "conv2d": T.nnet.conv2d, "conv3d": T.nnet.conv3d,
+    "max": T.max, "mean": T.mean, "min": T.min, "prod": T.prod, "sum": T.sum,
+}  # fmt: skip
 
 
 def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -171,11 +217,14 @@ def _incoming(layer: Any) -> list[Any]:
 
 
 def _to_json(value: Any) -> Any:
-    """Numbers, strings and tuples as they are; a nonlinearity by its name."""
+    """Numbers, strings and tuples as they are; a function by its name."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
         return [_to_json(item) for item in value]
+    for name, found in FUNCTIONS.items():
+        if found is value:
+            return {"function": name}
     module = nn.nonlinearities
     for name, found in vars(module).items():
         if found is value and not name.startswith("_"):
@@ -186,8 +235,8 @@ def _to_json(value: Any) -> Any:
         kept = {name: _to_json(getattr(value, name)) for name in names}
         return {"nonlinearity": kind.__name__, "arguments": kept}
     raise NotSupportedError(
-        f"save_model: {value!r} has no name in symgraph.nn.nonlinearities; "
-        "a file can name only those"
+        f"save_model: {value!r} has no name in symgraph.nn.nonlinearities; a file can "
+        f"name only those, and the functions {', '.join(FUNCTIONS)}"
     )
 
 
@@ -196,6 +245,10 @@ def _from_json(value: Any, where: str) -> Any:
         return tuple(_from_json(item, where) for item in value)
     if not isinstance(value, dict):
         return value
+    if "function" in value:
+        if value["function"] not in FUNCTIONS:
+            raise DataError(f"{where}: no function is called {value['function']!r}")
+        return FUNCTIONS[value["function"]]
     name = value.get("nonlinearity")
     found = None
     if isinstance(name, str) and not name.startswith("_"):

@@ -1,4 +1,4 @@
-"""Changed copies of training images: small random shifts.
+"""Changed copies of training images: small random shifts, mirroring.
 
 In: images and a NumPy generator.  Out: images of the same shape.  Only training rows
 pass through here, never validation or test rows.
@@ -37,6 +37,26 @@ def random_shift(
     shifts = random.uniform(-pixels, pixels, (2, len(images), 1, 1))
     down, right = shifts.astype(images.dtype)
     return _shift(_shift(images, down, axis=1), right, axis=2)
+
+
+def random_flip(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Mirror each image with probability 1/2, left and right.
+
+    Parameters
+    ----------
+    images : any dtype, (n, ..., columns)
+    random : what decides
+
+    Returns
+    -------
+    array of the same shape and dtype
+    """
+    if images.ndim < 2:
+        raise ArgumentError(f"random_flip: {images.shape} are no images")
+    turned = random.random(len(images)) < 0.5
+    out = images.copy()
+    out[turned] = images[turned, ..., ::-1]
+    return out
 
 
 def _shift(images: np.ndarray, amount: np.ndarray, axis: int) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""The command line: ``symgraph train | predict | explain | doctor | cache``.
+"""The command line: ``symgraph train | predict | explain | bench | doctor | cache``.
 
 In: arguments.  Out: text on standard output, files that the commands write, and an exit
 code: 0 when it worked, 2 for bad input, which is told in one line on standard error.
-The work itself is done in ``digits.py``, ``predict.py``, ``explain.py``, ``doctor.py``.
+The work itself is done in ``digits.py``, ``images.py``, ``predict.py``, ``explain.py``,
+``bench.py``, ``doctor.py``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from symgraph import errors
+from symgraph.data.cifar10 import load_cifar10
+from symgraph.data.images import load_image_folder
+from symgraph.data.mnist import load_mnist_images
 from symgraph.runtime.cache import default_cache
-from symgraph.train import doctor, explain
+from symgraph.train import bench, doctor, explain, images
 from symgraph.train.digits import Result, Settings, train_digits
 from symgraph.train.predict import INVERT, predict_files
 from symgraph.train.progress import Progress
@@ -61,14 +66,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+#: settings that only the digits have, and those that only images have
+_DIGITS_ONLY = ("shift",)
+_IMAGES_ONLY = ("model", "folder", "size", "l2", "validation", "flip", "skip_bad")
+
+
 def _train(options: argparse.Namespace) -> None:
     imported = time.process_time()  # seconds since the process began, imports included
-    names = Settings.__dataclass_fields__
-    chosen = {name: getattr(options, name) for name in names}
-    settings = Settings(**{k: v for k, v in chosen.items() if v is not None})
-    with Progress() as progress:
-        result = train_digits(settings, options.output, [progress])
+    digits = options.data == "digits"
+    for name in _IMAGES_ONLY if digits else _DIGITS_ONLY:
+        if getattr(options, name) not in (None, False):
+            flag = "--data" if name == "folder" else f"--{name.replace('_', '-')}"
+            raise errors.ArgumentError(f"{flag} does not go with {options.data!r}")
+    if digits:
+        settings = Settings(**_chosen(options, Settings))
+        with Progress() as progress:
+            result = train_digits(
+                settings, options.output or "digits-model", [progress]
+            )
+    else:
+        start = time.perf_counter()
+        data, name = _images(options)
+        lines = [f"{file}: damaged, left out" for file in data.skipped]
+        channels, rows, columns = data.image_shape
+        lines.append(
+            f"data: {len(data.y_train)} training and {len(data.y_test)} test images of "
+            f"{rows}x{columns} pixels, {channels} channel(s), {len(data.classes)} "
+            f"classes, loaded in {time.perf_counter() - start:.2f} s"
+        )
+        _write("\n".join(lines))
+        sys.stdout.flush()
+        changes = _chosen(options, images.Settings)
+        chosen = images.recipe(name, changes.pop("model", "cnn"), changes)
+        with Progress() as progress:
+            result = images.train_images(
+                data, chosen, options.output or f"{name}-model", [progress], name
+            )
     _write("\n".join(_summary(result, imported)))
+
+
+def _chosen(options: argparse.Namespace, settings: Any) -> dict[str, Any]:
+    """Fields of the settings that the user gave."""
+    names = [n for n in settings.__dataclass_fields__ if hasattr(options, n)]
+    given = {name: getattr(options, name) for name in names}
+    return {k: v for k, v in given.items() if v is not None}
+
+
+def _images(options: argparse.Namespace) -> tuple[Any, str]:
+    """The images that the user names, and what their model is called."""
+    named = options.data in ("mnist", "cifar10")
+    if options.skip_bad and named:
+        raise errors.ArgumentError(f"--skip-bad does not go with {options.data!r}")
+    if options.size is not None and named:
+        raise errors.ArgumentError(f"--size does not go with {options.data!r}")
+    if options.folder is not None and not named:
+        raise errors.ArgumentError("--data goes with mnist and cifar10 only")
+    if options.data == "mnist":
+        return load_mnist_images(options.folder), "mnist"
+    if options.data == "cifar10":
+        return load_cifar10(options.folder), "cifar10"
+    path = Path(options.data)
+    if not path.exists():
+        raise errors.DataError(
+            f"{path}: no such folder or zip archive, and none of digits, mnist, cifar10"
+        )
+    size = 32 if options.size is None else options.size
+    seed = options.seed or 0
+    found = load_image_folder(path, size, seed=seed, skip_bad=bool(options.skip_bad))
+    return found, path.resolve().stem
 
 
 def _summary(result: Result, import_seconds: float) -> list[str]:
@@ -116,27 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser("symgraph", description="Graph-compiling symbolic math.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train a network and measure it")
-    train.add_argument("data", choices=["digits"], help="which data set")
-    default = Settings()
-    for flag, kind, text in (
-        ("epochs", int, "passes over the training images"),
-        ("batch-size", int, "images per step"),
-        ("learning-rate", float, "of Adam at the start, falls linearly to 0"),
-        ("dropout", float, "share of hidden units dropped in training"),
-        ("shift", float, "largest random shift of training images, in pixels"),
-        ("patience", int, "stop after so many epochs without a better validation loss"),
-        ("seed", int, "of data division, weights, dropout, shifts and shuffling"),
-    ):
-        value = getattr(default, flag.replace("-", "_"))
-        train.add_argument(f"--{flag}", type=kind, help=f"{text} (default {value})")
-    train.add_argument(
-        "--hidden", type=_sizes, metavar="N[,N...]", help="units (default 256,128)"
-    )
-    train.add_argument(
-        "--output", metavar="DIR", default="digits-model", help="folder for the results"
-    )
-    train.set_defaults(command=_train)
+    _train_parser(commands)
 
     predict = commands.add_parser("predict", help="classes of images, by a saved model")
     predict.add_argument("model", metavar="MODEL", help="folder or file of a model")
@@ -158,6 +203,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     explained.set_defaults(command=_explain)
 
+    benched = commands.add_parser(
+        "bench", help="time a short list of networks, beside the peers installed here"
+    )
+    bench.add_arguments(benched)
+    benched.set_defaults(command=bench.run)
+
     doctored = commands.add_parser("doctor", help="what this installation has")
     doctored.set_defaults(command=_doctor)
 
@@ -165,6 +216,52 @@ def _parser() -> argparse.ArgumentParser:
     cached.add_argument("action", choices=["info", "clear"])
     cached.set_defaults(command=_cache)
     return parser
+
+
+def _train_parser(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network and measure it",
+        description="What is not given is chosen to suit the data and the model.",
+    )
+    train.add_argument(
+        "data",
+        metavar="DATA",
+        help="digits (bundled), mnist, cifar10, or a folder or zip archive of pictures: "
+        "class/name.jpg, or train/class/name.jpg and test/class/name.jpg",
+    )
+    train.add_argument("--model", choices=images.MODELS, help="of images (default cnn)")
+    train.add_argument(
+        "--data", dest="folder", metavar="DIR",
+        help="folder of the files of mnist or cifar10; downloaded when not given",
+    )  # fmt: skip
+    for flag, kind, text in (
+        ("epochs", int, "passes over the training images"),
+        ("batch-size", int, "images per step"),
+        ("learning-rate", float, "at the start, falls linearly to 0"),
+        ("dropout", float, "share of hidden units dropped in training"),
+        ("l2", float, "adds L2 * sum of squared weights to the loss"),
+        ("shift", float, "digits: largest random shift of training images, in pixels"),
+        ("validation", float, "share of the training images that only validates"),
+        ("patience", int, "stop after so many epochs without a better validation loss"),
+        ("size", int, "pictures are scaled to so many pixels a side (default 32)"),
+        ("seed", int, "of data division, weights, dropout, changed images, shuffling"),
+    ):
+        train.add_argument(f"--{flag}", type=kind, help=text)
+    train.add_argument(
+        "--hidden", type=_sizes, metavar="N[,N...]", help="units of the dense layers"
+    )
+    train.add_argument(
+        "--flip", action="store_true", default=None,
+        help="mirror training images at random, left and right",
+    )  # fmt: skip
+    train.add_argument(
+        "--skip-bad", action="store_true", help="leave damaged pictures out"
+    )
+    train.add_argument(
+        "--output", metavar="DIR", help="folder for the results (default DATA-model)"
+    )
+    train.set_defaults(command=_train)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

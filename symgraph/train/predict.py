@@ -1,8 +1,9 @@
 """Classes of images in files, by a saved model.
 
 In: a model with an image shape in its metadata, and files: pictures (PNG and whatever
-else Pillow reads), NumPy ``.npy`` arrays, IDX files.  Out: a class and its probability
-for each image.  Printing is the command line's business.
+else Pillow reads), NumPy ``.npy`` arrays, IDX files.  A shape (rows, columns) means ink on
+paper, as in digits and MNIST; (channels, rows, columns) means pictures as they are.
+Out: a class and its probability for each image.  Printing is the command line's business.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import symgraph as sg
 from symgraph import nn
 from symgraph.data.digits import PIXEL_MAXIMUM
 from symgraph.data.idx import read_idx
-from symgraph.errors import ArgumentError, DataError, NotSupportedError
+from symgraph.data.pictures import MAX_PIXELS, decode_picture, pillow_image
+from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import Model, load_model
 
 INVERT = ("auto", "yes", "no")
-MAX_PIXELS = 1 << 26  # of one picture, 64 megapixels
+BATCH = 250  # images at once
 
 
 class Prediction(NamedTuple):
@@ -63,20 +65,56 @@ def predict_files(
     """
     loaded = load_model(model)
     shape, labels = _metadata(loaded, model)
+    inputs = loaded.inputs[0].shape[1:]
     predict = _compile(loaded)
     for file in files:
-        images, single = read_images(file, shape, invert)
-        if not len(images):
-            continue
-        probabilities = predict(images.reshape(len(images), -1))
-        for index, row in enumerate(probabilities):
-            best = int(row.argmax())
-            number = None if single else index
-            yield Prediction(file, number, labels[best], float(row[best]))
+        if len(shape) == 2:
+            images, single = read_images(file, shape, invert)
+        else:
+            images, single = read_coloured(file, shape)
+        for start in range(0, len(images), BATCH):
+            part = images[start : start + BATCH]
+            probabilities = predict(part.reshape(len(part), *inputs))
+            for index, row in enumerate(probabilities, start):
+                best = int(row.argmax())
+                number = None if single else index
+                yield Prediction(file, number, labels[best], float(row[best]))
+
+
+def read_coloured(file: str | Path, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
+    """Read the images of one file as they are, scaled to one size and to 0 to 1.
+
+    Parameters
+    ----------
+    file : a picture, or a ``.npy`` or IDX array (n, channels, rows, columns), with one
+        channel also (n, rows, columns), of bytes or of floats from 0 to 1
+    shape : channels, rows and columns
+
+    Returns
+    -------
+    images : float32 (n, channels, rows, columns)
+    single : whether the file is one picture rather than an array of them
+    """
+    path = Path(file)
+    kind, array = _opened(path)
+    if kind == "picture":
+        picture = decode_picture(_read(path), str(path), (shape[1], shape[2]), shape[0])
+        return picture[None].astype(np.float32) / np.float32(255), True
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{path}: {array.dtype} is no dtype of pixels")
+    images = array[:, None] if array.ndim == 3 and shape[0] == 1 else array
+    single = images.ndim == 3
+    images = images[None] if single else images
+    if images.shape[1:] != shape:
+        raise DataError(
+            f"{path}: an array {array.shape} is no images (n, {', '.join(map(str, shape))})"
+        )
+    top = 1 if _largest(path, images) == 1 else 255
+    return images.astype(np.float32) / np.float32(top), single
 
 
 def read_images(
-    file: str | Path, shape: tuple[int, int], invert: str = "auto"
+    file: str | Path, shape: tuple[int, ...], invert: str = "auto"
 ) -> tuple[np.ndarray, bool]:
     """Read the images of one file, scaled to one shape and to the range 0 to 1.
 
@@ -88,28 +126,40 @@ def read_images(
     path = Path(file)
     if invert not in INVERT:
         raise ArgumentError(f"invert = {invert!r}, must be {', '.join(INVERT)}")
+    kind, array = _opened(path)
+    if kind == "picture":
+        return _read_picture(path, shape, invert)[None], True
+    return _from_array(path, array, shape)
+
+
+def _opened(path: Path) -> tuple[str, Any]:
+    """What a file holds, "array" with it or "picture", told by its first bytes."""
+    head = _read(path, 8)
+    if head.startswith(b"\x93NUMPY"):
+        return "array", _read_npy(path)
+    if head.startswith((b"\0\0", b"\x1f\x8b")) and path.suffix != ".ico":
+        return "array", read_idx(path)
+    return "picture", None
+
+
+def _read(path: Path, count: int = -1) -> bytes:
     try:
         with path.open("rb") as stream:
-            head = stream.read(8)
+            return stream.read(count)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if head.startswith(b"\x93NUMPY"):
-        return _from_array(path, _read_npy(path), shape)
-    if head.startswith((b"\0\0", b"\x1f\x8b")) and path.suffix != ".ico":
-        return _from_array(path, read_idx(path), shape)
-    return _read_picture(path, shape, invert)[None], True
 
 
-def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, int], list[str]]:
+def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, ...], list[str]]:
     """Image shape and class names; checked against the network's own shapes."""
     shape: Any = model.metadata.get("image_shape")
     labels: Any = model.metadata.get("classes")
     inputs, outputs = model.inputs[0].shape[1:], model.output.output_shape[1:]
     fits = (
         isinstance(shape, list)
-        and len(shape) == 2
+        and len(shape) in (2, 3)
         and all(isinstance(n, int) and n > 0 for n in shape)
-        and tuple(inputs) == (shape[0] * shape[1],)
+        and tuple(inputs) in _input_shapes(shape)
         and isinstance(labels, list)
         and tuple(outputs) == (len(labels),)
     )
@@ -118,7 +168,14 @@ def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, int], list[str
             f"{path}: metadata image_shape = {shape} and classes = {labels} do not fit "
             f"a network from {inputs} to {outputs}"
         )
-    return (shape[0], shape[1]), [str(label) for label in labels]
+    return tuple(shape), [str(label) for label in labels]
+
+
+def _input_shapes(shape: list[int]) -> tuple[tuple[int, ...], ...]:
+    """Input shapes that go with an image shape: with channels, or as one row."""
+    if len(shape) == 3:
+        return (tuple(shape),) if shape[0] in (1, 3) else ()
+    return (shape[0] * shape[1],), (1, *shape)
 
 
 def _compile(model: Model) -> Callable[[np.ndarray], np.ndarray]:
@@ -134,7 +191,7 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _from_array(
-    path: Path, array: np.ndarray, shape: tuple[int, int]
+    path: Path, array: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, bool]:
     """Images of an array: one, a stack of them, or rows of flattened ones."""
     if array.dtype.kind not in "buif":
@@ -167,8 +224,8 @@ def _largest(path: Path, array: np.ndarray) -> int:
     return next(top for top in (1, PIXEL_MAXIMUM, 255) if high <= top)
 
 
-def _read_picture(path: Path, shape: tuple[int, int], invert: str) -> np.ndarray:
-    pillow = _pillow()
+def _read_picture(path: Path, shape: tuple[int, ...], invert: str) -> np.ndarray:
+    pillow = pillow_image()
     try:
         with pillow.open(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
@@ -202,18 +259,8 @@ def _grey(pillow: Any, picture: Any) -> np.ndarray:
     return np.asarray(picture.convert("L"), np.float32) / np.float32(255)
 
 
-def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Mean over the area of each new pixel, as the digits themselves were made."""
-    pillow = _pillow()
+    pillow = pillow_image()
     size, method = (shape[1], shape[0]), pillow.Resampling.BOX
     return np.asarray(pillow.fromarray(image).resize(size, method), np.float32)
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise NotSupportedError(
-            "pictures and resizing need Pillow: pip install 'symgraph[train]'"
-        ) from error
-    return Image

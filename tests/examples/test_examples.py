@@ -28,9 +28,10 @@ def _lines(capsys, name, *arguments):
 
 def test_every_example_is_short_and_has_a_main_with_arguments():
     files = sorted(FOLDER.glob("*.py"))
-    assert {"or_gate", "mlp_431", "moons", "theano_tour", "logistic_mnist"} <= {
-        file.stem for file in files
-    }
+    assert {
+        "or_gate", "mlp_431", "moons", "theano_tour", "logistic_mnist", "mnist_cnn",
+        "lasagne_cnn", "cifar_cnn", "image_folder_mlp",
+    } <= {file.stem for file in files}  # fmt: skip
     for file in files:
         text = file.read_text()
         assert len(text.splitlines()) <= 130, file.name
@@ -113,13 +114,17 @@ def test_theano_tour_prints_the_known_values(capsys):
     assert sums[0] == 0.9
 
 
-def test_logistic_mnist_learns_from_idx_files(capsys, tmp_path):
+def _write_digits(folder, count=1400):
     digits = load_digits()
     images = np.rint(digits.x * 255).astype("uint8").reshape(-1, 8, 8)
     labels = digits.y.astype("uint8")
-    for part, rows in (("train", slice(0, 1400)), ("t10k", slice(1400, None))):
-        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images[rows])
-        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", labels[rows])
+    for part, rows in (("train", slice(0, count)), ("t10k", slice(1400, None))):
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images[rows])
+        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels[rows])
+
+
+def test_logistic_mnist_learns_from_idx_files(capsys, tmp_path):
+    _write_digits(tmp_path)
     lines = _lines(
         capsys, "logistic_mnist", tmp_path, "--epochs", 8, "--learning-rate", 0.5
     )
@@ -128,3 +133,70 @@ def test_logistic_mnist_learns_from_idx_files(capsys, tmp_path):
     assert costs == sorted(costs, reverse=True)
     assert lines[-2] == "Optimization Finished!"
     assert float(lines[-1].removeprefix("Accuracy: ")) > 0.85
+
+
+def test_mnist_cnn_learns_from_idx_files(capsys, tmp_path):
+    _write_digits(tmp_path, 600)
+    words = ["--epochs", 3, "--units", 32, "--batch-size", 40]
+    lines = _lines(capsys, "mnist_cnn", tmp_path, *words, "--learning-rate", 0.004)
+    assert re.fullmatch(r"\d+ parameters, compiled in .* s", lines[0])
+    losses = [float(re.search(r"loss (\S+),", line)[1]) for line in lines[1:4]]
+    assert losses == sorted(losses, reverse=True)
+    assert float(lines[4].removeprefix("test accuracy ")) > 0.85
+
+
+def _write_pictures(folder, count=30, size=32):
+    """Pictures whose upper or lower half is bright, in colours at random."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label, rows in (
+        ("ceiling", slice(0, size // 2)),
+        ("floor", slice(size // 2, size)),
+    ):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 90, (size, size, 3))
+            pixels[rows] += random.integers(60, 150, 3)
+            picture = Image.fromarray(pixels.astype("uint8"))
+            picture.save(folder / label / f"{number}.jpg", quality=90)
+    return folder
+
+
+def test_lasagne_cnn_prints_what_the_tutorial_prints(capsys, tmp_path):
+    folder = _write_pictures(tmp_path / "a")
+    words = ["--size", 12, "--batch-size", 16, "--epochs", 4, "--learning-rate", 0.02]
+    for more in ([], ["--batch-norm"]):
+        lines = _lines(capsys, "lasagne_cnn", folder, *words, *more)
+        assert re.fullmatch(r"Epoch 1 of 4 took .*s", lines[0])
+        losses = [float(x.split()[-1]) for x in lines if "training loss" in x]
+        assert len(losses) == 4
+        assert losses[-1] < losses[0]
+        assert lines[-3] == "Final results:"
+        assert float(lines[-1].split()[-1].rstrip("%")) > 70
+
+
+def test_cifar_cnn_prints_a_table_of_experiments(capsys, tmp_path):
+    folder = _write_pictures(tmp_path / "a", 20)
+    words = ["--epochs", 2, "--batch-size", 8, "--depth", 1, 2, "--flip", "--l2", 1e-4]
+    lines = _lines(capsys, "cifar_cnn", folder, *words)
+    assert lines[0] == (
+        "depth 1, dropout 0.5, l2 0.0001, batch_size 8, learning_rate 0.001"
+    )
+    assert len([line for line in lines if line.startswith("  epoch")]) == 4
+    assert lines[-4].split()[:3] == ["validation", "seconds", "depth"]
+    assert [line.split()[2] for line in lines[-3:-1]] == ["1", "2"]
+    assert float(lines[-1].removeprefix("test accuracy of the best: ")) >= 0.5
+
+
+def test_image_folder_mlp_reports_each_class(capsys, tmp_path):
+    folder = _write_pictures(tmp_path / "a")
+    words = ["--size", 8, "--hidden", 24, 12, "--epochs", 30, "--batch-size", 9]
+    lines = _lines(capsys, "image_folder_mlp", folder, *words, "--learning-rate", 0.2)
+    assert lines[0] == "44 training and 16 test pictures"
+    losses = [float(line.split()[-1]) for line in lines if line.startswith("epoch")]
+    assert losses[-1] < 0.5 * losses[0]
+    assert lines[-4].split() == ["precision", "recall", "f1-score", "images"]
+    assert [line.split()[0] for line in lines[-3:-1]] == ["ceiling", "floor"]
+    assert [line.split()[-1] for line in lines[-3:-1]] == ["8", "8"]
+    assert float(lines[-1].removeprefix("accuracy ")) > 0.8

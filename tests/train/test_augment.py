@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symgraph.errors import ArgumentError
-from symgraph.train.augment import random_shift
+from symgraph.train.augment import random_flip, random_shift
 
 
 class _Fixed:
@@ -53,3 +53,20 @@ def test_shift_of_zero_pixels_changes_nothing():
 def test_shift_refuses_wrong_rank_and_range(images, pixels):
     with pytest.raises(ArgumentError, match="random_shift"):
         random_shift(images, np.random.default_rng(0), pixels)
+
+
+def test_flip_mirrors_about_half_of_the_images_and_leaves_the_others():
+    images = np.arange(400 * 2 * 3 * 4, dtype="uint8").reshape(400, 2, 3, 4)
+    before = images.copy()
+    out = random_flip(images, np.random.default_rng(0))
+    assert np.array_equal(images, before)
+    kept = (out == images).all((1, 2, 3))
+    turned = (out == images[..., ::-1]).all((1, 2, 3))
+    assert (kept ^ turned).all()
+    assert 160 < turned.sum() < 240
+    assert out.dtype == np.uint8
+
+
+def test_flip_refuses_what_are_no_images():
+    with pytest.raises(ArgumentError, match="are no images"):
+        random_flip(np.zeros(3), np.random.default_rng(0))

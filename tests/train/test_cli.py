@@ -83,6 +83,87 @@ def test_trained_model_predicts_its_own_kind_of_data(capsys, tmp_path, trained):
     assert np.mean(labels == digits.y) > 0.7
 
 
+def _idx_folder(folder, count=300):
+    from symgraph.data import write_idx
+
+    digits = load_digits()
+    images = np.rint(digits.x * 255).astype("uint8").reshape(-1, 8, 8)
+    for part, rows in (("train", slice(0, count)), ("t10k", slice(count, count + 60))):
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images[rows])
+        write_idx(folder / f"{part}-labels-idx1-ubyte", digits.y[rows].astype("uint8"))
+    return folder
+
+
+@pytest.mark.parametrize("model", ["softmax", "mlp"])
+def test_mnist_files_are_learned_and_the_model_predicts(capsys, tmp_path, model):
+    from PIL import Image
+
+    folder = _idx_folder(tmp_path)
+    output = tmp_path / "run"
+    code, out, err = _run(
+        capsys, "train", "mnist", "--model", model, "--data", folder, "--output", output,
+        "--epochs", 3, "--batch-size", 20, "--learning-rate", 0.01,
+        *([] if model == "softmax" else ["--hidden", "32"]),
+    )  # fmt: skip
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].startswith("data: 300 training and 60 test images of 8x8 pixels")
+    assert [line.split()[1] for line in lines[1:4]] == ["1/3", "2/3", "3/3"]
+    assert lines[4].startswith("test accuracy 0.")
+    assert float(lines[4].split()[2]) > 0.5
+    assert {line.rpartition("/")[2] for line in lines[6:]} == {
+        "model.safetensors", "model.json", "curve.png"
+    }  # fmt: skip
+    image = load_digits().x[0].reshape(8, 8)
+    pixels = np.kron(255 - np.rint(image * 255), np.ones((4, 4)))
+    Image.fromarray(pixels.astype("uint8")).save(tmp_path / "zero.png")
+    test = folder / "t10k-images-idx3-ubyte.gz"
+    code, out, err = _run(capsys, "predict", output, tmp_path / "zero.png", test)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 61
+
+
+def _picture_folder(folder):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label, colour in (("red", 0), ("blue", 2)):
+        (folder / label).mkdir(parents=True)
+        for number in range(30):
+            pixels = random.integers(0, 90, (10, 12, 3))
+            pixels[..., colour] += 120
+            picture = Image.fromarray(pixels.astype("uint8"))
+            picture.save(folder / label / f"{number}.jpg", quality=90)
+    return folder
+
+
+def test_pictures_in_folders_are_learned_and_the_model_predicts(capsys, tmp_path):
+    folder = _picture_folder(tmp_path / "flags")
+    (folder / "red" / "30.jpg").write_bytes(b"no picture")
+    words = ["train", folder, "--model", "mlp", "--size", 6, "--hidden", "16",
+             "--epochs", 15, "--batch-size", 8, "--learning-rate", 0.05,
+             "--output", tmp_path / "run"]  # fmt: skip
+    code, out, err = _run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "red/30.jpg: not a picture; remove the file" in err
+    code, out, err = _run(capsys, *words, "--skip-bad", "--flip")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0] == f"{folder / 'red' / '30.jpg'}: damaged, left out"
+    assert lines[1].startswith("data: 48 training and 12 test images of 6x6 pixels, 3")
+    assert float(lines[-5].split()[2]) >= 0.9
+    files = [folder / "red" / "3.jpg", folder / "blue" / "4.jpg"]
+    _, out, _ = _run(capsys, "predict", tmp_path / "run", *files)
+    assert [line.split()[-2] for line in out.splitlines()] == ["red", "blue"]
+
+
+def test_results_lie_in_a_folder_named_for_the_data(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _picture_folder(tmp_path / "flags")
+    _run(capsys, "train", "flags", "--model", "softmax", "--epochs", 1, "--size", 4)
+    assert (tmp_path / "flags-model" / "model.json").is_file()
+
+
 def test_explain_shows_how_a_doubled_sum_becomes_one_product(capsys):
     code, out, err = _run(capsys, "explain", "(x+y)+(x+y)")
     assert (code, err) == (0, "")
@@ -120,7 +201,7 @@ def test_cache_info_counts_and_clear_removes(capsys, tmp_path, monkeypatch):
     [
         ([], "COMMAND"),
         (["fly"], "fly"),
-        (["train"], "data"),
+        (["train"], "DATA"),
         (["train", "cats"], "cats"),
         (["train", "digits", "--epochs", "many"], "--epochs"),
         (["train", "digits", "--epochs", "0"], "epochs = 0"),
@@ -130,6 +211,16 @@ def test_cache_info_counts_and_clear_removes(capsys, tmp_path, monkeypatch):
         (["train", "digits", "--learning-rate", "nan"], "learning_rate = nan"),
         (["train", "digits", "--dropout", "1"], "dropout = 1.0"),
         (["train", "digits", "--seed", "-1"], "seed = -1"),
+        (["train", "cats", "--model", "vgg"], "vgg"),
+        (["train", "digits", "--model", "cnn"], "--model does not go with 'digits'"),
+        (["train", "digits", "--data", "d"], "--data does not go with 'digits'"),
+        (["train", "digits", "--skip-bad"], "--skip-bad does not go with 'digits'"),
+        (["train", "mnist", "--shift", "1"], "--shift does not go with 'mnist'"),
+        (["train", "mnist", "--size", "8"], "--size does not go with 'mnist'"),
+        (["train", "mnist", "--data", "no-such"], "no-such: no such folder"),
+        (["train", "cifar10", "--data", "no-such"], "no-such: cannot be read"),
+        (["train", ".", "--data", "x"], "--data goes with mnist and cifar10 only"),
+        (["train", ".", "--size", "0"], "size = 0, use 1 to 4096"),
         (["predict"], "MODEL"),
         (["predict", "no-such-model", "a.png"], "no-such-model.json: cannot be read"),
         (["predict", "m", "a.png", "--invert", "perhaps"], "perhaps"),

@@ -9,7 +9,7 @@ from symgraph import nn
 from symgraph.data import load_digits, write_idx
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import save_model
-from symgraph.train.predict import predict_files, read_images
+from symgraph.train.predict import BATCH, predict_files, read_coloured, read_images
 
 SHAPE = (8, 8)
 IMAGES = load_digits().x.reshape(-1, 8, 8)
@@ -204,3 +204,79 @@ def test_metadata_that_does_not_fit_the_network_is_refused(model, change):
 def test_unknown_inversion_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="invert = 'maybe'"):
         read_images(_save_picture(tmp_path / "a.png", INK), SHAPE, "maybe")
+
+
+# --- pictures as they are ---
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """A network whose class is the strongest of red, green and blue."""
+    weights = np.zeros((3, 4, 5, 3), "float32")
+    for channel in range(3):
+        weights[channel, :, :, channel] = 0.5
+    layer = nn.layers.DenseLayer(
+        nn.layers.InputLayer((None, 3, 4, 5)),
+        3,
+        W=weights.reshape(60, 3),
+        nonlinearity=nn.nonlinearities.softmax,
+    )
+    metadata = {"image_shape": [3, 4, 5], "classes": ["red", "green", "blue"]}
+    return save_model(tmp_path / "colours", layer, metadata)[1]
+
+
+def _of(colour, size=(4, 5)):
+    image = np.zeros((*size, 3), "uint8")
+    image[..., colour] = 200
+    return image
+
+
+def test_colours_of_pictures_of_any_size_are_told(tmp_path, colours):
+    files = [
+        str(_save_picture(tmp_path / f"{i}.png", _of(i, (40 + i, 50))))
+        for i in range(3)
+    ]
+    found = list(predict_files(colours, files))
+    assert [f.label for f in found] == ["red", "green", "blue"]
+    assert [f.file for f in found] == files
+    assert {f.number for f in found} == {None}
+    assert all(f.probability > 0.99 for f in found)
+
+
+def test_arrays_of_colours_in_several_batches(tmp_path, colours):
+    images = np.stack([_of(i % 3).transpose(2, 0, 1) for i in range(BATCH + 8)])
+    np.save(tmp_path / "bytes.npy", images)
+    np.save(tmp_path / "floats.npy", images.astype("float32") / 255)
+    np.save(tmp_path / "one.npy", images[1])
+    for name in ("bytes.npy", "floats.npy"):
+        found = list(predict_files(colours, [str(tmp_path / name)]))
+        assert [f.number for f in found] == list(range(BATCH + 8))
+        labels = [("red", "green", "blue")[i % 3] for i in range(BATCH + 8)]
+        assert [f.label for f in found] == labels
+    (one,) = predict_files(colours, [str(tmp_path / "one.npy")])
+    assert (one.label, one.number) == ("green", None)
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.zeros((2, 3, 5, 4)), r"\(2, 3, 5, 4\) is no images \(n, 3, 4, 5\)"),
+        (np.zeros((2, 4, 5)), "is no images"),
+        (np.full((2, 3, 4, 5), 300), "pixels from 300 to 300"),
+        (np.full((2, 3, 4, 5), "a"), "no dtype of pixels"),
+    ],
+)
+def test_arrays_that_are_no_colours_are_named_errors(tmp_path, array, text):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=text):
+        read_coloured(tmp_path / "a.npy", (3, 4, 5))
+
+
+def test_grey_pictures_of_one_channel(tmp_path):
+    path = _save_picture(tmp_path / "a.png", _of(1), "L")
+    images, single = read_coloured(path, (1, 4, 5))
+    assert single
+    assert images.shape == (1, 1, 4, 5)
+    assert images.max() == pytest.approx(200 * 0.587 / 255, abs=0.01)
+    np.save(tmp_path / "b.npy", np.zeros((6, 4, 5), "uint8"))
+    assert read_coloured(tmp_path / "b.npy", (1, 4, 5))[0].shape == (6, 1, 4, 5)

@@ -1,8 +1,18 @@
 """All layers, and the functions on whole networks, under Lasagne's names."""
 
 from symgraph.nn.layers.base import Layer, MergeLayer
+from symgraph.nn.layers.conv import (
+    BaseConvLayer,
+    Conv1DLayer,
+    Conv2DLayer,
+    Conv3DLayer,
+    DilatedConv2DLayer,
+    conv_input_length,
+    conv_output_length,
+)
 from symgraph.nn.layers.dense import DenseLayer, NINLayer
 from symgraph.nn.layers.embedding import EmbeddingLayer
+from symgraph.nn.layers.feature_pool import FeaturePoolLayer, FeatureWTALayer
 from symgraph.nn.layers.helper import (
     count_params,
     get_all_layers,
@@ -29,6 +39,25 @@ from symgraph.nn.layers.noise import (
     dropout_locations,
     spatial_dropout,
 )
+from symgraph.nn.layers.normalization import (
+    BatchNormLayer,
+    LocalResponseNormalization2DLayer,
+    StandardizationLayer,
+    batch_norm,
+    instance_norm,
+    layer_norm,
+)
+from symgraph.nn.layers.pool import (
+    GlobalPoolLayer,
+    MaxPool1DLayer,
+    MaxPool2DLayer,
+    MaxPool3DLayer,
+    Pool1DLayer,
+    Pool2DLayer,
+    Pool3DLayer,
+    pool_output_length,
+)
+from symgraph.nn.layers.pyramid import SpatialPyramidPoolingLayer
 from symgraph.nn.layers.shape import (
     DimshuffleLayer,
     FlattenLayer,
@@ -47,31 +76,70 @@ from symgraph.nn.layers.special import (
     ScaleLayer,
     standardize,
 )
+from symgraph.nn.layers.transposed import (
+    Deconv2DLayer,
+    Deconv3DLayer,
+    TransposedConv2DLayer,
+    TransposedConv3DLayer,
+)
+from symgraph.nn.layers.upscale import (
+    Upscale1DLayer,
+    Upscale2DLayer,
+    Upscale3DLayer,
+)
 
 __all__ = [
+    "BaseConvLayer",
+    "BatchNormLayer",
     "BiasLayer",
     "ConcatLayer",
+    "Conv1DLayer",
+    "Conv2DLayer",
+    "Conv3DLayer",
+    "Deconv2DLayer",
+    "Deconv3DLayer",
     "DenseLayer",
+    "DilatedConv2DLayer",
     "DimshuffleLayer",
     "DropoutLayer",
     "ElemwiseMergeLayer",
     "ElemwiseSumLayer",
     "EmbeddingLayer",
     "ExpressionLayer",
+    "FeaturePoolLayer",
+    "FeatureWTALayer",
     "FlattenLayer",
     "GaussianNoiseLayer",
+    "GlobalPoolLayer",
     "InputLayer",
     "Layer",
+    "LocalResponseNormalization2DLayer",
+    "MaxPool1DLayer",
+    "MaxPool2DLayer",
+    "MaxPool3DLayer",
     "MergeLayer",
     "NINLayer",
     "NonlinearityLayer",
     "PadLayer",
+    "Pool1DLayer",
+    "Pool2DLayer",
+    "Pool3DLayer",
     "ReshapeLayer",
     "ScaleLayer",
     "SliceLayer",
+    "SpatialPyramidPoolingLayer",
+    "StandardizationLayer",
+    "TransposedConv2DLayer",
+    "TransposedConv3DLayer",
+    "Upscale1DLayer",
+    "Upscale2DLayer",
+    "Upscale3DLayer",
     "autocrop",
     "autocrop_array_shapes",
+    "batch_norm",
     "concat",
+    "conv_input_length",
+    "conv_output_length",
     "count_params",
     "dimshuffle",
     "dropout",
@@ -83,7 +151,10 @@ __all__ = [
     "get_all_params",
     "get_output",
     "get_output_shape",
+    "instance_norm",
+    "layer_norm",
     "pad",
+    "pool_output_length",
     "reshape",
     "set_all_param_values",
     "spatial_dropout",

@@ -1,0 +1,297 @@
+"""The job for images: MNIST, CIFAR-10, or pictures of the user, sorted by class.
+
+In: an `ImageSet` and settings.  Out: a trained network, its test accuracy, the time it
+took, a saved model and a learning curve.  Pixels stay bytes until the compiled step
+divides them by 255.  The networks are declared in ``networks.py``; the command line
+around the job is ``cli.py``; ``predict.py`` uses what is saved here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph import nn
+from symgraph.data.image_set import ImageSet, held_out
+from symgraph.errors import ArgumentError
+from symgraph.train import networks
+from symgraph.train.augment import random_flip
+from symgraph.train.checkpoint import save_model
+from symgraph.train.curve import plot_history
+from symgraph.train.digits import Result
+from symgraph.train.loop import EpochRecord, fit
+
+EVALUATION_BATCH = 250  # images at once when nothing is learned
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the job can be told; `recipe` gives those that suit a model and its data.
+
+    Attributes
+    ----------
+    model : "mlp", "cnn" or "lasagne-cnn"
+    hidden : units of each dense layer between the images, or the convolutions, and the
+        classes
+    blocks, window : of the convolutions of model "cnn", see `networks.cnn`
+    rule : "adam", "nesterov" (momentum 0.9) or "sgd"
+    learning_rate : of the first step; falls linearly to 0 at the last
+    epochs, batch_size : of the training
+    dropout : share of units of each hidden dense layer that is dropped in training
+    l2 : adds l2 * sum(W**2) of all weights to the loss
+    flip : training images are mirrored at random, left and right, anew in each epoch
+    validation : share of the training images that only validates, 0 for none
+    patience : stop after so many epochs without a better validation loss, and take the
+        best; None trains to the end
+    seed : of the validation part, the weights, dropout, mirroring and shuffling
+    """
+
+    model: str = "cnn"
+    hidden: tuple[int, ...] = (512,)
+    blocks: tuple[tuple[int, ...], ...] = ((32,), (64, 64))
+    window: int = 3
+    rule: str = "adam"
+    learning_rate: float = 0.001
+    epochs: int = 10
+    batch_size: int = 64
+    dropout: float = 0.0
+    l2: float = 0.0
+    flip: bool = False
+    validation: float = 0.1
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        finite = float("inf")
+        wanted = {
+            "model": self.model in networks.NETWORKS,
+            "hidden": all(units >= 1 for units in self.hidden),
+            "blocks": all(min(block, default=0) >= 1 for block in self.blocks),
+            "window": self.window >= 1 and self.window % 2 == 1,
+            "rule": self.rule in _RULES,
+            "learning_rate": 0 < self.learning_rate < finite,
+            "epochs": self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "dropout": 0 <= self.dropout < 1,
+            "l2": 0 <= self.l2 < finite,
+            "validation": 0 <= self.validation < 1,
+            "patience": self.patience is None or self.patience >= 1,
+            "seed": 0 <= self.seed < 2**32,
+        }
+        for name, fine in wanted.items():
+            if not fine:
+                value = getattr(self, name)
+                raise ArgumentError(f"train images: {name} = {value} is out of range")
+        if self.patience and not self.validation:
+            raise ArgumentError("train images: patience needs a validation part")
+
+
+_ADAM_RATE, _MOMENTUM = 0.001, 0.9
+_RULES: dict[str, Callable[[Any, Any, Any], dict[Any, Any]]] = {
+    "adam": lambda loss, params, rate: nn.updates.adam(loss, params, rate),
+    "nesterov": lambda loss, params, rate: nn.updates.nesterov_momentum(
+        loss, params, rate, _MOMENTUM
+    ),
+    "sgd": lambda loss, params, rate: nn.updates.sgd(loss, params, rate),
+}
+_CIFAR = Settings()
+#: (data, model) → settings that suit them; "" stands for any other data
+RECIPES: dict[tuple[str, str], Settings] = {
+    ("mnist", "softmax"): Settings("mlp", hidden=(), epochs=5, batch_size=100),
+    ("mnist", "mlp"): Settings(
+        "mlp", hidden=(512, 512), rule="nesterov", learning_rate=0.05, batch_size=128
+    ),
+    ("mnist", "cnn"): Settings(
+        hidden=(1024,), blocks=((32,), (64,)), window=5, epochs=1, batch_size=50
+    ),
+    ("", "softmax"): Settings("mlp", hidden=(), learning_rate=0.0005),
+    ("", "mlp"): Settings(
+        "mlp", hidden=(768, 384), rule="nesterov", learning_rate=0.01, batch_size=128,
+        epochs=20,
+    ),
+    ("", "cnn"): Settings(dropout=0.5),
+    ("", "lasagne-cnn"): Settings(
+        "lasagne-cnn", hidden=(128,), rule="nesterov", learning_rate=0.01,
+        batch_size=128, l2=1e-4,
+    ),
+}  # fmt: skip
+MODELS = tuple(dict.fromkeys(model for _, model in RECIPES))
+
+
+def recipe(data: str, model: str, changes: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings for a model, with what the user wants otherwise.
+
+    Parameters
+    ----------
+    data : "mnist", or anything else
+    model : "softmax", "mlp", "cnn" or "lasagne-cnn"
+    changes : field of `Settings` → value
+
+    Examples
+    --------
+    >>> recipe("mnist", "cnn", {"epochs": 3}).epochs
+    3
+    """
+    found = RECIPES.get((data, model)) or RECIPES.get(("", model))
+    if found is None:
+        raise ArgumentError(f"train: model = {model!r}, there are {', '.join(MODELS)}")
+    return dataclasses.replace(found, **(changes or {}))
+
+
+def build_network(settings: Settings, images: ImageSet) -> Any:
+    """Declare the network for a set of images; its input is floats from 0 to 1."""
+    sizes: dict[str, Any] = {"hidden": settings.hidden, "dropout": settings.dropout}
+    if settings.model == "cnn":
+        sizes |= {"blocks": settings.blocks, "window": settings.window}
+    make = networks.NETWORKS[settings.model]
+    return make(images.image_shape, len(images.classes), **sizes)
+
+
+def train_images(
+    images: ImageSet,
+    settings: Settings,
+    folder: str | Path | None = None,
+    callbacks: Sequence[Callable[[EpochRecord], object]] = (),
+    name: str = "images",
+) -> Result:
+    """Train on images and measure on the test part, once, at the end.
+
+    Parameters
+    ----------
+    images : of at least two classes
+    settings : of the job
+    folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
+        made when missing; None writes nothing
+    callbacks : called with each epoch's record
+    name : of the data, for the model's metadata and the curve's title
+
+    Returns
+    -------
+    Result
+    """
+    if folder is not None:  # a folder that cannot be made is told before the work
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    rows, held = held_out(images.y_train, settings.validation, settings.seed)
+    x, y = images.x_train, images.y_train
+    if len(held):
+        x, y = x[rows], y[rows]
+    batch = min(settings.batch_size, len(x))
+    steps = settings.epochs * -(-len(x) // batch)
+    with sg.config.override(floatX="float32"):
+        nn.random.set_rng(np.random.RandomState(settings.seed))
+        start = time.perf_counter()
+        network = build_network(settings, images)
+        step = compile_step(network, settings, steps)
+        evaluate = compile_evaluation(network)
+        compile_seconds = time.perf_counter() - start
+
+    def validate() -> dict[str, float]:
+        loss, accuracy = evaluate(images.x_train[held], images.y_train[held])
+        return {"loss": loss, "accuracy": accuracy}
+
+    start = time.perf_counter()
+    history = fit(
+        step,
+        x,
+        y,
+        epochs=settings.epochs,
+        batch_size=batch,
+        seed=settings.seed,
+        validate=validate if len(held) else None,
+        patience=settings.patience,
+        params=nn.layers.get_all_params(network) if settings.patience else (),
+        augment=random_flip if settings.flip else None,
+        callbacks=callbacks,
+    )
+    train_seconds = time.perf_counter() - start
+    _, test_accuracy = evaluate(images.x_test, images.y_test)
+    files: tuple[Path, ...] = ()
+    if folder is not None:
+        metadata = {
+            "data": name,
+            "image_shape": _shape_for_prediction(images),
+            "classes": list(images.classes),
+            "model": settings.model,
+            "epochs": len(history.records),
+            "test_accuracy": test_accuracy,
+        }
+        files = save_model(folder, network, metadata)
+        title = f"{name}, test accuracy {test_accuracy:.4f}"
+        files = (*files, plot_history(history, Path(folder) / "curve.png", title))
+    return Result(
+        settings,
+        history,
+        test_accuracy,
+        len(images.y_test),
+        compile_seconds,
+        train_seconds,
+        files,
+    )
+
+
+def compile_step(network: Any, settings: Settings, steps: int) -> Any:
+    """Compile the training step: bytes and labels in, mean loss of the batch out.
+
+    loss = mean cross-entropy + l2 * sum(W**2), before the update; the learning rate of
+    step t of `steps` is learning_rate * (1 - t / steps), 0 behind the last.
+    """
+    x, y, given = _inputs(network)
+    probabilities = nn.layers.get_output(network, given)
+    loss = nn.objectives.categorical_crossentropy(probabilities, y).mean()
+    if settings.l2:
+        loss = loss + np.float32(
+            settings.l2
+        ) * nn.regularization.regularize_network_params(network, nn.regularization.l2)
+    done = sg.shared(np.float32(0), name="done")
+    left = T.maximum(np.float32(1) - done, np.float32(0))
+    rate = np.float32(settings.learning_rate) * left
+    params = nn.layers.get_all_params(network, trainable=True)
+    updates = _RULES[settings.rule](loss, params, rate)
+    updates[done] = done + np.float32(1 / steps)
+    return sg.function([x, y], loss, updates=updates, name="train")
+
+
+def compile_evaluation(
+    network: Any,
+) -> Callable[[np.ndarray, np.ndarray], tuple[float, float]]:
+    """Compile a measure of labelled images: mean cross-entropy and share of right ones."""
+    x, y, given = _inputs(network)
+    probabilities = nn.layers.get_output(network, given, deterministic=True)
+    losses = nn.objectives.categorical_crossentropy(probabilities, y)
+    right = T.eq(T.argmax(probabilities, axis=1), y)
+    sums = [T.sum(losses), T.sum(T.cast(right, "int64"))]
+    measure = sg.function([x, y], sums, name="evaluate")
+
+    def evaluate(images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        batch = min(EVALUATION_BATCH, len(images))
+        losses, right = measure.epoch(images, labels, batch_size=batch)
+        count = len(labels)
+        return float(np.sum(losses, dtype=np.float64)) / count, int(
+            np.sum(right)
+        ) / count
+
+    return evaluate
+
+
+def _inputs(network: Any) -> tuple[Any, Any, dict[Any, Any]]:
+    """Bytes and labels, and what the network's input layer is given of them."""
+    layer: Any = nn.layers.get_all_layers(network)[0]
+    x = T.TensorType("uint8", (None, *layer.shape[1:]))("x")
+    scaled = T.cast(x, "float32") * np.float32(1 / 255)
+    return x, T.ivector("y"), {layer: scaled}
+
+
+def _shape_for_prediction(images: ImageSet) -> list[int]:
+    """Rows and columns for ink on paper, as in MNIST; else with the channels in front."""
+    channels, rows, columns = images.image_shape
+    if channels == 1 and images.classes == tuple("0123456789"):
+        return [rows, columns]
+    return [channels, rows, columns]

@@ -1,0 +1,132 @@
+"""Every layer that a file can describe comes back and computes the same."""
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph import nn
+from symgraph.errors import DataError, NotSupportedError
+from symgraph.train.architecture import ARGUMENTS
+from symgraph.train.checkpoint import load_model, save_model
+
+L = nn.layers
+NORMAL = nn.init.Normal(1.0)
+tanh = nn.nonlinearities.tanh
+
+#: spatial rank of the input → layers on (batch, 4, ...)
+MAKERS = {
+    "Conv1DLayer": (1, lambda x: L.Conv1DLayer(x, 6, 3, 2, 1, b=NORMAL)),
+    "Conv2DLayer": (
+        2,
+        lambda x: L.Conv2DLayer(
+            x, 4, (3, 2), pad="full", num_groups=2, flip_filters=False, b=None,
+            nonlinearity=tanh,
+        ),
+    ),
+    "Conv3DLayer": (3, lambda x: L.Conv3DLayer(x, 2, 2, untie_biases=True, b=NORMAL)),
+    "TransposedConv2DLayer": (
+        2,
+        lambda x: L.TransposedConv2DLayer(x, 3, 3, 2, "same", output_size=(12, 13)),
+    ),
+    "TransposedConv3DLayer": (3, lambda x: L.TransposedConv3DLayer(x, 3, 2, crop=1)),
+    "DilatedConv2DLayer": (2, lambda x: L.DilatedConv2DLayer(x, 3, 2, (2, 1), b=NORMAL)),
+    "Pool1DLayer": (1, lambda x: L.Pool1DLayer(x, 2, mode="average_exc_pad")),
+    "Pool2DLayer": (2, lambda x: L.Pool2DLayer(x, (2, 3), 2, 1, mode="sum")),
+    "Pool3DLayer": (3, lambda x: L.Pool3DLayer(x, 2, ignore_border=False)),
+    "MaxPool1DLayer": (1, lambda x: L.MaxPool1DLayer(x, 3, 2)),
+    "MaxPool2DLayer": (2, lambda x: L.MaxPool2DLayer(x, 2, ignore_border=False)),
+    "MaxPool3DLayer": (3, lambda x: L.MaxPool3DLayer(x, 2, pad=1)),
+    "GlobalPoolLayer": (2, lambda x: L.GlobalPoolLayer(x, T.max)),
+    "FeaturePoolLayer": (1, lambda x: L.FeaturePoolLayer(x, 2, pool_function=T.mean)),
+    "FeatureWTALayer": (1, lambda x: L.FeatureWTALayer(x, 2)),
+    "SpatialPyramidPoolingLayer": (
+        2,
+        lambda x: L.SpatialPyramidPoolingLayer(x, (3, 1), implementation="kaiming"),
+    ),
+    "Upscale1DLayer": (1, lambda x: L.Upscale1DLayer(x, 3)),
+    "Upscale2DLayer": (2, lambda x: L.Upscale2DLayer(x, (1, 2), "dilate")),
+    "Upscale3DLayer": (3, lambda x: L.Upscale3DLayer(x, 2)),
+    "LocalResponseNormalization2DLayer": (
+        2,
+        lambda x: L.LocalResponseNormalization2DLayer(x, 0.5, 1, 0.6, 3),
+    ),
+    "BatchNormLayer": (
+        2,
+        lambda x: L.BatchNormLayer(
+            x, alpha=0.3, epsilon=0.1, beta=NORMAL, gamma=None, mean=NORMAL,
+            inv_std=NORMAL,
+        ),
+    ),
+    "StandardizationLayer": (1, lambda x: L.StandardizationLayer(x, "features", 0.1)),
+    "NINLayer": (2, lambda x: L.NINLayer(x, 3, True, b=NORMAL)),
+    "BiasLayer": (1, lambda x: L.BiasLayer(x, NORMAL, shared_axes=0)),
+    "ScaleLayer": (1, lambda x: L.ScaleLayer(x, NORMAL)),
+    "InputLayer": (1, lambda x: x),
+    "DenseLayer": (1, lambda x: L.DenseLayer(x, 3, num_leading_axes=2)),
+    "DropoutLayer": (1, lambda x: L.DropoutLayer(x, 0.3, shared_axes=(1,))),
+    "NonlinearityLayer": (1, lambda x: L.NonlinearityLayer(x, nn.nonlinearities.elu)),
+    "FlattenLayer": (2, lambda x: L.FlattenLayer(x, 3)),
+    "ReshapeLayer": (1, lambda x: L.ReshapeLayer(x, ([0], -1))),
+    "ConcatLayer": (1, lambda x: L.ConcatLayer([x, x], axis=2)),
+    "ElemwiseSumLayer": (1, lambda x: L.ElemwiseSumLayer([x, x], coeffs=[1, 2])),
+}  # fmt: skip
+
+
+def plain(setting):
+    """Lists as tuples: a file does not tell them apart."""
+    if isinstance(setting, list | tuple):
+        return tuple(plain(each) for each in setting)
+    return setting
+
+
+def value(layer, x):
+    (below,) = (v for v in L.get_all_layers(layer) if isinstance(v, L.InputLayer))
+    out = L.get_output(layer, deterministic=True)
+    return sg.function([below.input_var], out, mode="FAST_COMPILE")(x)
+
+
+@pytest.mark.parametrize("kind", list(MAKERS))
+def test_layer_comes_back_and_computes_the_same(kind, tmp_path):
+    rank, make = MAKERS[kind]
+    extents = (6, 7, 4)[:rank]
+    with sg.config.override(floatX="float32"):
+        below = L.InputLayer((None, 4, *extents))
+        layer = make(below)
+        assert type(layer).__name__ == kind
+        save_model(tmp_path / "net", layer)
+        again = load_model(tmp_path / "net").output
+    assert type(again) is type(layer)
+    for name in ARGUMENTS[kind]:
+        assert plain(getattr(again, name)) == plain(getattr(layer, name)), name
+    assert [p.name for p in again.params] == [p.name for p in layer.params]
+    assert list(again.params.values()) == list(layer.params.values())
+    x = np.random.default_rng(0).standard_normal((2, 4, *extents)).astype("float32")
+    assert np.array_equal(value(again, x), value(layer, x))
+
+
+def test_every_savable_layer_is_tried_here():
+    assert set(MAKERS) == set(ARGUMENTS)
+
+
+def test_functions_of_the_user_are_refused(tmp_path):
+    x = L.InputLayer((None, 4, 6))
+    with pytest.raises(NotSupportedError, match="name only those, and the functions"):
+        save_model(tmp_path / "net", L.GlobalPoolLayer(x, lambda v, axis: v.sum(axis)))
+    conv = L.Conv1DLayer(x, 2, 3, convolution=lambda *a, **k: T.nnet.conv1d(*a, **k))
+    with pytest.raises(NotSupportedError, match="has no name"):
+        save_model(tmp_path / "net", conv)
+
+
+@pytest.mark.parametrize("name", ["eval", ["max"], None])
+def test_other_functions_in_a_file_are_refused(name, tmp_path):
+    import json
+
+    _, path = save_model(
+        tmp_path / "net", L.GlobalPoolLayer(L.InputLayer((None, 4, 6)))
+    )
+    document = json.loads(path.read_text())
+    document["layers"][1]["arguments"]["pool_function"] = {"function": name}
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"net\.json"):
+        load_model(tmp_path / "net")
