@@ -78,4 +78,4 @@ def _panel(axis: Any, found: dict[str, dict[int, Record]], threads: list[int]) -
     axis.invert_yaxis()
     axis.margins(x=0.25)
     axis.set_xlim(left=0)
-    axis.legend(fontsize=7, loc="lower right")
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))

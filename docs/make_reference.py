@@ -197,6 +197,8 @@ ENVIRONMENT = {
     "SYMGRAPH_LOADER": "`elf` or `llvm`: how object code is mapped; by default the faster "
     "one that works",
     "SYMGRAPH_ENTRY": "`ctypes`: call compiled functions through ctypes, not natively",
+    "SYMGRAPH_CPU_FEATURES": "`avx2`, `generic`, `-fma`, ...: compile for fewer CPU "
+    "features than the machine has ([levels](vector-math.md))",
 }
 
 

@@ -195,9 +195,17 @@ def test_files_are_short_and_begin_with_a_docstring() -> None:
 
 
 def test_tests_mirror_the_package() -> None:
-    """A folder of tests exists in the package under the same name."""
+    """A folder of tests exists in the package, or is about what lies beside it."""
     here = Path(__file__).parent
-    other = {"errors", "fuzz", "examples", "golden", "docs", "__pycache__"}
+    other = {
+        "errors",
+        "fuzz",
+        "examples",
+        "golden",
+        "docs",
+        "benchmarks",
+        "__pycache__",
+    }
     for path in here.iterdir():
         if path.is_dir() and path.name not in other and path.name[0] != ".":
             assert (PACKAGE / path.name).is_dir(), path

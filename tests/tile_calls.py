@@ -46,7 +46,9 @@ def library(family: str, dtype: str, level: str) -> Library:
 class Operation:
     """Parameters of one call, ready to run."""
 
-    def __init__(self, name: str, dtype: str, level: str, values: dict[str, Any]) -> None:
+    def __init__(
+        self, name: str, dtype: str, level: str, values: dict[str, Any]
+    ) -> None:
         names = library_object.PARAMETERS[name]
         assert values.keys() <= set(names), values.keys() - set(names)
         self.kept = values
@@ -95,7 +97,8 @@ def gemm(
     }  # fmt: skip
     if c.ndim == 3:
         values |= {
-            f"{n}_batch": v.strides[0] // item for n, v in (("a", a), ("b", b), ("c", c))
+            f"{n}_batch": v.strides[0] // item
+            for n, v in (("a", a), ("b", b), ("c", c))
         }
     return Operation("gemm", dtype, level, values | more | scalars)
 

@@ -110,9 +110,11 @@ class Contractions:
         sizes = (batch, rows, columns, a_shape[-1])
         tiles = None
         wish = config.blas if self.blas else "own"
-        total = product(sizes).constant
-        if wish == "auto" and total is not None:
-            wish = "blas" if total <= SMALL_PRODUCT else "own"
+        total = product(sizes)
+        if wish == "auto" and total.constant is not None:
+            wish = "blas" if total.constant <= SMALL_PRODUCT else "own"
+        elif wish == "auto" and _at_least(total) > SMALL_PRODUCT:
+            wish = "own"
         if wish != "blas":
             tiles = self._tiled_product(out, first, second, sizes, alpha, beta)
         if wish == "own" and tiles is not None:
@@ -175,3 +177,9 @@ class Contractions:
         if isinstance(variable, Constant):
             return float(variable.data)
         return ("slot", self._buffer(variable))
+
+
+def _at_least(size: Poly) -> int:
+    """The least value of a polynomial whose atoms are at least 1 (0: not known)."""
+    coefficients = [coefficient for _, coefficient in size.terms]
+    return sum(coefficients) if min(coefficients, default=0) > 0 else 0

@@ -97,6 +97,7 @@ def division_of(
         inner is not None
         and kernel.body[-1] is loop
         and loop.kind != "unroll"
+        and 0 < (meaning(loop.extent, sizes).constant or 0) <= FEW * CUT
         and not private
         and all(isinstance(s, Let) for s in before)
         and any(isinstance(s, Init) for s in loop.body)

@@ -112,12 +112,9 @@ class Softmax(Op):
         return PUBLIC["sum"](x, axis=self.axis, keepdims=True)
 
     def decompose(self, *inputs: Variable) -> Variable:
-        """exp(x - max) times the reciprocal of its sum, one division a row.
-
-        The sum is at least 1 and the weights at most 1, so nothing overflows.
-        """
+        """exp(x - max) / sum of that."""
         weights = PUBLIC["exp"](_shifted(inputs[0], self.axis))
-        return weights * (1 / PUBLIC["sum"](weights, axis=self.axis, keepdims=True))
+        return weights / PUBLIC["sum"](weights, axis=self.axis, keepdims=True)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """exp(x - max) / sum of that, by NumPy."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import samples
+import samples_convolution
 import samples_functions
 import samples_structure  # noqa: F401  fills structure.SAMPLES
 import structure
@@ -23,6 +24,7 @@ from symgraph.core.node import Variable
 TABLES = {
     "elementwise": samples.SAMPLES,
     "structure": structure.SAMPLES,
+    "convolution": samples_convolution.SAMPLES,
     "functions": samples_functions.SAMPLES,
 }
 

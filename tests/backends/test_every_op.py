@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import samples
+import samples_convolution
 import samples_functions
 import samples_structure  # noqa: F401  fills structure.SAMPLES
 import structure
@@ -21,7 +22,12 @@ from symgraph.core.node import Variable
 from symgraph.core.op import PUBLIC
 from symgraph.errors import NotSupportedError
 
-TABLES = (samples.SAMPLES, structure.SAMPLES, samples_functions.SAMPLES)
+TABLES = (
+    samples.SAMPLES,
+    structure.SAMPLES,
+    samples_convolution.SAMPLES,
+    samples_functions.SAMPLES,
+)
 NAMES = sorted(set().union(*TABLES))
 RELATIVE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-12, "complex128": 1e-12}
 #: NumPy leaves the sign of a zero open where operands are 0.0 and -0.0

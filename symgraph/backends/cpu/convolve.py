@@ -325,7 +325,9 @@ def _class(cpu: Machine, dtype: str) -> Routine:
     limit = r.choice(depthwise, f["filters"], f["group_filters"])
     made_for = r.slot(0)
     taps = r.slot(0)
-    with r.when(rows > 0), r.loop(stop, start=first_panel) as panel:
+    # depthwise, all channels of a row before the next row: neighbours in memory
+    chunk = r.choice(depthwise, 1, r.most(rows, 1))
+    with r.loop(rows, step=chunk) as top, r.loop(stop, start=first_panel) as panel:
         group = panel // each
         first = panel % each * panel_width
         wide = r.least(limit - first, panel_width)
@@ -362,7 +364,8 @@ def _class(cpu: Machine, dtype: str) -> Routine:
             frame.set(zeros)
             w.set(zeros)
         _ending(r, cpu, dtype, p, d, channel, wide, vectors)
-        with r.loop(rows) as row:
+        bottom = r.least(top + chunk, rows)
+        with r.loop(bottom, start=top) as row:
             there = target + row * target_step + channel * item
             here = frame.now + r.choice(taps.now.equals(0), 0, row * source_step)
             with r.when(depthwise):

@@ -39,7 +39,7 @@ SPREAD = (
     "rows", "bands", "columns", "across", "panel_step", "splits",
 )  # fmt: skip
 
-FRAME_BYTES = 1 << 19  # of padded source rows that should stay in the cache
+FRAME_BYTES = 1 << 18  # of padded source rows that should stay in the cache
 WIDE_BYTES = 4 << 20  # of padded source beyond which rows are cut
 BAND_BYTES = 1 << 18  # of source that panels pass over again
 UNITS = 32  # how many units a convolution of moderate size is divided into
@@ -146,9 +146,8 @@ def _plan(cpu: Machine, dtype: str) -> Routine:
     direct = direct & r.implied(depthwise, (channels % lanes).equals(0))
     f["direct"] = r.number(direct)
     f["depthwise"] = r.number(depthwise)
-    f["merged"] = r.number(
-        f["q_width"].equals(1) & f["dilation_width"].equals(1) & groups.equals(1)
-    )
+    close = f["dilation_width"].equals(1) & groups.equals(1)
+    f["merged"] = r.number(f["q_width"].equals(1) & (close | depthwise))
     vectors = r.choice(
         depthwise, r.upward(channels, lanes), r.upward(group_filters, lanes)
     )

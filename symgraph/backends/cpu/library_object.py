@@ -135,6 +135,8 @@ def library_text(families: Families) -> str:
             if f"winograd{m}" in wanted:
                 _check(dtype == "float32", f"Winograd's convolution of {dtype}")
                 made += winograd.winograd_functions(cpu, m)
+        for kind in sorted(kinds - {"columns"}):
+            made += tiles.kernel_functions(cpu, kind, dtype)
         for kind in sorted(kinds):
             made += tiles.tile_functions(cpu, kind, dtype)
         for routine in made:

@@ -190,9 +190,12 @@ class Builder:
             params = [Value(f"%p{i}", a.dtype, lanes) for i, a in enumerate(args)]
             result = body(inner, params)
             types = ", ".join(f"{p.type} {p.text}" for p in params)
+            wide = "nounwind "
+            if "avx512f" in self.features:  # else LLVM cuts vectors of 64 bytes in two
+                wide += '"prefer-vector-width"="512" "min-legal-vector-width"="512" '
             self.declarations[name] = "\n".join(
                 [
-                    f"define internal {result.type} @{name}({types}) nounwind {{",
+                    f"define internal {result.type} @{name}({types}) {wide}{{",
                     "entry:",
                     *inner.lines,
                     f"  ret {result.type} {result.text}",

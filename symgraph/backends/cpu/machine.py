@@ -39,7 +39,8 @@ class Machine:
     def rows(self, vectors: int) -> int:
         """The most rows of a tile of ``vectors`` vectors."""
         spare = self.registers - 1 - vectors - (0 if self.fused else 1)
-        return min(spare // vectors, 16)
+        most = min(spare // vectors, 16)
+        return most if most <= 8 else most // 2 * 2
 
     @property
     def fused(self) -> bool:

@@ -27,7 +27,7 @@ tile's x is ADVANCE bytes a row further, its y Y_ROW bytes a row. Descriptor:
     INIT     address of V*lanes first values of every row (`zeros` or a bias)
     ROW      bytes between rows of x ("rows", "lanes")
     COUNT    inner steps, at least 1
-    X_STEP   bytes between inner steps of x ("columns", "lanes")
+    X_STEP   bytes between inner steps of x ("columns", "lanes"; "rows" overwrites it)
     W_STEP   bytes between inner steps of w
     TAPS     outer steps, at least 1
     TABLE    address of TAPS pairs of i64: byte offsets of x and of w
@@ -79,6 +79,7 @@ __all__ = [
     "attributes",
     "constants",
     "fill_empty",
+    "kernel_functions",
     "load_part",
     "machine",
     "mask_below",
@@ -118,18 +119,23 @@ def strip_name(kind: str, dtype: str, vectors: int) -> str:
 
 
 def tile_functions(cpu: Machine, kind: str, dtype: str) -> list[Routine]:
-    """All tiles of a kind and dtype, and the strips that choose among them."""
-    made = []
-    for vectors in (1,) if kind == "lanes" else (1, 2):
-        heights = _heights(cpu.rows(vectors))
-        made += [_tile(cpu, kind, dtype, vectors, rows) for rows in heights]
-        made.append(_strip(cpu, kind, dtype, vectors, heights))
-    return made
+    """The strips of a kind and dtype: "rows", "columns" or "lanes"."""
+    return [_strip(cpu, kind, dtype, vectors) for vectors in _vectors(kind)]
 
 
 def support_functions(cpu: Machine, dtype: str) -> list[Routine]:
     """`finish` and other functions that tiles and drivers of a dtype call."""
     return [_finish(cpu, dtype)]
+
+
+def kernel_functions(cpu: Machine, kind: str, dtype: str) -> list[Routine]:
+    """The tiles and what chooses among them; "rows" serves "columns" as well."""
+    made = []
+    for vectors in _vectors(kind):
+        heights = _heights(cpu, kind, vectors)
+        made += [_tile(cpu, kind, dtype, vectors, rows) for rows in heights]
+        made.append(_run(cpu, kind, dtype, vectors, heights))
+    return made
 
 
 def fill_empty(r: Routine, descriptor: Int) -> None:
@@ -146,13 +152,21 @@ def fill_empty(r: Routine, descriptor: Int) -> None:
 # --- the tile --------------------------------------------------------------------
 
 
-def _heights(most: int) -> list[int]:
-    """Row counts that tiles exist for: all up to 8, above that the even ones.
+def _vectors(kind: str) -> tuple[int, ...]:
+    return (1,) if kind == "lanes" else (1, 2)
 
-    Tiles of 4 rows already keep both multiply-add units busy, so that 11 rows may run
-    as 5 and 6; leaving the odd ones out takes a third off the compile time.
+
+def _heights(cpu: Machine, kind: str, vectors: int) -> list[int]:
+    """Row counts that tiles exist for; others are halved.
+
+    Tiles of 4 rows of two vectors, or of 8 of one, already keep both multiply-add units
+    busy. Taller ones save loads of weights, and each takes some 10 ms to compile.
     """
-    return [rows for rows in range(1, most + 1) if rows <= 8 or rows % 2 == 0]
+    most = cpu.rows(vectors)
+    low = list(range(1, min(most, 8) + 1))
+    if most <= 8:
+        return low
+    return [*low, *range(most - 2 if vectors == 1 else 10, most + 1, 2)]
 
 
 def _tile_name(kind: str, dtype: str, vectors: int, rows: int) -> str:
@@ -181,13 +195,9 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
         start[p].append(_load_last(b, places[-1].text, dtype, lanes, part))
     count = b.read(d, COUNT)
     w_step = b.read(d, W_STEP)
-    x_step = None if kind == "rows" else b.read(d, X_STEP)
+    x_step = b.read(d, X_STEP)
     # read, not computed: LLVM would turn multiples that it can see into a chain of sums
-    multiples = {
-        odd: b.read(d, _ODD + odd // 2)
-        for odd in range(1, rows, 2)
-        if kind != "columns"
-    }
+    multiples = {odd: b.read(d, _ODD + odd // 2) for odd in range(1, rows, 2)}
     table = b.read(d, TABLE)
     last = table + b.read(d, TAPS) * 16
     x, w = b.pointer(a["x"]), b.pointer(a["w"])
@@ -209,18 +219,14 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
         _prefetch(b, "%wp", vectors * lanes * item)
     new: list[list[Value]] = []
     for p in range(rows):
-        if kind == "columns":
-            place = _step(b, "%xp", p * item)
-        else:
-            place = _scaled(b, "%xp", multiples, p)
+        place = _scaled(b, "%xp", multiples, p)
         if kind == "lanes":
             spread = b.op(f"load {kind_v}, ptr {place}, align {item}", dtype, lanes)
         else:
             number = b.op(f"load {one}, ptr {place}, align {item}", dtype, 1)
             spread = b.splat(number, lanes)
         new.append([b.fma(spread, weights[v], acc[p][v]) for v in range(vectors)])
-    step = str(item) if x_step is None else x_step.text
-    b.emit(f"%xs = getelementptr i8, ptr %xp, i64 {step}")
+    b.emit(f"%xs = getelementptr i8, ptr %xp, i64 {x_step.text}")
     # no instruction; hides the step from loop strength reduction, which would keep
     # each multiple of ROW in a register of its own and run out of them
     b.emit('%xn = call ptr asm "", "=r,0"(ptr %xs)')
@@ -333,18 +339,31 @@ def _scaled(b: Routine, pointer: str, multiples: dict[int, Int], p: int) -> str:
     return b.op(text, "int64", 1).text
 
 
-def _strip(
+def _strip(cpu: Machine, kind: str, dtype: str, vectors: int) -> Routine:
+    """What is particular to a kind: where rows and steps of x lie."""
+    r = writer(cpu, strip_name(kind, dtype, vectors), ("rows", "x", "w", "y", "d"))
+    a, item = r.argument, ITEM[dtype]
+    d = a["d"]
+    row = r.constant(item) if kind == "columns" else r.read(d, ROW)
+    for odd in range(1, cpu.rows(vectors), 2):
+        r.write(d, row * odd, _ODD + odd // 2)
+    if kind == "rows":
+        r.write(d, item, X_STEP)
+    below = "lanes" if kind == "lanes" else "rows"
+    r.run(f"sg.run.{below}.{CODE[dtype]}.{vectors}", *a.values())
+    return r
+
+
+def _run(
     cpu: Machine, kind: str, dtype: str, vectors: int, heights: list[int]
 ) -> Routine:
     """Divide rows evenly into tiles and run them."""
-    r = writer(cpu, strip_name(kind, dtype, vectors), ("rows", "x", "w", "y", "d"))
-    a, most = r.argument, heights[-1]
-    d, code = a["d"], CODE[dtype]
-    y_row, advance, row = r.read(d, Y_ROW), r.read(d, ADVANCE), r.read(d, ROW)
-    for odd in range(1, most, 2) if kind != "columns" else ():
-        r.write(d, row * odd, _ODD + odd // 2)
+    code, most, lanes = CODE[dtype], heights[-1], cpu.lanes(dtype)
+    name = f"sg.run.{kind}.{code}.{vectors}"
+    r = writer(cpu, name, ("rows", "x", "w", "y", "d"))
+    a, d = r.argument, r.argument["d"]
+    y_row, advance = r.read(d, Y_ROW), r.read(d, ADVANCE)
     mode = r.read(d, MODE)
-    lanes = cpu.lanes(dtype)
     some = r.read(d, VALID) - (vectors - 1) * lanes
     r.write(d, r.choice(mode >= PART, some, lanes), _LAST)
     is_relu = r.integer("and", mode, PART - 1).equals(RELU)
@@ -353,31 +372,39 @@ def _strip(
 
     tiles = r.upward(a["rows"], most)
     pair = r.choice(a["rows"] <= 8, 1, 2) if most > 8 else r.constant(1)
-    units = (a["rows"] + (pair - 1)) // 2 if most > 8 else a["rows"]
-    units = r.choice(a["rows"] <= 8, a["rows"], units)
+    units = r.choice(pair.equals(2), (a["rows"] + 1) // 2, a["rows"])
     base = r.small_quotient(units, tiles)
     extra = units - base * tiles
     x, y, left = r.slot(a["x"]), r.slot(a["y"]), r.slot(a["rows"])
     with r.loop(tiles) as tile:
-        rows = r.least(r.choice(tile < extra, base + 1, base) * pair, left.now)
-        left.add(0 - rows)
-        labels = [r.label() for _ in range(most)]
-        done = r.label()
-        cases = " ".join(
-            f"i64 {i + 1}, label %{label}" for i, label in enumerate(labels[:-1])
-        )
-        r.emit(f"switch i64 {rows.text}, label %{labels[-1]} [ {cases} ]")
-        for i, label in enumerate(labels):
-            r.place(label)
-            height = i + 1
-            whole = height in heights
-            for part in (height,) if whole else (height // 2, height - height // 2):
-                name = _tile_name(kind, dtype, vectors, part)
-                r.run(name, x.now, a["w"], y.now, d)
-                x.add(advance * part)
-                y.add(y_row * part)
-            r.emit(f"br label %{done}")
-        r.place(done)
+        rest = r.slot(r.least(r.choice(tile < extra, base + 1, base) * pair, left.now))
+        left.add(0 - rest.now)
+        with r.loop(2):
+            rows = rest.now
+            odd = r.truth(False)
+            for height in range(9, most):
+                if height not in heights:
+                    odd = odd | rows.equals(height)
+            part = r.choice(odd, rows // 2, rows)
+            rest.set(rows - part)
+            with r.when(part > 0):
+                here_x, here_y = x.now, y.now
+                x.set(here_x + part * advance)
+                y.set(here_y + part * y_row)
+                labels = {height: r.label() for height in heights}
+                done = r.label()
+                cases = " ".join(
+                    f"i64 {height}, label %{label}"
+                    for height, label in labels.items()
+                    if height != most
+                )
+                r.emit(f"switch i64 {part.text}, label %{labels[most]} [ {cases} ]")
+                for height, label in labels.items():
+                    r.place(label)
+                    tile_name = _tile_name(kind, dtype, vectors, height)
+                    r.run(tile_name, here_x, a["w"], here_y, d)
+                    r.emit(f"br label %{done}")
+                r.place(done)
     return r
 
 

@@ -171,7 +171,7 @@ def _parts() -> SimpleNamespace:
     except (ImportError, AttributeError) as error:
         raise BackendError(
             f"Numba's code library cannot be used: {error} ({_versions()}); "
-            "symgraph is tested with numba 0.60 to 0.68"
+            "symgraph is tested with numba 0.68"
         ) from error
     return SimpleNamespace(llvm=llvm, codegen=UnitCodegen, lock=global_compiler_lock)
 

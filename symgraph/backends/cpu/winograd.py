@@ -119,8 +119,8 @@ def _filters(cpu: Machine, m: int) -> Routine:
         with r.loop(3) as j:
             taps = [r.load(parts + (j + 3 * i) * cpu.width, "float32", lanes)
                     for i in range(3)]  # fmt: skip
-            for i, value in enumerate(_filter_line(r, m, taps)):
-                r.store(half + (j + 3 * i) * cpu.width, value)
+            for q, value in enumerate(_filter_line(r, m, taps)):
+                r.store(half + (j + 3 * q) * cpu.width, value)
         panel = vector // 2
         wide = r.least(vectors - panel * 2, 2)
         there = panel * 2 * p["channels"] + channel * wide + vector % 2
@@ -128,8 +128,8 @@ def _filters(cpu: Machine, m: int) -> Routine:
         with r.loop(patch) as i:
             line = [r.load(half + (i * 3 + j) * cpu.width, "float32", lanes)
                     for j in range(3)]  # fmt: skip
-            for j, value in enumerate(_filter_line(r, m, line)):
-                r.store(target + point_bytes * (i * patch + j), value)
+            for q, value in enumerate(_filter_line(r, m, line)):
+                r.store(target + point_bytes * (i * patch + q), value)
     return r
 
 
@@ -256,19 +256,19 @@ def _inputs(cpu: Machine, m: int) -> Routine:
         channel = r.least(start, p["channels"] - lanes)
         offset = channel * ITEM
         with r.loop(patch) as j:
-            line = []
-            for i in range(patch):
-                entry = table + (j + i * patch) * 16
+            pixels = []
+            for k in range(patch):
+                entry = table + (j + k * patch) * 16
                 place = r.read(entry) + r.integer("and", offset, r.read(entry, 1))
-                line.append(r.load(place, "float32", lanes))
-            for i, value in enumerate(_input_line(r, m, line)):
-                r.store(half + (j + i * patch) * cpu.width, value)
+                pixels.append(r.load(place, "float32", lanes))
+            for k, value in enumerate(_input_line(r, m, pixels)):
+                r.store(half + (j + k * patch) * cpu.width, value)
         with r.loop(patch) as i:
-            line = [r.load(half + (i * patch + j) * cpu.width, "float32", lanes)
+            pixels = [r.load(half + (i * patch + j) * cpu.width, "float32", lanes)
                     for j in range(patch)]  # fmt: skip
             target = a["target"] + offset + a["pitch"] * (i * patch)
-            for j, value in enumerate(_input_line(r, m, line)):
-                r.store(target + a["pitch"] * j, value)
+            for k, value in enumerate(_input_line(r, m, pixels)):
+                r.store(target + a["pitch"] * k, value)
     return r
 
 
@@ -330,16 +330,16 @@ def _outputs(cpu: Machine, m: int) -> Routine:
         with r.loop(patch) as j:
             line = [r.load(source + a["pitch"] * (j + i * patch), "float32", lanes)
                     for i in range(patch)]  # fmt: skip
-            for i, value in enumerate(_output_line(r, m, line)):
-                r.store(half + (j + i * patch) * cpu.width, value)
+            for k, value in enumerate(_output_line(r, m, line)):
+                r.store(half + (j + k * patch) * cpu.width, value)
         with r.loop(rows) as i:
             line = [r.load(half + (i * patch + j) * cpu.width, "float32", lanes)
                     for j in range(patch)]  # fmt: skip
             target = (
                 p["y"] + ((corner + i * p["out_width"]) * p["filters"] + first) * ITEM
             )
-            for j, value in enumerate(_output_line(r, m, line)):
-                r.store(ends + j * cpu.width, r.fadd(value, bias))
+            for k, value in enumerate(_output_line(r, m, line)):
+                r.store(ends + k * cpu.width, r.fadd(value, bias))
             with r.loop(columns) as j:
                 value = r.load(ends + j * cpu.width, "float32", lanes)
                 positive = r.compare("ogt", value, 0.0)

@@ -33,7 +33,8 @@ def _convolved(x: Variable, y: Variable) -> Variable:
 def _pooled(x: Variable, y: Variable) -> Variable:
     x = T["exp"](DimShuffle(("x", 0, 1, "x"))(x)) - 2
     sizes: Any = ((1, 1), (1, 1), ((0, 0), (0, 0)), True, True)
-    pooled = Pool("max", *sizes, "all")(x)
+    pool: Any = Pool
+    pooled = pool("max", *sizes, "all")(x)
     made: Variable = PoolMaxInput(*sizes)(x, pooled, DimShuffle(("x", 0, 1, "x"))(y))
     return T["switch"](x > 0, made, 0)
 
@@ -97,7 +98,8 @@ def convolution_bias_to_epilogue(node: Apply, context: Context) -> Variable | No
         channels, mine = context.axes(y), context.axes(b)
         if channels is None or mine is None or channels[-1] != mine[0]:
             continue
-        op = ConvolutionEpilogue(*inner.op._key(), name, slope)
+        make: Any = ConvolutionEpilogue
+        op = make(*inner.op._key(), name, slope)
         return context.fit(op(*inner.inputs, b), out)
     return None
 

@@ -23,7 +23,9 @@ def windows(x: Any, w: Any, y: Any, strides: Any, pads: Any, dilations: Any) -> 
     for tap in np.ndindex(w.shape[2:]):
         first = [t * d for t, d in zip(tap, dilations, strict=True)]
         cut = [
-            slice(first[i], first[i] + (y.shape[1 + i] - 1) * strides[i] + 1, strides[i])
+            slice(
+                first[i], first[i] + (y.shape[1 + i] - 1) * strides[i] + 1, strides[i]
+            )
             for i in range(3)
         ]
         taps.append((tap, (slice(None), *cut)))
@@ -168,9 +170,7 @@ SHAPES = {
 def test_shapes_of_known_networks_and_extremes(name: str) -> None:
     batch, extents, channels, filters, window, strides, pads, groups = SHAPES[name]
     random = np.random.default_rng(1)
-    out = [
-        (extents[i] + 2 * pads[i] - window[i]) // strides[i] + 1 for i in range(3)
-    ]
+    out = [(extents[i] + 2 * pads[i] - window[i]) // strides[i] + 1 for i in range(3)]
     case = {
         "x": random.standard_normal((batch, *extents, channels)).astype("f4"),
         "w": random.standard_normal((filters, channels // groups, *window)).astype("f4"),

@@ -315,7 +315,11 @@ def test_circular_functions_at_the_hardest_double_are_reduced(lanes, level):
     """
     x = np.array([6381956970095103.0 * 2.0**797])
     compiled = float_module(lanes, level)
-    exact = {"sin": 1.0, "cos": -4.68716592425462761e-19, "tan": -2.13348538575370384e18}
+    exact = {
+        "sin": 1.0,
+        "cos": -4.68716592425462761e-19,
+        "tan": -2.13348538575370384e18,
+    }
     for name, value in exact.items():
         got = compiled((name, ("float64",), "float64", lanes, level), x)[0]
         assert got == pytest.approx(value, rel=1e-14, abs=0), name
