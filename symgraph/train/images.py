@@ -117,7 +117,7 @@ RECIPES: dict[tuple[str, str], Settings] = {
         "mlp", hidden=(768, 384), rule="nesterov", learning_rate=0.01, batch_size=128,
         epochs=20,
     ),
-    ("", "cnn"): Settings(dropout=0.5),
+    ("", "cnn"): Settings(dropout=0.5, epochs=8),
     ("", "lasagne-cnn"): Settings(
         "lasagne-cnn", hidden=(128,), rule="nesterov", learning_rate=0.01,
         batch_size=128, l2=1e-4,

@@ -136,9 +136,9 @@ def test_logistic_mnist_learns_from_idx_files(capsys, tmp_path):
 
 
 def test_mnist_cnn_learns_from_idx_files(capsys, tmp_path):
-    _write_digits(tmp_path, 600)
-    words = ["--epochs", 3, "--units", 32, "--batch-size", 40]
-    lines = _lines(capsys, "mnist_cnn", tmp_path, *words, "--learning-rate", 0.004)
+    _write_digits(tmp_path, 1200)
+    words = ["--epochs", 3, "--units", 32, "--batch-size", 30]
+    lines = _lines(capsys, "mnist_cnn", tmp_path, *words, "--learning-rate", 0.002)
     assert re.fullmatch(r"\d+ parameters, compiled in .* s", lines[0])
     losses = [float(re.search(r"loss (\S+),", line)[1]) for line in lines[1:4]]
     assert losses == sorted(losses, reverse=True)

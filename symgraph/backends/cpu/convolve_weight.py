@@ -39,6 +39,7 @@ POSITIONS = 1024  # positions that are worth a part
 UNITS = 16
 FRAME_BYTES = 1 << 18
 WIDE_BYTES = 4 << 20
+WIDE = 1 << 14  # the most columns of a block
 
 _TABLE = 8192  # place in the scratch
 
@@ -107,7 +108,7 @@ def _plan(cpu: Machine, dtype: str) -> Routine:
     stride = p["stride_width"]
     room = r.constant(WIDE_BYTES) // column - f["span_width"]
     columns = r.most(r.least(out_width, r.most(room, 0) // stride + 1), 1)
-    f["columns"] = columns
+    f["columns"] = columns = r.least(columns, WIDE)  # y is packed to 128 bytes a column
     f["across"] = across = r.upward(out_width, columns)
     line = f["span_depth"] * ((columns - 1) * stride + f["span_width"]) * pixel
     line = r.most(line, 1)

@@ -7,7 +7,7 @@ loops is scalar, and nothing relies on LLVM's IR passes, so mutable values are s
 slots (`Slot`) and loop counters are phi nodes. Vector instructions come from `Builder`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from symgraph.backends.cpu.llvm import Builder, Value
@@ -297,6 +297,19 @@ class Routine(Builder):
             f"  {index.text} = phi i64 [ {text(start)}, %{before} ], "
             f"[ {following.text}, %{self.block} ]"
         )
+        self.emit(f"br label %{head}")
+        self.place(done)
+
+    @contextmanager
+    def whilst(self, condition: Callable[[], Truth]) -> Iterator[None]:
+        """Run the block again and again, as long as the condition holds before it."""
+        head, body, done = self.label(), self.label(), self.label()
+        self.emit(f"br label %{head}")
+        self.place(head)
+        more = condition()
+        self.emit(f"br i1 {more.text}, label %{body}, label %{done}")
+        self.place(body)
+        yield
         self.emit(f"br label %{head}")
         self.place(done)
 

@@ -21,7 +21,7 @@ INIT .. COUNT_OF_FIELDS below are indices into it), once for many tiles, and cal
 
     sg.strip.<kind>.<f32|f64>.<V>(rows, x, w, y, descriptor)
 
-which divides any number of rows evenly into tiles of at most Pmax rows; the next
+which divides any number of rows into tiles of at most Pmax rows; the next
 tile's x is ADVANCE bytes a row further, its y Y_ROW bytes a row. Descriptor:
 
     INIT     address of V*lanes first values of every row (`zeros` or a bias)
@@ -157,16 +157,38 @@ def _vectors(kind: str) -> tuple[int, ...]:
 
 
 def _heights(cpu: Machine, kind: str, vectors: int) -> list[int]:
-    """Row counts that tiles exist for; others are halved.
+    """Row counts that tiles exist for; each takes some 10 ms to compile.
 
     Tiles of 4 rows of two vectors, or of 8 of one, already keep both multiply-add units
-    busy. Taller ones save loads of weights, and each takes some 10 ms to compile.
+    busy; the tall ones save loads of weights and the cost of a tile's two ends.
     """
     most = cpu.rows(vectors)
-    low = list(range(1, min(most, 8) + 1))
     if most <= 8:
-        return low
-    return [*low, *range(most - 2 if vectors == 1 else 10, most + 1, 2)]
+        return list(range(1, most + 1))
+    middle = [7] if kind == "lanes" or vectors == 2 else [6]
+    middle += [6] if vectors == 2 else []
+    tall = [most - 2] if kind == "lanes" else [most]
+    return sorted({1, 2, 3, 4, 8, *middle, *tall})
+
+
+def _parts(vectors: int, heights: list[int]) -> list[int]:
+    """The first tile to take of so many rows, up to twice the most.
+
+    The dearest resource of a step counts: two multiply-adds a cycle with a latency of
+    four, or four instructions a cycle; the ends of a tile count as one more cycle.
+    """
+    cost, first = [0.0], [0]
+    for rows in range(1, 2 * heights[-1] + 1):
+        choices = []
+        for height in heights:
+            if height <= rows:
+                sums = height * vectors
+                step = max(4.0, sums / 2, (sums + height + vectors + 5) / 4)
+                choices.append((cost[rows - height] + step + 1, -height))
+        found, height = min(choices)
+        cost.append(found)
+        first.append(-height)
+    return first
 
 
 def _tile_name(kind: str, dtype: str, vectors: int, rows: int) -> str:
@@ -370,41 +392,35 @@ def _run(
     floor = r.choice(is_relu, r.where("sg.zeros"), r.where(f"sg.least.{code}"))
     r.write(d, floor, _FLOOR)
 
-    tiles = r.upward(a["rows"], most)
-    pair = r.choice(a["rows"] <= 8, 1, 2) if most > 8 else r.constant(1)
-    units = r.choice(pair.equals(2), (a["rows"] + 1) // 2, a["rows"])
-    base = r.small_quotient(units, tiles)
-    extra = units - base * tiles
+    # the tallest tiles, and a table for the rest
+    parts = _parts(vectors, heights)
+    table = f"sg.parts.{kind}.{code}.{vectors}"
+    numbers = ", ".join(f"i64 {part}" for part in parts)
+    r.declarations[table] = (
+        f"@{table} = internal constant [{len(parts)} x i64] [{numbers}], align 64"
+    )
+    table_at = r.where(table)
     x, y, left = r.slot(a["x"]), r.slot(a["y"]), r.slot(a["rows"])
-    with r.loop(tiles) as tile:
-        rest = r.slot(r.least(r.choice(tile < extra, base + 1, base) * pair, left.now))
-        left.add(0 - rest.now)
-        with r.loop(2):
-            rows = rest.now
-            odd = r.truth(False)
-            for height in range(9, most):
-                if height not in heights:
-                    odd = odd | rows.equals(height)
-            part = r.choice(odd, rows // 2, rows)
-            rest.set(rows - part)
-            with r.when(part > 0):
-                here_x, here_y = x.now, y.now
-                x.set(here_x + part * advance)
-                y.set(here_y + part * y_row)
-                labels = {height: r.label() for height in heights}
-                done = r.label()
-                cases = " ".join(
-                    f"i64 {height}, label %{label}"
-                    for height, label in labels.items()
-                    if height != most
-                )
-                r.emit(f"switch i64 {part.text}, label %{labels[most]} [ {cases} ]")
-                for height, label in labels.items():
-                    r.place(label)
-                    tile_name = _tile_name(kind, dtype, vectors, height)
-                    r.run(tile_name, here_x, a["w"], here_y, d)
-                    r.emit(f"br label %{done}")
-                r.place(done)
+    with r.whilst(lambda: left.now > 0):
+        rest, here_x, here_y = left.now, x.now, y.now
+        part = r.read(table_at + r.least(rest, 2 * most) * 8)
+        left.set(rest - part)
+        x.set(here_x + part * advance)
+        y.set(here_y + part * y_row)
+        labels = {height: r.label() for height in heights}
+        done = r.label()
+        cases = " ".join(
+            f"i64 {height}, label %{label}"
+            for height, label in labels.items()
+            if height != most
+        )
+        r.emit(f"switch i64 {part.text}, label %{labels[most]} [ {cases} ]")
+        for height, label in labels.items():
+            r.place(label)
+            tile_name = _tile_name(kind, dtype, vectors, height)
+            r.run(tile_name, here_x, a["w"], here_y, d)
+            r.emit(f"br label %{done}")
+        r.place(done)
     return r
 
 

@@ -72,6 +72,8 @@ def opened_product(found: Product) -> Product:
         coefficient = coefficient * inner.coefficient**k
         for part, power in inner.exponents.items():
             new = rearranged(part, pattern, rank)
+            if new is None:
+                return found
             powers[new] = powers.get(new, 0) + k * power
     return Product(coefficient, {u: k for u, k in powers.items() if k})
 
@@ -88,8 +90,11 @@ def _moved_product(v: Variable) -> tuple[Variable, Pattern, int] | None:
     return source, pattern, rank
 
 
-def rearranged(v: Variable, pattern: Pattern, rank: int) -> Variable:
-    """What dimshuffle makes of v where v is broadcast to `rank` axes before it."""
+def rearranged(v: Variable, pattern: Pattern, rank: int) -> Variable | None:
+    """What dimshuffle makes of v where v is broadcast to `rank` axes before it.
+
+    None where it would drop an axis that is known to have extent 1 only afterwards.
+    """
     missing = rank - v.ndim
     own = tuple(
         "x" if isinstance(p, str) or p < missing else p - missing for p in pattern
@@ -100,6 +105,8 @@ def rearranged(v: Variable, pattern: Pattern, rank: int) -> Variable:
         own = own[1:]
     if own == tuple(range(v.ndim)):
         return v
+    if any(e != 1 and axis not in own for axis, e in enumerate(v.type.shape)):
+        return None
     made: Variable = DimShuffle(own)(v)
     return made
 
@@ -238,6 +245,8 @@ def sum_of_exp_out_of_sum(node: Apply, context: Context) -> Variable | None:
             continue
         kept = tuple(p for i, p in enumerate(pattern) if i not in node.op.axes)
         outside = rearranged(source, kept, source.ndim)
+        if outside is None:
+            continue
         product = Product(1, {node.op(whole): 1, outside: k})
         return context.fit(build_product(product, x.type.dtype), node.outputs[0])
     return None
@@ -330,7 +339,7 @@ def weighted_exp_over_sum_to_softmax(node: Apply, context: Context) -> Variable 
             axes = reduced.op.axes  # type: ignore[attr-defined]
             total = Reduce("sum", axes)(weights)
             divisor = rearranged(total, pattern, source.ndim)
-            if found.exponents.get(divisor, 0) >= 0:
+            if divisor is None or found.exponents.get(divisor, 0) >= 0:
                 continue
             softmax = softmax_over(argument(weights), axes)
             if softmax is None:
@@ -342,6 +351,8 @@ def weighted_exp_over_sum_to_softmax(node: Apply, context: Context) -> Variable 
             if whole is None:
                 continue
             new = rearranged(reduced.op(whole), pattern, source.ndim)
+            if new is None:
+                continue
             return rebuilt(node, found, [(factor, -1), (divisor, 1), (new, 1)], context)
     return None
 
