@@ -55,6 +55,7 @@ Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on
 architectures (register blocking over output pixels, weights streamed).
 """
 
+from symgraph.backends.cpu.heights import first_tiles, heights_of
 from symgraph.backends.cpu.llvm import Builder, Value
 from symgraph.backends.cpu.llvm_types import type_name
 from symgraph.backends.cpu.machine import (
@@ -132,7 +133,7 @@ def kernel_functions(cpu: Machine, kind: str, dtype: str) -> list[Routine]:
     """The tiles and what chooses among them; "rows" serves "columns" as well."""
     made = []
     for vectors in _vectors(kind):
-        heights = _heights(cpu, kind, vectors)
+        heights = heights_of(cpu, kind, vectors)
         made += [_tile(cpu, kind, dtype, vectors, rows) for rows in heights]
         made.append(_run(cpu, kind, dtype, vectors, heights))
     return made
@@ -154,41 +155,6 @@ def fill_empty(r: Routine, descriptor: Int) -> None:
 
 def _vectors(kind: str) -> tuple[int, ...]:
     return (1,) if kind == "lanes" else (1, 2)
-
-
-def _heights(cpu: Machine, kind: str, vectors: int) -> list[int]:
-    """Row counts that tiles exist for; each takes some 10 ms to compile.
-
-    Tiles of 4 rows of two vectors, or of 8 of one, already keep both multiply-add units
-    busy; the tall ones save loads of weights and the cost of a tile's two ends.
-    """
-    most = cpu.rows(vectors)
-    if most <= 8:
-        return list(range(1, most + 1))
-    middle = [7] if kind == "lanes" or vectors == 2 else [6]
-    middle += [6] if vectors == 2 else []
-    tall = [most - 2] if kind == "lanes" else [most]
-    return sorted({1, 2, 3, 4, 8, *middle, *tall})
-
-
-def _parts(vectors: int, heights: list[int]) -> list[int]:
-    """The first tile to take of so many rows, up to twice the most.
-
-    The dearest resource of a step counts: two multiply-adds a cycle with a latency of
-    four, or four instructions a cycle; the ends of a tile count as one more cycle.
-    """
-    cost, first = [0.0], [0]
-    for rows in range(1, 2 * heights[-1] + 1):
-        choices = []
-        for height in heights:
-            if height <= rows:
-                sums = height * vectors
-                step = max(4.0, sums / 2, (sums + height + vectors + 5) / 4)
-                choices.append((cost[rows - height] + step + 1, -height))
-        found, height = min(choices)
-        cost.append(found)
-        first.append(-height)
-    return first
 
 
 def _tile_name(kind: str, dtype: str, vectors: int, rows: int) -> str:
@@ -393,7 +359,7 @@ def _run(
     r.write(d, floor, _FLOOR)
 
     # the tallest tiles, and a table for the rest
-    parts = _parts(vectors, heights)
+    parts = first_tiles(vectors, heights)
     table = f"sg.parts.{kind}.{code}.{vectors}"
     numbers = ", ".join(f"i64 {part}" for part in parts)
     r.declarations[table] = (

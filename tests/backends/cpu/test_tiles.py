@@ -9,6 +9,7 @@ import pytest
 import tile_calls
 
 from symgraph.backends.cpu import library_object, tiles
+from symgraph.backends.cpu.heights import first_tiles, heights_of
 from symgraph.backends.cpu.loader import Library, load
 from symgraph.backends.cpu.unit import compile_module
 from symgraph.errors import NotSupportedError
@@ -115,3 +116,15 @@ def test_unknown_families_and_operations_are_named() -> None:
         library_object.phases("gemm", "int32")
     with pytest.raises(NotSupportedError, match="sort"):
         library_object.library_text(frozenset({("sort", "float32")}))
+
+
+@pytest.mark.parametrize("level", tile_calls.LEVELS)
+def test_any_number_of_rows_is_divided_into_tiles_that_exist(level: str) -> None:
+    with tile_calls.restricted(level):
+        cpu = tiles.machine()
+    for kind, vectors in KINDS:
+        exist = heights_of(cpu, kind, vectors)
+        first = first_tiles(vectors, exist)
+        assert len(first) == 2 * max(exist) + 1
+        assert set(first[1:]) <= set(exist)
+        assert all(first[rows] <= rows for rows in range(len(first)))
