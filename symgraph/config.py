@@ -63,7 +63,8 @@ class Config:
     winograd : 4, 2 or 0
         compute 3 x 3 convolutions of float32 by Winograd's F(4x4, 3x3) or F(2x2, 3x3) where
         it is faster; rounding errors are below 2e-5 and 4e-6 of the largest result, those
-        of plain sums, which 0 asks for, about 2e-6.
+        of plain sums, which 0 asks for, about 2e-6. Around an infinite pixel or weight
+        its tiles hold NaN, where plain sums hold infinities.
     """
 
     floatX: str

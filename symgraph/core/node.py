@@ -6,8 +6,10 @@ optimizer works on merges them (see core/graph.py). Operators and methods are at
 in core/operators.py; ops are in core/op.py.
 """
 
+import contextlib
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,6 @@ from symgraph.core.dtypes import NUMPY
 from symgraph.core.types import TensorType, fast_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from symgraph.core.op import Op
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -48,6 +48,17 @@ def user_place() -> Place:
             return filename, frame.f_lineno
         frame = frame.f_back
     return "<symgraph>", 0
+
+
+@contextlib.contextmanager
+def at_place_of(variable: "Variable") -> Iterator[None]:
+    """Give what is made meanwhile the place of birth of `variable`."""
+    before = building.place
+    building.place = variable.place
+    try:
+        yield
+    finally:
+        building.place = before
 
 
 class Variable:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable, described
+from symgraph.core.node import Apply, Constant, Variable, described, listing
 from symgraph.core.record import Record
 from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product
 from symgraph.ops.shape import Extent as ExtentOf
@@ -337,9 +337,10 @@ def _fits(
     file, line = node.outputs[0].place
     for axis, (n, size) in enumerate(zip(spatial, window, strict=True)):
         r = poly(size)
-        room = n + sum(op.padding[axis]) - (r - ONE) * steps[axis]
+        padded = n + sum(op.padding[axis])
+        room = padded - (r - ONE) * steps[axis]
         if op.name.startswith("pool") and not op.ignore_border:
-            room = n
+            padded = room = n
         for least, what in (
             (r, "the window is empty"),
             (room, "the window exceeds it"),
@@ -347,9 +348,10 @@ def _fits(
             if least.constant is None or least.constant <= 0:
                 extents.ranges.append(
                     Range(
-                        least, least,
-                        f"{op.name}: spatial axis {axis}: {what}, at {file}:{line}"
-                        f"\n  {described(node.inputs[0])}",
+                        padded, least,
+                        f"{op.name}: spatial axis {axis} (extent {{index}} with the "
+                        f"padding): {what}, at {file}:{line}"
+                        f"{listing(*node.inputs[:2])}",
                         True,
                     )
                 )  # fmt: skip

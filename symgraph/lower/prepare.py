@@ -9,7 +9,7 @@ computes its operand. In: Graph, Extents. Out: Graph.
 from collections.abc import Container
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Variable, at_place_of
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import VIEWS
@@ -35,10 +35,15 @@ def decompose(graph: Graph) -> Graph:
             for node in graph.applies():
                 inputs = [made.get(v, v) for v in node.inputs]
                 write_out = getattr(node.op, "decompose", None)
-                if write_out is not None:
-                    made[node.outputs[0]] = write_out(*inputs)
-                elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                    made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
+                with at_place_of(node.outputs[0]):
+                    if write_out is not None:
+                        made[node.outputs[0]] = write_out(*inputs)
+                    elif any(
+                        a is not b for a, b in zip(inputs, node.inputs, strict=True)
+                    ):
+                        made.update(
+                            zip(node.outputs, node.op.make(*inputs), strict=True)
+                        )
             if not made:
                 return graph
             graph = graph.with_roots([made.get(v, v) for v in graph.roots])
@@ -80,8 +85,9 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
 
     with graph.interner:
         for node in applies(graph.roots):
-            for old, new in zip(node.outputs, prepared(node), strict=True):
-                made[old] = new
+            with at_place_of(node.outputs[0]):
+                for old, new in zip(node.outputs, prepared(node), strict=True):
+                    made[old] = new
         roots = []
         for root in graph.roots:
             new = made.get(root, root)

@@ -277,11 +277,13 @@ class _Planner(Contractions):
         known = {(c.left, c.right) for c in first}
         rest = [c for c in program.checks if (c.left, c.right) not in known]
         program.checks = first + rest
-        ranges = {(r.index, r.extent) for r in program.ranges}
-        for entry in before.ranges:
-            index, extent = here(entry.index), here(entry.extent)
-            if (index, extent) not in ranges:
-                program.ranges.append(entry.replace(index=index, extent=extent))
+        ranges = [
+            entry.replace(index=here(entry.index), extent=here(entry.extent))
+            for entry in before.ranges
+        ]
+        told = {(entry.index, entry.extent) for entry in ranges}
+        others = [r for r in program.ranges if (r.index, r.extent) not in told]
+        program.ranges = ranges + others
         program.recipes = list(atoms.recipes)
 
     # --- the rest ---------------------------------------------------------------------

@@ -26,10 +26,14 @@ CONVOLUTIONS = {
 AXES = ("depth", "height", "width")
 #: channels and filters from which on Winograd's transforms pay
 LEAST = 16
-#: numbers in a vector, at most
-LANES = 16
-#: parts of a gradient with respect to filters, at most
-PARTS = 8
+#: channels and filters together for which a block of its tiles fits into the scratch
+MOST = 8192
+#: bytes of a vector, at most
+VECTOR_BYTES = 64
+#: parts that a gradient with respect to filters is added up in, at most
+PARTS = 16
+#: bytes that all these parts but one may take
+PARTS_BYTES = 4 << 20
 #: picoseconds of one multiply-add
 RATE = {"float32": 16, "float64": 32}
 
@@ -88,24 +92,47 @@ def convolution(node: Apply, extents: Extents) -> Tiling:
     work = product([*result, *filters[1:]]) * RATE[dtype]
     if _suits_winograd(node, kind, filters, image[-1], result[-1]):
         return _winograd(parameters, kind, work)
-    workspace = _workspace(kind, op.groups, image[-1], result[-1], filters, dtype)
-    return Tiling(kind, dtype, parameters, workspace, work)
+    memory = workspace(kind, dtype, filters, op.groups)
+    return Tiling(kind, dtype, parameters, memory, work)
 
 
-def _workspace(
-    kind: str, groups: int, channels: Poly, made: Poly, filters: Sequence[Poly],
-    dtype: str,
-) -> Poly:  # fmt: skip
-    """Bytes for the packed filters, whose last vectors are filled up with zeros.
+def workspace(
+    operation: str, dtype: str, window: Sequence[Poly | int], groups: int = 1
+) -> Poly:
+    """Bytes of memory, aligned to 64, that the phases of a convolution share.
 
-    A gradient with respect to the filters is added up in at most `PARTS` parts.
+    Parameters
+    ----------
+    operation : "convolution", "convolution_input" or "convolution_weight"
+    dtype : float32 or float64
+    window : shape of the weights (K, C/groups, T, R, S)
+    groups : of the convolution
+
+    Returns
+    -------
+    an upper bound for every CPU
+
+    Examples
+    --------
+    >>> str(workspace("convolution", "float32", (32, 3, 1, 5, 5)))
+    '14400'
     """
-    rows, columns = filters[1], made
-    if kind == "convolution_input":
-        rows, columns = made, channels
-    whole = columns + LANES * groups
-    size = product([rows, whole, *filters[2:]]) * ITEMSIZE[dtype]
-    return size * PARTS if kind == "convolution_weight" else size
+    item = ITEMSIZE[dtype]
+    lanes = VECTOR_BYTES // item
+    filters, channels, *taps = (poly(extent) for extent in window)
+    columns, depth = filters, channels
+    if operation == "convolution_input":
+        # a group has filters / groups filters; where that is no polynomial, all
+        known = filters.constant
+        depth = filters if known is None else poly(known // groups)
+        columns = channels * groups
+    size = (columns + lanes * groups) * depth * product(taps) * item
+    if operation != "convolution_weight":
+        return size
+    several, known = PARTS_BYTES, size.constant
+    if known is not None:
+        return poly(min(known * PARTS, known + several))
+    return size + several
 
 
 def _lifted(values: Sequence[Any], fill: int = 1) -> list[Any]:
@@ -126,6 +153,8 @@ def _suits_winograd(
     if any(e != poly(3) for e in filters[2:]):
         return False
     if any(not 0 <= low <= 2 for low, _ in op.padding):
+        return False
+    if (channels + made).constant is None or (channels + made).constant > MOST:
         return False
     return all((e.constant or 0) >= LEAST for e in (channels, made))
 
@@ -150,5 +179,6 @@ def _winograd(p: dict[str, Parameter], kind: str, work: Poly) -> Tiling:
     channels, filters = chosen["channels"], chosen["filters"]
     assert isinstance(channels, Poly) and isinstance(filters, Poly)
     points = (config.winograd + 2) ** 2
-    workspace = channels * (filters + LANES) * (points * ITEMSIZE["float32"])
-    return Tiling(f"winograd{config.winograd}", "float32", chosen, workspace, work)
+    item = ITEMSIZE["float32"]
+    memory = channels * (filters + VECTOR_BYTES // item) * (points * item)
+    return Tiling(f"winograd{config.winograd}", "float32", chosen, memory, work)

@@ -186,7 +186,7 @@ class Executor:
             i, n = index.value(atoms), extent.value(atoms)
             if empty:
                 if n <= 0:
-                    raise ShapeError(message)
+                    raise ShapeError(message.replace("{index}", str(i)))
             elif not -n <= i < n:
                 raise IndexRangeError(
                     message.replace("{index}", str(i)).replace("{extent}", str(n))

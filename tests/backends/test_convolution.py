@@ -143,3 +143,32 @@ def test_a_graph_of_convolutions_in_both_layouts_and_their_gradients() -> None:
         b: random.normal(size=6),
     }
     agree(outputs, values, "network")
+
+
+def test_a_window_whose_frame_exceeds_the_scratch_memory_of_a_thread() -> None:
+    """73 x 73 positions of 800 channels are 34 MB; only the middle tap meets the image."""
+    x, w = T.dtensor4("x"), T.dtensor4("w")
+    y = T.nnet.conv2d(x, w, border_mode=(36, 36), filter_dilation=(36, 36))
+    function = sg.function([x, w], [y, *sg.grad(T.sum(T.sqr(y)), [x, w])], "FAST_RUN")
+    random = np.random.default_rng(2)
+    a, b = random.normal(size=(1, 800, 1, 2)), random.normal(size=(2, 800, 3, 3))
+    found, dx, dw = function(a, b)
+    middle = b[:, :, 1, 1]
+    wanted = np.einsum("ncij,kc->nkij", a, middle)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+    np.testing.assert_allclose(dx, 2 * np.einsum("nkij,kc->ncij", wanted, middle))
+    slope = np.zeros(b.shape)
+    slope[:, :, 1, 1] = 2 * np.einsum("nkij,ncij->kc", wanted, a)
+    np.testing.assert_allclose(dw, slope, rtol=1e-10, atol=1e-10)
+
+
+def test_a_window_that_does_not_fit_is_reported_at_the_line_of_the_convolution() -> None:
+    x, w = T.dtensor4("image"), T.dtensor4("filters")
+    y = T.nnet.conv2d(T.nnet.relu(x), w)
+    line = y.place[1]
+    function = sg.function([x, w], T.sqr(y), "FAST_RUN")
+    with pytest.raises(ShapeError, match="extent 4 with the padding") as caught:
+        function(np.zeros((2, 3, 4, 9)), np.zeros((4, 3, 5, 3)))
+    assert f"test_convolution.py:{line}" in str(caught.value).splitlines()[0]
+    assert "filters" in str(caught.value)
+    assert "materialize" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Sixty random networks for images: compiled training agrees with the reference.
+"""Forty random networks for images: compiled training agrees with the reference.
 
 Three steps each. A failure names the seed; `random_networks.make(seed)` builds it again.
 """
@@ -8,8 +8,10 @@ import pytest
 from random_networks import Network, make
 
 import symgraph as sg
+import symgraph.lower.grain as grains
+import symgraph.lower.program as lowering
 
-NETWORKS = 60
+NETWORKS = 40
 CHUNK = 5
 # Winograd's tiles are off: their bound is that of one convolution, not of a network
 RELATIVE = {"float32": 1e-3, "float64": 1e-9}
@@ -58,6 +60,22 @@ def compare(made: Network) -> int:
 @pytest.mark.parametrize("first", range(0, NETWORKS, CHUNK))
 def test_compiled_networks_train_as_the_reference_does(first: int) -> None:
     assert sum(compare(make(seed)) for seed in range(first, first + CHUNK)) >= CHUNK * 5
+
+
+@pytest.mark.parametrize("seed", (1010, 1011, 1024))
+def test_networks_have_the_same_bits_with_any_number_of_threads(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grains, "LEAST", 1)
+    monkeypatch.setattr(grains, "BLOCK", 1)
+    monkeypatch.setattr(lowering, "LEAST", 0)
+    results = []
+    made = make(seed)
+    for threads in (1, 3, 8):
+        with sg.config.override(cache=False, threads=threads):
+            found = run(made, "FAST_RUN")
+        results.append([a.tobytes() for step in found for a in step])
+    assert results[0] == results[1] == results[2]
 
 
 def test_a_seed_gives_the_same_network_again() -> None:

@@ -30,6 +30,7 @@ from symgraph.backends.cpu.convolve_plan import (
     Fields,
     array,
     plan_functions,
+    room_for,
 )
 from symgraph.backends.cpu.convolve_weight import weight_functions
 from symgraph.backends.cpu.routine import Int, Routine
@@ -213,10 +214,15 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
     line = r.slot(f["source_width"] * pixel)
     plane = r.slot(f["source_height"] * f["source_width"] * pixel)
     table_bytes = r.rounded(f["taps"] * 16, 64)
+    held = r.slot(0)
     with r.when(f["direct"].equals(0)):
-        place = a["scratch"] + table_bytes + _TABLE
         high = (rows - 1) * f["m_height"] + f["span_height"]
         wide = (columns - 1) * f["m_width"] + f["span_width"]
+        place, more = room_for(
+            r, a["scratch"] + table_bytes + _TABLE,
+            f["span_depth"] * high * wide * pixel, a["scratch"],
+        )  # fmt: skip
+        held.set(more)
         r.run(
             f"sg.frame.{code}", place, source, *corner, f["span_depth"], high, wide,
             f["source_depth"], f["source_height"], f["source_width"], f["channels"],
@@ -231,6 +237,7 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
                 frame.now, line.now, plane.now, i, j, k, image, depth, row, column,
                 rows, columns, split,
             )  # fmt: skip
+    r.release(held.now)
     return r
 
 

@@ -16,6 +16,7 @@ band of columns and a range of panels.
 
 from symgraph.backends.cpu.routine import Int, Routine, Truth
 from symgraph.backends.cpu.tiles import CODE, ITEM, Machine, writer
+from symgraph.lower.grain import SCRATCH_BYTES
 
 CONVOLUTION = (
     "x", "w", "y", "bias", "slope", "activation", "workspace",
@@ -43,6 +44,7 @@ FRAME_BYTES = 1 << 18  # of padded source rows that should stay in the cache
 WIDE_BYTES = 4 << 20  # of padded source beyond which rows are cut
 BAND_BYTES = 1 << 18  # of source that panels pass over again
 UNITS = 32  # how many units a convolution of moderate size is divided into
+SLACK = 4096  # bytes beyond a frame
 WORK = 1 << 19  # multiplications that are worth a unit
 
 
@@ -72,6 +74,19 @@ def floor(r: Routine, a: Int, b: Int) -> Int:
     """Quotient rounded down; a may be negative, b is positive."""
     much = b * (1 << 31)
     return (a + much) // b - (1 << 31)
+
+
+def room_for(r: Routine, place: Int, size: Int, scratch: Int) -> tuple[Int, Int]:
+    """(where, held): `place` in the scratch, or memory to release where it is too small.
+
+    The frame of one position takes span * channels numbers; for 2048 channels and a
+    window of 3 x 3 dilated by 36 these are 44 MB.
+    """
+    where, held = r.slot(place), r.slot(0)
+    with r.when(place + size + SLACK > scratch + SCRATCH_BYTES):
+        held.set(r.allocate(size + SLACK))
+        where.set(r.rounded(held.now, 64))
+    return where.now, held.now
 
 
 def plan_functions(cpu: Machine, dtype: str) -> list[Routine]:

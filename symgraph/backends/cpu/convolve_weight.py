@@ -20,9 +20,11 @@ from symgraph.backends.cpu.convolve_plan import (
     CONVOLUTION,
     Fields,
     array,
+    room_for,
 )
 from symgraph.backends.cpu.routine import Int, Routine, Truth
 from symgraph.backends.cpu.tiles import CODE, ITEM, Machine, writer
+from symgraph.lower.tiling import PARTS, PARTS_BYTES
 
 WEIGHT = (
     "slabs", "taps", "group_channels", "group_filters", "depthwise", "merged", "direct",
@@ -33,8 +35,6 @@ WEIGHT = (
     "splits", "panel_step", "frame_bytes", "tap_step", "tap_splits",
 )  # fmt: skip
 
-PARTS = 16  # the most parts of a sum
-PARTS_BYTES = 4 << 20  # that all parts but one may take
 POSITIONS = 1024  # positions that are worth a part
 UNITS = 16
 FRAME_BYTES = 1 << 18
@@ -222,7 +222,10 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
     table_bytes = r.rounded(f["slab_step"] * f["rows"] * 16, 64)
     packed = table + table_bytes
     pack_bytes = f["slab_step"] * f["rows"] * f["columns"] * (2 * cpu.width)
-    copied = packed + pack_bytes
+    copied, held = room_for(
+        r, packed + pack_bytes,
+        r.choice(f["direct"].equals(1), 0, f["slab_step"] * f["frame_bytes"]), d,
+    )  # fmt: skip
     image_bytes = p["depth"] * p["height"] * p["width"] * pixel
     out_depth = r.choice(f["slabs"].equals(p["batch"]), 1, p["out_depth"])
     out_pixel = p["filters"] * item
@@ -283,6 +286,7 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
                 partial + r.ask(f"sg.weight.place.{code}", a["plan"], panel),
                 r.number(step > first_step), lines, line, plane, group, first, vectors,
             )  # fmt: skip
+    r.release(held)
     return r
 
 

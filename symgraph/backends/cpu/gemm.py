@@ -34,6 +34,8 @@ GEMM = (
 )  # fmt: skip
 
 DEPTH = 800  # the most terms of a sum that are added up in registers at a time
+PACKED_BYTES = 1 << 19  # of b that should stay in the second-level cache
+LARGE_BYTES = 1 << 22  # of b, from which on a unit takes as many panels as it can
 GROUP = 8  # the most column panels of a unit
 UNITS = 16  # how many units a product of moderate size is divided into
 WORK = 1 << 19  # multiplications that are worth a unit
@@ -68,10 +70,16 @@ def _plan(cpu: Machine, dtype: str) -> Routine:
     size = rows * depth * ITEM[dtype]
     several = r.choice(size > 8 * BLOCK_BYTES, GROUP, 4)
     group = r.choice(large, r.most(group, r.least(panels, several)), group)
+    # rows of a large b are read in wide pieces: each may lie in a page of its own
+    broad = columns * depth * ITEM[dtype] > LARGE_BYTES
+    group = r.choice(broad, r.most(group, r.least(panels, GROUP)), group)
     group = r.most(group, 1)
     across = r.upward(panels, group)
     cuts = r.choice(across < 8, r.upward(wanted, r.most(across, 1)), 1)
     cuts = r.most(cuts, rows // 512)
+    # each block of rows packs b again
+    few = r.most(rows // (8 * most), 1)
+    cuts = r.choice(broad, r.least(cuts, few), cuts)
     block = r.most(r.upward(rows, cuts), 4 * most)
     block = r.upward(block, most) * most
     r.write(plan, group, 0)
@@ -158,7 +166,9 @@ def _block(cpu: Machine, dtype: str) -> Routine:
     r.write(d, alpha, tiles.ALPHA)
     r.write(d, p["slope"], tiles.SLOPE)
 
-    blocks = r.most(r.upward(depth, DEPTH), 1)
+    panels = r.upward(columns, width)
+    most_depth = r.constant(PACKED_BYTES) // (r.most(panels, 1) * (width * item))
+    blocks = r.most(r.upward(depth, r.least(most_depth, DEPTH)), 1)
     step = r.most(r.upward(depth, blocks), 1)
     by_rows, pack = _ways(r, p, item)
     by_columns = a_down.equals(item)
@@ -168,7 +178,6 @@ def _block(cpu: Machine, dtype: str) -> Routine:
     high = r.least(high, rows)
     packed = d + _PACKED
     panel_bytes = step * (width * item)
-    panels = r.upward(columns, width)
     copy = packed + panels * panel_bytes
     pitch = r.constant(-(-most * item // cpu.width) * cpu.width)
 
@@ -179,15 +188,18 @@ def _block(cpu: Machine, dtype: str) -> Routine:
         first = number.equals(0)
         # panels of b, unless so few rows use them that copying does not pay
         few = (rows <= 2 * most) & b_across.equals(item)
-        with r.loop(panels) as panel:
+        along = b_across.equals(item)
+        early = r.choice(along, columns // width, 0)  # panels that rows fill
+        with r.when(along & few.negated()):
+            r.run(f"sg.panel.many.{code}", packed, x["b"] + k * b_down, count, b_down,
+                  early, panel_bytes)  # fmt: skip
+        with r.loop(panels, start=early) as panel:
+            source = x["b"] + k * b_down + panel * width * b_across
             wide = r.least(columns - panel * width, width)
-            whole = wide.equals(width) & few
-            with r.unless(whole):
-                source = x["b"] + k * b_down + panel * width * b_across
-                r.run(
-                    f"sg.panel.{code}", packed + panel * panel_bytes, source, count,
-                    b_down, b_across, wide, r.upward(wide, cpu.lanes(dtype)),
-                )  # fmt: skip
+            r.run(
+                f"sg.panel.{code}", packed + panel * panel_bytes, source, count,
+                b_down, b_across, wide, r.upward(wide, cpu.lanes(dtype)),
+            )  # fmt: skip
         r.write(d, count, tiles.COUNT)
         with r.loop(rows, step=high) as row:
             height = r.least(rows - row, high)

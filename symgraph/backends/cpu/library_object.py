@@ -11,11 +11,9 @@ f_units(ptr params)`` says how many units a phase has. ``params`` are i64 number
 order of `PARAMETERS`; ``scratch`` is SCRATCH_BYTES of a worker, aligned to 64.
 """
 
-from collections.abc import Sequence
 
 from symgraph.backends.cpu import (
     convolve,
-    convolve_weight,
     gemm,
     panels,
     tiles,
@@ -23,7 +21,6 @@ from symgraph.backends.cpu import (
 )
 from symgraph.backends.cpu.unit import compile_module
 from symgraph.errors import NotSupportedError
-from symgraph.lower.sizes import ZERO, Poly, poly, product
 
 SCRATCH_BYTES = 32 << 20
 DTYPES = ("float32", "float64")
@@ -57,52 +54,6 @@ def phases(operation: str, dtype: str) -> tuple[tuple[str, str], ...]:
     _check(dtype in DTYPES, f"{operation} of {dtype}: tiles exist for {DTYPES}")
     symbols = [f"sg_{name}_{tiles.CODE[dtype]}" for name in PHASES[operation]]
     return tuple((symbol, f"{symbol}_units") for symbol in symbols)
-
-
-def workspace(
-    operation: str,
-    dtype: str,
-    window: Sequence[Poly | int] = (),
-    groups: int = 1,
-) -> Poly:
-    """Bytes of memory, aligned to 64, that the phases of an operation share.
-
-    Parameters
-    ----------
-    operation : "gemm" (needs none) or one of the convolutions of `PHASES`
-    dtype : float32 or float64
-    window : shape of the weights (K, C/groups, T, R, S)
-    groups : of the convolution
-
-    Returns
-    -------
-    an upper bound for every CPU
-
-    Examples
-    --------
-    >>> str(workspace("convolution", "float32", (32, 3, 1, 5, 5)))
-    '14400'
-    """
-    known_here = operation == "gemm" or operation in convolve.PHASES
-    _check(known_here, f"no workspace is known for the operation {operation!r}")
-    if operation == "gemm":
-        return ZERO
-    item = tiles.ITEM[dtype]
-    lanes = 64 // item
-    filters, channels, *taps = (poly(extent) for extent in window)
-    columns, depth = filters, channels
-    if operation == "convolution_input":
-        # a group has filters / groups filters; where that is no polynomial, all
-        known = filters.constant
-        depth = filters if known is None else poly(known // groups)
-        columns = channels * groups
-    size = (columns + lanes * groups) * depth * product(taps) * item
-    if operation != "convolution_weight":
-        return size
-    several, known = convolve_weight.PARTS_BYTES, size.constant
-    if known is not None:
-        return poly(min(known * convolve_weight.PARTS, known + several))
-    return size + several
 
 
 def library_text(families: Families) -> str:

@@ -6,8 +6,14 @@ where columns are missing. What is packed when is decided in gemm and convolve.
 
     sg.panel.<f32|f64>(target, source, count, down, across, columns, vectors)
 
-Three ways lead there: rows that lie contiguous are copied as vectors, columns that lie
-contiguous are turned in square blocks inside the registers, the rest goes one by one.
+    sg.panel.many.<f32|f64>(target, source, count, down, panels, pitch)
+
+packs whole panels of rows that lie contiguous, ``pitch`` bytes apart, row by row: a row
+is read once and in one go, which matters where each lies in a page of its own.
+
+Three ways lead to one panel: rows that lie contiguous are copied as vectors, columns
+that lie contiguous are turned in square blocks inside the registers, the rest goes one
+by one.
 """
 
 from symgraph.backends.cpu.llvm import Value
@@ -18,16 +24,18 @@ from symgraph.backends.cpu.tiles import (
     Machine,
     load_part,
     mask_below,
+    prefetch,
     writer,
 )
 
+AHEAD = 6  # rows between the prefetch of a row and its use
 ARGUMENTS = ("target", "source", "count", "down", "across", "columns", "vectors")
 
 
 def panel_functions(cpu: Machine, dtype: str) -> list[Routine]:
     """The packing functions of a dtype."""
     return [_panel(cpu, dtype), _copied(cpu, dtype), _turned(cpu, dtype),
-            _gathered(cpu, dtype)]  # fmt: skip
+            _gathered(cpu, dtype), _many(cpu, dtype)]  # fmt: skip
 
 
 def _panel(cpu: Machine, dtype: str) -> Routine:
@@ -69,6 +77,23 @@ def _copied(cpu: Machine, dtype: str) -> Routine:
                     r, source + k * a["down"], dtype, lanes, mask, left, place
                 )
                 r.store(place, found)
+    return r
+
+
+def _many(cpu: Machine, dtype: str) -> Routine:
+    """Whole panels of two vectors, all of them for one row after the other."""
+    names = ("target", "source", "count", "down", "panels", "pitch")
+    r = writer(cpu, f"sg.panel.many.{CODE[dtype]}", names)
+    a = r.argument
+    lanes, width = cpu.lanes(dtype), cpu.width
+    with r.loop(a["count"]) as k:
+        source, target = a["source"] + k * a["down"], a["target"] + k * (2 * width)
+        with r.loop(a["panels"]) as panel:
+            at, to = source + panel * (2 * width), target + panel * a["pitch"]
+            prefetch(r, r.pointer(at + a["down"] * AHEAD), 2 * width)
+            found = [r.load(at + v * width, dtype, lanes) for v in range(2)]
+            for v, value in enumerate(found):
+                r.store(to + v * width, value)
     return r
 
 

@@ -358,6 +358,21 @@ class Routine(Builder):
             f"call ptr @memset(ptr {self.pointer(target)}, i32 0, i64 {text(size)})"
         )
 
+    def allocate(self, size: Int | int) -> Int:
+        """Address of ``size`` bytes for `release`; the process ends if there are none."""
+        self.declarations["malloc"] = "declare ptr @malloc(i64)"
+        self.declarations["abort"] = "declare void @abort() noreturn"
+        place = self.op(f"call ptr @malloc(i64 {text(size)})", "int64", 1)
+        made = Int(self, self.op(f"ptrtoint ptr {place.text} to i64", "int64", 1).text)
+        with self.when(made.equals(0)):
+            self.emit("call void @abort()")
+        return made
+
+    def release(self, place: Int) -> None:
+        """Give back what `allocate` gave; 0 is nothing."""
+        self.declarations["free"] = "declare void @free(ptr)"
+        self.emit(f"call void @free(ptr {self.pointer(place)})")
+
     def give(self, value: Int | int) -> None:
         """Return a number; the last thing of a function that ``returns``."""
         self.emit(f"ret i64 {text(value)}")

@@ -204,7 +204,8 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
         for v in range(vectors)
     ]  # fmt: skip
     if kind != "lanes":
-        _prefetch(b, "%wp", vectors * lanes * item)
+        size = vectors * lanes * item
+        prefetch(b, "%wp", size, AHEAD * size)
     new: list[list[Value]] = []
     for p in range(rows):
         place = _scaled(b, "%xp", multiples, p)
@@ -257,12 +258,12 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
     return b
 
 
-def _prefetch(b: Routine, pointer: str, size: int) -> None:
-    """Ask for the weights of some steps ahead; they come from the second-level cache."""
+def prefetch(b: Routine, pointer: str, size: int, offset: int = 0) -> None:
+    """Ask for the cache lines of ``size`` bytes, ``offset`` behind an address."""
     name = "llvm.prefetch.p0"
     b.declarations[name] = f"declare void @{name}(ptr, i32, i32, i32)"
     for line in range(0, size, 64):
-        place = _step(b, pointer, AHEAD * size + line)
+        place = _step(b, pointer, offset + line)
         b.emit(f"call void @{name}(ptr {place}, i32 0, i32 3, i32 1)")
 
 

@@ -119,7 +119,7 @@ def _parts() -> SimpleNamespace:
         modules: Any = code_library()
         codegen, global_compiler_lock = modules[0], modules[1].global_compiler_lock
 
-        class UnitLibrary(codegen.AOTCodeLibrary):
+        class UnitLibrary(codegen.AOTCodeLibrary):  # type: ignore[misc, name-defined]
             """Numba's code library whose module passes run only on demand."""
 
             optimize = False
@@ -136,7 +136,7 @@ def _parts() -> SimpleNamespace:
                     numba_passes: Any = super()
                     numba_passes._optimize_final_module()
 
-        class UnitCodegen(codegen.AOTCPUCodegen):
+        class UnitCodegen(codegen.AOTCPUCodegen):  # type: ignore[misc, name-defined]
             """Numba's ahead-of-time code generator, for exactly our target."""
 
             _library_class = UnitLibrary
