@@ -5,7 +5,6 @@ a network is one function. In: a Kernel. Out: the renamed Kernel, and the old na
 its sizes in the order of the new ones.
 """
 
-
 from symgraph.lower.ir import (
     Access,
     Call,

@@ -40,11 +40,16 @@ def view_of(
     """
     node = variable.owner
     name = node.op.name if node is not None else ""
-    if variable in stored or node is None or name not in (
-        "dimshuffle",
-        "broadcast_to",
-        "subtensor",
-        "reshape",
+    if (
+        variable in stored
+        or node is None
+        or name
+        not in (
+            "dimshuffle",
+            "broadcast_to",
+            "subtensor",
+            "reshape",
+        )
     ):
         if name in ("iota", "extent"):
             return None

@@ -33,8 +33,7 @@ class ConvolutionEpilogue(Convolution):
         x, w, b = inputs
         if b.ndim != 1 or b.type.dtype != x.type.dtype:
             raise ShapeError(
-                f"{self.name}: the bias is a vector of dtype {x.type.dtype}"
-                f"{listing(b)}"
+                f"{self.name}: the bias is a vector of dtype {x.type.dtype}{listing(b)}"
             )
         return super().infer(x, w)
 

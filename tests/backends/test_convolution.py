@@ -162,7 +162,7 @@ def test_a_window_whose_frame_exceeds_the_scratch_memory_of_a_thread() -> None:
     np.testing.assert_allclose(dw, slope, rtol=1e-10, atol=1e-10)
 
 
-def test_a_window_that_does_not_fit_is_reported_at_the_line_of_the_convolution() -> None:
+def test_a_window_that_does_not_fit_is_reported_at_its_own_line() -> None:
     x, w = T.dtensor4("image"), T.dtensor4("filters")
     y = T.nnet.conv2d(T.nnet.relu(x), w)
     line = y.place[1]

@@ -498,13 +498,3 @@ def test_visits_stay_in_proportion_for_a_softmax_network() -> None:
     small, large = rewritten(network(4)), rewritten(network(16))
     assert large.statistics.visits < 5 * small.statistics.visits
     assert "softmax" in names(large)
-
-
-def test_a_product_repeated_to_extent_one_keeps_its_factors() -> None:
-    # only the repeated product is known to have extent 1 where the axis is dropped
-    a, b, c = T.dtensor3("a"), T.dtensor3("b"), T.dmatrix("c")
-    one = T.broadcast_to(a * b, (a.shape[0], 1, a.shape[2]))
-    f = compiled([a, b, c], c * one.dimshuffle(0, 2))
-    x, y = np.arange(12.0).reshape(2, 2, 1, 3)
-    z = np.array([[2.0, 3, 5], [7, 11, 13]])
-    assert np.array_equal(f(x, y, z), z * (x * y)[:, 0])

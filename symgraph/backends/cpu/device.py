@@ -6,6 +6,7 @@ In: a Program. Out: bytes of an object with the functions `step` and `run`
 
 from symgraph.backends.cpu.driver import write_driver
 from symgraph.backends.cpu.library_object import FAMILY, phases
+from symgraph.backends.cpu.llvm_types import attributes
 from symgraph.backends.cpu.target import features, vector_bytes
 from symgraph.backends.cpu.timed import write_timed_driver
 from symgraph.backends.cpu.unit import compile_module
@@ -23,13 +24,10 @@ def module_text(program: Program, ilp64: bool, timed: bool = False) -> str:
         made = emit_kernel(kernel, name, enabled, width)
         functions.append(made.text)
         declarations.update(made.declarations)
-    attributes = ["nounwind"]
-    if width == 64:
-        attributes += ['"prefer-vector-width"="512"', '"min-legal-vector-width"="512"']
     driver = (write_timed_driver if timed else write_driver)(program, ilp64)
     texts = [t for n, t in declarations.items() if not n.startswith("llvm.memcpy")]
     return "\n\n".join(
-        [*texts, *functions, driver, f"attributes #0 = {{ {' '.join(attributes)} }}"]
+        [*texts, *functions, driver, f"attributes #0 = {{ {attributes(enabled)} }}"]
     )
 
 

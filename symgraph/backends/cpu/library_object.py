@@ -11,7 +11,6 @@ f_units(ptr params)`` says how many units a phase has. ``params`` are i64 number
 order of `PARAMETERS`; ``scratch`` is SCRATCH_BYTES of a worker, aligned to 64.
 """
 
-
 from symgraph.backends.cpu import (
     convolve,
     gemm,

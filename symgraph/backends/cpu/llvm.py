@@ -18,6 +18,7 @@ from symgraph.backends.cpu.llvm_types import (
     ELEMENT,
     FLOATS,
     SIGNED,
+    attributes,
     constant_text,
     number,
     suffix,
@@ -178,8 +179,7 @@ class Builder:
     ) -> Value:
         """Call a helper of this module, writing it on first use.
 
-        Code that is long or must branch goes there: the caller stays one basic block,
-        and the text is compiled once however often it is called.
+        For code that is long or branches: it is compiled once, however often called.
         """
         lanes = args[0].lanes
         name = f"sg.{name}.{suffix(dtype, lanes)}"
@@ -190,18 +190,10 @@ class Builder:
             params = [Value(f"%p{i}", a.dtype, lanes) for i, a in enumerate(args)]
             result = body(inner, params)
             types = ", ".join(f"{p.type} {p.text}" for p in params)
-            wide = "nounwind "
-            if "avx512f" in self.features:  # else LLVM cuts vectors of 64 bytes in two
-                wide += '"prefer-vector-width"="512" "min-legal-vector-width"="512" '
-            self.declarations[name] = "\n".join(
-                [
-                    f"define internal {result.type} @{name}({types}) {wide}{{",
-                    "entry:",
-                    *inner.lines,
-                    f"  ret {result.type} {result.text}",
-                    "}",
-                ]
-            )
+            notes, kind = attributes(self.features), result.type
+            head = f"define internal {kind} @{name}({types}) {notes} {{\nentry:"
+            end = f"  ret {kind} {result.text}\n}}"
+            self.declarations[name] = "\n".join([head, *inner.lines, end])
         result_type = type_name(dtype, lanes)
         operands = ", ".join(f"{a.type} {a.text}" for a in args)
         return self.op(f"call {result_type} @{name}({operands})", dtype, lanes)

@@ -72,3 +72,10 @@ def constant_text(value: float, dtype: str, lanes: int) -> str:
     if not value:  # 0.0 and -0.0 are one key of a dictionary but two constants
         return _splat_text.__wrapped__(value, dtype, lanes)
     return _splat_text(value, dtype, lanes)
+
+
+def attributes(features: frozenset[str]) -> str:
+    """Attributes of a function; without them LLVM cuts vectors of 64 bytes in two."""
+    if "avx512f" not in features:
+        return "nounwind"
+    return 'nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512"'

@@ -8,7 +8,7 @@ it, and loads and stores of the first numbers of a vector. The tiles themselves 
 import platform
 from dataclasses import dataclass
 
-from symgraph.backends.cpu import target
+from symgraph.backends.cpu import llvm_types, target
 from symgraph.backends.cpu.llvm import Value
 from symgraph.backends.cpu.llvm_types import suffix, type_name
 from symgraph.backends.cpu.routine import Int, Routine
@@ -68,10 +68,7 @@ def machine() -> Machine:
 
 def attributes(cpu: Machine) -> str:
     """The attribute group that every function of the library has."""
-    found = ["nounwind"]
-    if cpu.width == 64:
-        found += ['"prefer-vector-width"="512"', '"min-legal-vector-width"="512"']
-    return f"attributes #0 = {{ {' '.join(found)} }}"
+    return f"attributes #0 = {{ {llvm_types.attributes(cpu.features)} }}"
 
 
 def writer(

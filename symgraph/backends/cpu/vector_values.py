@@ -6,7 +6,6 @@ vector, others are gathered and scattered. In: expressions, accesses. Out: lines
 IR in a `Builder`. Statements and loops are in vectors.py.
 """
 
-
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, Builder, Value, suffix
 from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
