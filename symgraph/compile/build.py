@@ -9,6 +9,7 @@ import contextlib
 import functools
 import gc
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,11 @@ from symgraph.runtime.cache import default_cache
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import from_json, image_of, to_json
 from symgraph.version import VERSION
+
+#: inner extents below which a product is probably no matter for tiles
+THIN = 32
+#: channels and filters from which on Winograd's method is used
+LEAST = 16
 
 if TYPE_CHECKING:
     from symgraph.lower.steps import Program
@@ -125,12 +131,15 @@ def build(
         from symgraph.backends.cpu.unit import compile_module, import_numba
 
         start = timings.lap("import", start)
+        early = _prepared_tiles(graph)
         result = optimized(graph)
         start = timings.lap("rewrite", start)
         timings.passes = dict(result.statistics.seconds)
         program = planned(result.graph, leaves, graph, lengths)
         start = timings.lap("lower", start)
         calls = needs(program)
+        if early is not None:
+            early.join()
         symbols |= needed(calls)
         start = timings.lap("libraries", start)
         import_numba()
@@ -154,6 +163,47 @@ def needed(needs: Sequence[str]) -> dict[str, int]:
     from symgraph.runtime import threads, tile_objects
 
     return threads.symbols() | tile_objects.symbols(needs[1:], source_stamp())
+
+
+def _prepared_tiles(graph: Graph) -> threading.Thread | None:
+    """A thread that compiles, or loads, the tiles that a graph will probably call.
+
+    LLVM works without the interpreter's lock, so rewriting and lowering go on meanwhile.
+    """
+    families = sorted(likely_families(graph))
+    if not families:
+        return None
+
+    def work() -> None:
+        from symgraph.runtime import tile_objects
+
+        with contextlib.suppress(Exception):  # `needed` meets it again, and tells
+            tile_objects.have(families, source_stamp())
+
+    thread = threading.Thread(target=work, name="symgraph-tiles", daemon=True)
+    thread.start()
+    return thread
+
+
+def likely_families(graph: Graph) -> set[tuple[str, str]]:
+    """Families of tiles that a graph before rewriting seems to need."""
+    found: set[tuple[str, str]] = set()
+    for node in graph.applies():
+        name, dtype = node.op.name, node.outputs[0].type.dtype
+        if dtype not in ("float32", "float64"):
+            continue
+        if name == "dot" and node.outputs[0].ndim == 2:
+            a, b = (v.type.shape for v in node.inputs)
+            if min(a[-1] or THIN, b[0] or THIN) >= THIN:
+                found.add(("gemm", dtype))
+        elif name.startswith("convolution"):
+            known = node.inputs[1].type.shape
+            suits = name == "convolution" and known[2:] == (3, 3) and dtype == "float32"
+            if suits and config.winograd and min(known[0] or 0, known[1] or 0) >= LEAST:
+                found.add((f"winograd{config.winograd}", dtype))
+            else:
+                found.add(("convolution", dtype))
+    return found
 
 
 @contextlib.contextmanager

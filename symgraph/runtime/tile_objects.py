@@ -2,8 +2,9 @@
 
 In: what a compiled function needs, as `backends.cpu.device.needs` lists it: a family of
 tiles, its dtype, and the symbols that are called. Out: their addresses. Each family is
-one object in the cache of object code, under a key that `stamp` (the state of the
-package's sources) is part of. A warm start reads it and imports no emitter.
+kept in the cache of object code, under a key that `stamp` (the state of the
+package's sources) is part of; one object may hold several. A warm start reads it and
+imports no emitter.
 """
 
 import ctypes
@@ -27,36 +28,52 @@ def symbols(needs: Sequence[str], stamp: str) -> dict[str, int]:
     needs : such as "gemm float32 sg_gemm_f32 sg_gemm_f32_units"
     stamp : text that changes when the emitters do
     """
-    found: dict[str, int] = {}
-    for need in needs:
-        family, dtype, *names = need.split()
-        library = _library(family, dtype, stamp)
-        found |= {name: library.address(name) for name in names}
-    return found
+    wanted = [need.split() for need in needs]
+    libraries = have([(family, dtype) for family, dtype, *_ in wanted], stamp)
+    return {
+        name: libraries[family, dtype].address(name)
+        for family, dtype, *names in wanted
+        for name in names
+    }
 
 
-def _library(family: str, dtype: str, stamp: str) -> Any:
-    """A mapped family; it stays mapped while the process lives."""
-    key = (family, dtype, target.restriction())
+def have(families: Sequence[tuple[str, str]], stamp: str) -> dict[tuple[str, str], Any]:
+    """The mapped libraries of these families, which stay mapped; compiles new ones.
+
+    Those that this machine lacks are compiled together, for they share the tiles.
+    """
+    level = target.restriction()
     with _lock:
-        known = _libraries.get(key)
-        if known is None:
-            known = _libraries[key] = loader.load(_object(family, dtype, stamp))
+        new = [f for f in families if (*f, level) not in _libraries]
+        for family, code in _objects(new, stamp).items():
+            library = _libraries[(*family, level)] = loader.load(code)
             # a thread of the pool may be in it when the interpreter ends
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(known))
-        return known
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
+        return {f: _libraries[(*f, level)] for f in families}
 
 
-def _object(family: str, dtype: str, stamp: str) -> bytes:
+def _objects(
+    families: Sequence[tuple[str, str]], stamp: str
+) -> dict[tuple[str, str], bytes]:
     cache = default_cache()
-    facts = f"tiles\n{family}\n{dtype}\n{target.fingerprint()}\n{stamp}"
-    key = digest(facts.encode()).hexdigest()
-    found = cache.get(key)
-    if found is not None:
-        return found[1]
-    # a miss only: it imports Numba
-    from symgraph.backends.cpu.library_object import tile_object  # noqa: PLC0415
+    made: dict[tuple[str, str], bytes] = {}
+    keys = {f: _key(f, stamp) for f in families}
+    for family, key in keys.items():
+        found = cache.get(key)
+        if found is not None:
+            made[family] = found[1]
+    missing = [f for f in families if f not in made]
+    if missing:  # a miss only: it imports Numba
+        from symgraph.backends.cpu.library_object import tile_object  # noqa: PLC0415
 
-    code = tile_object(frozenset([(family, dtype)]))
-    cache.put(key, {"what": f"tiles {family} {dtype}"}, code)
-    return code
+        code = tile_object(frozenset(missing))
+        for family in missing:
+            made[family] = code
+            cache.put(keys[family], {"what": f"tiles {' '.join(family)}"}, code)
+    return made
+
+
+def _key(family: tuple[str, str], stamp: str) -> str:
+    name, dtype = family
+    facts = f"tiles\n{name}\n{dtype}\n{target.fingerprint()}\n{stamp}"
+    return digest(facts.encode()).hexdigest()

@@ -100,7 +100,7 @@ def _tiles(step: Tiles, slots: Sequence[int]) -> Work:
             2 * batch * m * n * k, item * batch * (m * k + k * n + m * n + kept),
             step.dtype, f"{f'{batch}x ' if batch > 1 else ''}{m}x{n}x{k}",
         )  # fmt: skip
-    window = [3, 3] if step.operation == "winograd" else extents("window_")
+    window = [3, 3] if step.operation.startswith("winograd") else extents("window_")
     image, made = extents(""), extents("out_")
     batch, channels, filters = (size(s) for s in ("batch", "channels", "filters"))
     groups = size("groups")
