@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ _cache = tempfile.TemporaryDirectory(prefix="symgraph-tests-")
 os.environ["SYMGRAPH_CACHE_DIR"] = _cache.name
 
 import symgraph.lower.program as lowering  # noqa: E402  (after the cache is set)
+from symgraph.config import NAMES  # noqa: E402
+from symgraph.config import config as settings  # noqa: E402
 from symgraph.lower.verify import verify  # noqa: E402
 
 _split = lowering.split
@@ -26,6 +29,16 @@ def _verified(*args: Any) -> Any:
 
 
 lowering.split = _verified
+
+
+@pytest.fixture(autouse=True)
+def _settings_stay() -> Iterator[None]:
+    """What a test sets does not reach the next one."""
+    before = {name: getattr(settings, name) for name in NAMES}
+    yield
+    for name, value in before.items():
+        if getattr(settings, name) != value:
+            setattr(settings, name, value)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

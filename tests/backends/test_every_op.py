@@ -117,7 +117,8 @@ def test_casts_between_all_dtypes_are_those_of_numpy() -> None:
 
 
 def test_every_public_function_of_tensors_has_samples() -> None:
-    sampled = {PUBLIC[name] for name in (*NAMES, "cast", "astype")}
+    of_tuples = {"get_conv_output_shape"}  # computes no tensor
+    sampled = {PUBLIC[name] for name in (*NAMES, *of_tuples, "cast", "astype")}
     calculus = {"symgraph.autodiff", "symgraph.compile"}
     missing = [
         name
