@@ -87,9 +87,9 @@ def peak(dtype: str, threads: int) -> Peak:
     def rate(works: Sequence[Callable[[int], None]], amount: float) -> float:
         """`amount` of each work in a second, at best, with a thread for each work."""
         times = 1
-        while _seconds(works[:1], times) < _LEAST:
+        # the best of several: one run that waited for a core would end the search early
+        while (best := min(_seconds(works, times) for _ in range(_ROUNDS))) < _LEAST:
             times *= 4
-        best = min(_seconds(works, times) for _ in range(_ROUNDS))
         return amount * times * len(works) / best
 
     flops = rate(
