@@ -26,6 +26,7 @@ FLOORS = {
     "symgraph.ops": 2,
     "symgraph.tensor": 2,
     "symgraph.autodiff": 3,
+    "symgraph.loops": 3,
     "symgraph.rewrite": 3,
     "symgraph.lower": 4,
     "symgraph.backends": 5,

@@ -226,7 +226,7 @@ def source_stamp() -> str:
     """
     package = Path(__file__).resolve().parent.parent
     found = []
-    for folder in ("core", "ops", "autodiff", "rewrite", "rewrite/rules", "lower",
+    for folder in ("core", "ops", "autodiff", "loops", "rewrite", "rewrite/rules", "lower",
                    "backends", "backends/cpu", "runtime", "compile"):  # fmt: skip
         with os.scandir(package / folder) as entries:
             for entry in entries:

@@ -133,7 +133,7 @@ def freeze(
                 if number is not None:
                     made[node.outputs[0]] = interner.constant(number)
                     continue
-                copy = interner.apply(node.op, operands)
+                copy = interner.apply(node.op.refined(operands), operands)
                 for old, new in zip(node.outputs, copy.outputs, strict=True):
                     made[old] = new
                     if new.name is None:

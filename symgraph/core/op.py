@@ -41,6 +41,9 @@ class Op(Record):
     name: ClassVar[str] = ""
     #: True where a wrong value in an input can make the op fail at run time
     can_fail: ClassVar[bool] = False
+    #: True where compiled functions call `reference` back, in Python: LAPACK, sorting,
+    #: ops of the user
+    host: ClassVar[bool] = False
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -90,6 +93,13 @@ class Op(Record):
     def connection(self) -> tuple[bool, ...] | None:
         """For each input, whether a gradient can flow to it; None: to all."""
         return None
+
+    def refined(self, inputs: Sequence[Variable]) -> "Op":
+        """The op for inputs whose types tell more than those it was made for.
+
+        Ops with inner graphs take the types over; all others stay as they are.
+        """
+        return self
 
     def make(self, *inputs: Variable) -> tuple[Variable, ...]:
         """Apply the op; in a frozen graph, equal applications are one object."""
