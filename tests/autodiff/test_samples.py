@@ -10,29 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import samples
-import samples_convolution
-import samples_functions
-import samples_structure  # noqa: F401  fills structure.SAMPLES
-import structure
 from sampling import Sample
+from tables import TABLES
 
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.node import Variable
 
-TABLES = {
-    "elementwise": samples.SAMPLES,
-    "structure": structure.SAMPLES,
-    "convolution": samples_convolution.SAMPLES,
-    "functions": samples_functions.SAMPLES,
-}
-
 
 def smooth(table: str, name: str) -> list[Sample]:
     """Samples with derivatives: two of each elementwise function, else up to six."""
     found = [s for s in TABLES[table][name] if s.gradient]
-    if table == "elementwise":
+    if table == "samples":
         return [found[0], found[-1]] if found else []
     known = [s for s in found if s.static][:1]
     unknown = [s for s in found if not s.static]

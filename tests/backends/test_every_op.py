@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import samples
-import samples_convolution
-import samples_functions
-import samples_structure  # noqa: F401  fills structure.SAMPLES
-import structure
 from sampling import Sample
+from tables import NAMES, samples_of
 
 import symgraph as sg
 import symgraph.tensor as T
@@ -22,13 +18,6 @@ from symgraph.core.node import Variable
 from symgraph.core.op import PUBLIC
 from symgraph.errors import NotSupportedError
 
-TABLES = (
-    samples.SAMPLES,
-    structure.SAMPLES,
-    samples_convolution.SAMPLES,
-    samples_functions.SAMPLES,
-)
-NAMES = sorted(set().union(*TABLES))
 RELATIVE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-12, "complex128": 1e-12}
 #: NumPy leaves the sign of a zero open where operands are 0.0 and -0.0
 OPEN_ZEROS = {"maximum", "minimum", "relu", "largest", "smallest", "clip", "fmax",
@@ -39,7 +28,7 @@ Call = tuple[Sample, list[Variable], dict[Variable, np.ndarray]]
 
 def calls(name: str) -> list[Call]:
     """The samples of a function that build, with outputs and values of inputs."""
-    found = [s for table in TABLES for s in table.get(name, []) if s.error is None]
+    found = [s for s in samples_of(name) if s.error is None]
     return [(sample, *sample.build(name)) for sample in found]
 
 
