@@ -14,7 +14,7 @@ import numpy as np
 import scipy.special as scipy
 from sampling import SPECIAL, Sample, binary, unary, values
 
-from symgraph.errors import ArgumentError, DtypeError, ShapeError
+from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
 
 SAMPLES: dict[str, list[Sample]] = {}
 ORACLES: dict[str, Callable[..., Any]] = {}
@@ -55,9 +55,13 @@ def _gammaln(x: np.ndarray) -> Any:
     return np.where(np.isneginf(x), np.inf, scipy.gammaln(x))
 
 
-def _tri_gamma(x: np.ndarray) -> Any:
+def _polygamma(n: int, x: np.ndarray) -> Any:
     # there is a pole at each negative integer, so no limit at -inf
-    return np.where(np.isneginf(x), np.nan, scipy.polygamma(1, x))
+    return np.where(np.isneginf(x), np.nan, scipy.polygamma(n, x))
+
+
+def _tri_gamma(x: np.ndarray) -> Any:
+    return _polygamma(1, x)
 
 
 # --- one operand ----------------------------------------------------------------------
@@ -134,7 +138,7 @@ _table({
     "gamma": (scipy.gamma, 0.3, 6),
     "gammaln": (_gammaln, 0.3, 6),
     "digamma": (scipy.digamma, 0.3, 6),
-    "tri_gamma": (_tri_gamma, 0.3, 6, "biuf", False),
+    "tri_gamma": (_tri_gamma, 0.3, 6),
     "xlogx": (_xlogx, 0.2, 3),
     "disconnected_grad": (np.copy, -3, 3, "biufc", False),
     "zero_grad": (np.copy, -3, 3, "biufc", False),
@@ -149,8 +153,8 @@ _table({
     "mul": (np.multiply, (-3, 3), (-3, 3), "biufc"),
     "true_div": (np.true_divide, (-3, 3), (0.4, 3), "biufc"),
     "floor_div": (np.floor_divide, (-9, 9), (-3, 3), "biuf", False),
-    "mod": (np.remainder, (-9, 9), (1.2, 3)),
-    "fmod": (np.fmod, (-9, 9), (1.2, 3)),
+    "mod": (np.remainder, (-9, 9), (1.3, 3)),
+    "fmod": (np.fmod, (-9, 9), (1.3, 3)),
     "divmod": (np.divmod, (-9, 9), (-3, 3), "biuf", False),
     "power": (np.power, (0.3, 3), (0, 3), "biufc"),
     "float_power": (np.float_power, (0.3, 3), (-2, 3), "biufc"),
@@ -225,6 +229,23 @@ SAMPLES["clip"] = [
     Sample((_floats(3), _floats(2), 1.0), error=ShapeError, static=True),
 ]  # fmt: skip
 ORACLES["clip"] = lambda x, low, high: np.minimum(np.maximum(x, low), high)
+
+SAMPLES["divmod"] += [s for s in SAMPLES["mod"] if s.gradient]
+SAMPLES["polygamma"] = [
+    *(Sample((n, _floats(3, 2, low=0.2, high=6)), gradient=n < 9) for n in range(10)),
+    *(Sample((n, _floats(5) - 0.37), gradient=True) for n in (1, 2, 3, 4)),
+    Sample((2, _floats(0, 3)), gradient=True),
+    Sample((3, _floats(6, 4)[::2, ::-1].T + 3.2), gradient=True, static=True),
+    *(Sample((n, SPECIAL), special=True) for n in (1, 3)),
+    Sample((4, values((3,), "float32", 0.3, 6))),
+    Sample((2, values((3,), "int8", 1, 6))),
+    Sample((2, values((3,), "complex64", 1, 6)), error=DtypeError),
+    Sample((-1, _floats(2)), error=ArgumentError),
+    Sample((1.5, _floats(2)), error=ArgumentError),
+    Sample((True, _floats(2)), error=ArgumentError),
+    Sample((10, _floats(2)), error=NotSupportedError),
+]
+ORACLES["polygamma"] = _polygamma
 
 _slopes = binary((-3, 3), (0.1, 0.9))
 SAMPLES["relu"] += [s for s in _slopes if not s.special]

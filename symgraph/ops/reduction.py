@@ -7,6 +7,7 @@ decided by lowering.
 """
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,7 +194,7 @@ class ProductOfOthers(Op):
         kept = [a for a in range(x.ndim) if a not in self.axes]
         order = [*kept, *self.axes]
         shape = extents(x)
-        flat = [*(shape[a] for a in kept), -1]
+        flat = [*(shape[a] for a in kept), product([shape[a] for a in self.axes])]
         rows = reshape(dimshuffle(x, *order), flat)
         weights = reshape(dimshuffle(g, *order), flat)
         last = rows.ndim - 1
@@ -212,8 +213,9 @@ class ProductOfOthers(Op):
         """Each product by itself."""
         (x,) = arrays
         moved = np.moveaxis(x, self.axes, range(-len(self.axes), 0))
-        rows = moved.reshape(*moved.shape[: x.ndim - len(self.axes)], -1)
-        count = rows.shape[-1]
+        kept = x.ndim - len(self.axes)
+        count = math.prod(moved.shape[kept:])
+        rows = moved.reshape(*moved.shape[:kept], count)
         wide = np.where(np.eye(count, dtype=bool), x.dtype.type(1), rows[..., None, :])
         out = np.multiply.reduce(wide, axis=-1, dtype=x.dtype).reshape(moved.shape)
         return (np.moveaxis(out, range(-len(self.axes), 0), self.axes).copy(),)

@@ -13,9 +13,11 @@ import numpy as np
 
 from symgraph.core.node import Variable
 from symgraph.core.op import public
+from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.ops.comparison import alias, eq, switch
 from symgraph.ops.exponential import exp, log
-from symgraph.ops.families import apply_scalar, define, no_gradient, real_floating
+from symgraph.ops.families import apply_scalar, define, real_floating
+from symgraph.ops.polygamma import HIGHEST, scalar_name
 
 SQRT_PI = math.sqrt(math.pi)
 
@@ -169,23 +171,6 @@ def _gamma(m: Any, x: Any) -> Any:
     return m.where(x > 0, size, m.where(x == 0, m.copysign(math.inf, x), below))
 
 
-def _tri_gamma(m: Any, x: Any) -> Any:
-    """Reflection (DLMF 5.15.6), eight recurrence steps (5.15.5), series (5.15.8)."""
-    left = x < 0.5
-    z = m.where(left, 1 - x, x)
-    shift = 0.0
-    for _ in range(8):
-        shift = 1 / (z * z) + shift
-        z = z + 1
-    s = 1 / (z * z)
-    series = -691 / 2730
-    for coefficient in (5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
-        series = s * series + coefficient
-    value = (1 + (0.5 + series / z) / z) / z + shift
-    sine = m.sin((x - m.floor(x)) * math.pi)
-    return m.where(left, math.pi**2 / (sine * sine) - value, value)
-
-
 define(
     "gammaln", 1, real_floating, _each(_gammaln),
     grad=lambda g, y, x: (g * digamma(x),),
@@ -194,7 +179,6 @@ define(
     "digamma", 1, real_floating, _each(_digamma),
     grad=lambda g, y, x: (g * tri_gamma(x),),
 )  # fmt: skip
-define("tri_gamma", 1, real_floating, body=_tri_gamma, grad=no_gradient("tri_gamma"))
 define(
     "gamma", 1, real_floating, body=_gamma,
     grad=lambda g, y, x: (g * (y * digamma(x)),),
@@ -225,8 +209,44 @@ def digamma(x: Any) -> Variable:
 
 @public
 def tri_gamma(x: Any) -> Variable:
-    """out = derivative of digamma at x. It has no gradient itself."""
+    """out = derivative of digamma at x."""
     return apply_scalar("tri_gamma", x)
+
+
+@public
+def polygamma(n: int, x: Any) -> Variable:
+    """out = derivative of order n of digamma at x.
+
+    Parameters
+    ----------
+    n : int, 0 (digamma itself) to 9; the derivative of order 9 has no gradient
+    x : real; integers become floats
+
+    Raises
+    ------
+    ArgumentError : n is not a whole number from 0 on
+    NotSupportedError : n is above 9
+
+    References
+    ----------
+    DLMF 5.15.
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> [float(T.polygamma(n, 1.0).eval().round(4)) for n in (0, 1, 2)]
+    [-0.5772, 1.6449, -2.4041]
+    """
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+        raise ArgumentError(
+            f"polygamma: the order n is {n!r}; it must be a whole number, 0 or more, "
+            "known while the graph is built"
+        )
+    if n > HIGHEST:
+        raise NotSupportedError(
+            f"polygamma: order {n}; derivatives of digamma exist up to order {HIGHEST}"
+        )
+    return apply_scalar(scalar_name(int(n)) if n else "digamma", x)
 
 
 alias(digamma, "psi")

@@ -1,37 +1,49 @@
 """Every differentiable function with samples: both derivatives, Lop against Rop.
 
-The first derivative of single functions is checked with their families; here each
-sample goes through ``function(mode="FAST_COMPILE")`` with a cost that is not linear in
-the function, so that the derivatives of all adjoints are met as well.
+The first derivative of single functions is checked with their families; here every
+sample of every table goes through ``function(mode="FAST_COMPILE")`` with a cost that
+is not linear in the function, so that the derivatives of all adjoints are met as well.
+What has no derivative, or only the first, is listed with the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from sampling import Sample
-from tables import TABLES
+from tables import TABLES, rows, samples_of
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
+from symgraph.ops.polygamma import HIGHEST
+
+#: functions of floats that give floats and whose derivative is not tested, and why;
+#: it must be zero, or refused by a GradientError
+WITHOUT_DERIVATIVE = {
+    **dict.fromkeys(("sign", "ceil", "floor", "trunc", "rint", "round", "floor_div"),
+                    "a step function: 0 where it is not undefined"),
+    **dict.fromkeys(("imag", "angle"), "constant for real numbers of one sign"),
+    **dict.fromkeys(("disconnected_grad", "zero_grad"), "nothing flows, by their name"),
+}  # fmt: skip
+#: functions whose gradient is by purpose not their derivative
+ON_PURPOSE = {"grad_clip": "it clips the gradient"}
+#: functions → the samples whose derivative has none itself, and why; a GradientError
+WITHOUT_SECOND: dict[str, tuple[Callable[[Sample], bool], str]] = {
+    "polygamma": (lambda s: s.args[0] == HIGHEST - 1, "the derivatives end at nine"),
+}
 
 
 def smooth(table: str, name: str) -> list[Sample]:
-    """Samples with derivatives: two of each elementwise function, else up to six."""
-    found = [s for s in TABLES[table][name] if s.gradient]
-    if table == "samples":
-        return [found[0], found[-1]] if found else []
-    known = [s for s in found if s.static][:1]
-    unknown = [s for s in found if not s.static]
-    return known + unknown[:: -(-len(unknown) // 5) or 1]
+    """Samples with derivatives."""
+    return [s for s in TABLES[table][name] if s.gradient]
 
 
 CASES = [
     pytest.param(table, name, id=f"{table}-{name}")
-    for table in TABLES
-    for name in TABLES[table]
+    for table, name, _ in rows()
     if smooth(table, name)
 ]
 
@@ -48,11 +60,6 @@ def along(
     return total / (12 * h)
 
 
-def twice(name: str, points: list[np.ndarray]) -> bool:
-    """Whether there is a second derivative: that of digamma states that it has none."""
-    return name != "digamma"
-
-
 def directions(
     random: np.random.Generator, points: list[np.ndarray]
 ) -> list[np.ndarray]:
@@ -67,7 +74,7 @@ def inner(a: list[Any], b: list[Any]) -> Variable:
 def check(name: str, sample: Sample) -> bool:
     """Whether there was something to check; fails where derivatives are wrong."""
     outputs, values = sample.build(name)
-    wrt = [v for v in values if v.type.dtype == "float64" and values[v].size]
+    wrt = [v for v in values if v.type.dtype == "float64"]
     outputs = [v for v in outputs if v.type.dtype == "float64"]
     if not wrt or not outputs:
         return False
@@ -97,13 +104,17 @@ def check(name: str, sample: Sample) -> bool:
     np.testing.assert_allclose(
         told[1], along(lambda *p: both(*p)[0], points, way), **close
     )
-    if twice(name, points):
-        second = sg.grad(slope, wrt, disconnected_inputs="ignore")
-        bend = compiled(inner(second, other))(*points)
-        np.testing.assert_allclose(
-            bend, along(lambda *p: both(*p)[1], points, other), **close
-        )
-        check_products(compiled, outputs, wrt, [weights, points, way], close)
+    check_products(compiled, outputs, wrt, [weights, points, way], close)
+    if name in WITHOUT_SECOND and WITHOUT_SECOND[name][0](sample):
+        with pytest.raises(sg.errors.GradientError):
+            sg.grad(slope, wrt)
+        return True
+    second = sg.grad(slope, wrt, disconnected_inputs="ignore")
+    bend, *products = compiled([inner(second, other), *second])(*points)
+    assert [a.shape for a in products] == [p.shape for p in points]
+    np.testing.assert_allclose(
+        bend, along(lambda *p: both(*p)[1], points, other), **close
+    )
     return True
 
 
@@ -134,3 +145,40 @@ def test_the_tables_have_something_to_check() -> None:
     checked = sum(check(c.values[1], smooth(*c.values)[0]) for c in CASES[::9])
     assert checked > 15
     assert len(CASES) > 150
+
+
+def of_floats(name: str, some: list[Sample]) -> Iterator[tuple[Variable, Any, Any]]:
+    """Cost, float64 inputs and values of the samples that give float64."""
+    for sample in some:
+        if sample.error is None and not sample.special:
+            outputs, values = sample.build(name)
+            leaves = [v for v in values if v.type.dtype == "float64" and values[v].size]
+            reals = [T.sum(v) for v in outputs if v.type.dtype == "float64"]
+            if leaves and reals:
+                yield sum(reals), leaves, values
+
+
+def test_every_function_of_floats_has_a_derivative_or_is_listed_with_a_reason() -> None:
+    found = {
+        name
+        for _, name, some in rows()
+        if not any(s.gradient for s in samples_of(name))
+        and any(True for _ in of_floats(name, some))
+    }
+    assert found == {*WITHOUT_DERIVATIVE, *ON_PURPOSE}
+
+
+@pytest.mark.parametrize("name", ON_PURPOSE)
+def test_what_differs_on_purpose_does_differ(name: str) -> None:
+    with pytest.raises(AssertionError):
+        check(name, samples_of(name)[0])
+
+
+@pytest.mark.parametrize("name", WITHOUT_DERIVATIVE)
+def test_what_is_listed_without_derivative_has_none(name: str) -> None:
+    for cost, leaves, values in of_floats(name, samples_of(name)):
+        try:
+            slopes = sg.grad(cost, leaves, disconnected_inputs="ignore")
+        except sg.errors.GradientError:
+            continue
+        assert not any(a.any() for a in evaluate(slopes, values)), name

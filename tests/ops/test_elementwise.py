@@ -5,6 +5,7 @@ backend and compared with NumPy and SciPy. Derivatives are tested in
 test_elementwise_gradient.py, dtypes and integers in test_elementwise_dtypes.py.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ MODULES = {
 TOLERANCE = {"float32": 3e-6, "complex64": 3e-6, "float64": 1e-13, "complex128": 1e-13}
 #: computed by formulas that lose some digits (stated in their docstrings)
 ROUGH = {"gamma": 30, "sinc_slope": 300, "power": 10, "float_power": 10,
-         "tri_gamma": 30, "digamma": 30, "gammaln": 30}  # fmt: skip
+         "tri_gamma": 30, "digamma": 30, "gammaln": 30, "polygamma": 100}  # fmt: skip
 #: sign of a zero that NumPy does not promise either
 LOOSE_ZEROS = {"relu", "maximum", "minimum", "fmax", "fmin", "clip", "hypot", "erfinv",
                "sinc_slope"}  # fmt: skip
@@ -196,7 +197,7 @@ def test_wrong_operands_give_the_named_error_with_their_types(name: str) -> None
             message = str(caught.value)
             assert "sampling.py:" in message, sample
             if name not in CONVERTING:
-                assert f"x0 : {first.dtype.name} " in message, sample
+                assert re.search(rf"x\d : {first.dtype.name} ", message), sample
 
 
 @pytest.mark.parametrize("name", NAMES)

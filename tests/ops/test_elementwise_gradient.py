@@ -73,29 +73,6 @@ def test_gradient_agrees_with_finite_differences(name: str) -> None:
         check_derivative(weighted_sum(outputs, weights), values, sample, seed)
 
 
-@pytest.mark.parametrize("name", [n for n in SMOOTH if n != "digamma"])
-def test_second_derivative_agrees_with_finite_differences(name: str) -> None:
-    sample = next(
-        s for s in SAMPLES[name]
-        if s.gradient and any(isinstance(a, np.ndarray) and a.size > 2 for a in s.args)
-    )  # fmt: skip
-    outputs, values = sample.build(name)
-    weights = [np.ones(a.shape) for a in evaluate(outputs, values)]
-    first = grad(
-        weighted_sum(outputs, weights), floats_of(values), disconnected_inputs="ignore"
-    )
-    random = np.random.default_rng(3)
-    cost = weighted_sum(first, [random.uniform(0.5, 1.5, values[v].shape)
-                                for v in floats_of(values)])  # fmt: skip
-    if not any(v in values for v in _ancestors(cost)):
-        return  # linear
-    check_derivative(cost, values, sample, 3)
-
-
-def _ancestors(cost: Variable) -> set[Variable]:
-    return {v for node in applies([cost]) for v in node.inputs}
-
-
 def gradient_at(expression: Any, *points: float) -> list[float]:
     leaves = [variable("float64", name=f"x{i}") for i in range(len(points))]
     gradients = grad(expression(*leaves), leaves, disconnected_inputs="ignore")
@@ -163,10 +140,15 @@ def test_gradient_of_constant_exponent_has_no_logarithm() -> None:
     assert "log" not in used
 
 
-def test_gradient_of_trigamma_is_refused_by_name() -> None:
+def test_each_polygamma_is_the_derivative_of_the_one_before_up_to_the_last() -> None:
     x = variable("float64")
-    with pytest.raises(GradientError, match="tri_gamma"):
-        grad(grad(PUBLIC["digamma"](x), x), x)
+    slope = PUBLIC["gammaln"](x)
+    for order in range(10):
+        slope = grad(slope, x)
+        below = PUBLIC["polygamma"](order, x)
+        assert evaluate([slope], {x: 0.7}) == evaluate([below], {x: 0.7})
+    with pytest.raises(GradientError, match="polygamma of order 9"):
+        grad(slope, x)
 
 
 def test_second_derivative_of_a_masked_branch_is_zero_not_nan() -> None:

@@ -1,9 +1,12 @@
 """Reductions: dtypes of results, ties, zeros and NaN in gradients, decompositions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sampling import SPECIAL
 
+import symgraph as sg
 import symgraph.tensor as T
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
@@ -165,3 +168,15 @@ def test_printing_names_function_and_axes() -> None:
     x = T.matrix("x")
     assert expression(x.sum(axis=0)) == "sum(x, axes=(0,))"
     assert expression(x.argmin()) == "argmin(x, axes=(0, 1))"
+
+
+@pytest.mark.parametrize("shape,axis", [((0, 2), 1), ((0, 2), 0), ((2, 0), (0, 1))])
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "FAST_RUN"])
+def test_both_derivatives_of_a_product_of_nothing_have_its_shape(
+    shape: tuple[int, ...], axis: Any, mode: str
+) -> None:
+    x = T.dmatrix("x")
+    first = grad(T.sum(T.prod(x, axis=axis) ** 2), x)
+    second = grad(T.sum(first**2), x)
+    for slope in sg.function([x], [first, second], mode=mode)(np.ones(shape)):
+        assert slope.shape == shape
