@@ -54,6 +54,7 @@ SECTIONS = {
     "forward": "Differentiation",
     "jacobian": "Differentiation",
     "numeric": "Differentiation",
+    "ifelse": "Loops and branches",
     "function": "Evaluation",
 }
 

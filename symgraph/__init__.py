@@ -19,13 +19,14 @@ from symgraph.core.node import Constant, Variable
 from symgraph.core.op import as_variable
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.gradient import verify_grad
+from symgraph.loops.ifelse import ifelse
 from symgraph.version import VERSION
 
 __version__ = version = VERSION
 __all__ = [
     "Constant", "In", "Lop", "Rop", "SharedVariable", "Variable", "as_variable",
     "clone", "config", "errors", "function", "grad", "gradient", "hessian",
-    "hessian_vector_product", "jacobian", "nn", "printing", "shared", "tensor",
+    "hessian_vector_product", "ifelse", "jacobian", "nn", "printing", "shared", "tensor",
     "verify_grad", "version",
 ]  # fmt: skip
 

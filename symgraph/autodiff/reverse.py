@@ -159,7 +159,7 @@ def propagate(
     useful: set[Variable] = set(targets)
     between: list[Apply] = []
     for node in order:
-        flows = node.op.connection()
+        flows = node.op.connection_of(node)
         if any(
             v in useful and v not in stop and (flows is None or flows[i])
             for i, v in enumerate(node.inputs)
@@ -174,7 +174,7 @@ def propagate(
             if all(g is None for g in outputs):
                 continue
             building.place = node.outputs[0].place
-            parts = node.op.grad(node.inputs, node.outputs, outputs)
+            parts = node.op.gradients_of(node, outputs)
             for variable, part in zip(node.inputs, parts, strict=True):
                 if part is None or variable not in useful or variable in stop:
                     continue

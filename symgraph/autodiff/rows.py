@@ -94,7 +94,7 @@ class Rows(Op):
         for i in range(shape[0]):
             known[self.index] = np.asarray(i, np.int64)
             for node in steps:
-                results = node.op.reference(*(known[v] for v in node.inputs))
+                results = node.op.values_of(node, [known[v] for v in node.inputs])
                 known.update(zip(node.outputs, map(np.asarray, results), strict=True))
             found = known[self.row]
             assert found.shape == shape[1:], (found.shape, shape)

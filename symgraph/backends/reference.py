@@ -59,7 +59,7 @@ def evaluate(
 
 def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     try:
-        return node.op.reference(*arrays)
+        return node.op.values_of(node, arrays)
     except SymgraphError:
         raise
     except ValueError as error:

@@ -133,10 +133,12 @@ def freeze(
                 if number is not None:
                     made[node.outputs[0]] = interner.constant(number)
                     continue
-                copy = interner.apply(node.op.refined(operands), operands)
-                for old, new in zip(node.outputs, copy.outputs, strict=True):
+                copies = node.op.refined(operands).make(*operands)
+                for old, new in zip(node.outputs, copies, strict=True):
+                    if isinstance(new, Constant):
+                        new = interner.constant(new)
                     made[old] = new
-                    if new.name is None:
+                    if new.name is None and new.owner is not None:
                         new.name = old.name
         finally:
             building.place = before

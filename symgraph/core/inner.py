@@ -86,7 +86,7 @@ class Inner(Record):
             if isinstance(leaf, Constant):
                 known[leaf] = leaf.data
         for node in applies(self.outputs, blockers=self.inputs):
-            results = node.op.reference(*(known[v] for v in node.inputs))
+            results = node.op.values_of(node, [known[v] for v in node.inputs])
             for variable, array in zip(node.outputs, results, strict=True):
                 known[variable] = np.asarray(array)
         return [known[v] for v in self.outputs]

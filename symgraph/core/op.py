@@ -101,8 +101,34 @@ class Op(Record):
         """
         return self
 
+    # What is asked about one application. Ops of the package answer from the operands
+    # alone, by the methods above; ops of the user in Theano's form look at the node.
+
+    def extents_of(self, node: Apply, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Extents of the outputs of an application of this op."""
+        return self.infer_shape(node.inputs, shapes)
+
+    def gradients_of(
+        self, node: Apply, gradients: Sequence[Variable | None]
+    ) -> Sequence[Variable | None]:
+        """Gradients of the inputs of an application of this op."""
+        return self.grad(node.inputs, node.outputs, gradients)
+
+    def connection_of(self, node: Apply) -> tuple[bool, ...] | None:
+        """`connection` of an application of this op."""
+        return self.connection()
+
+    def values_of(
+        self, node: Apply, arrays: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, ...]:
+        """Values of the outputs of an application of this op."""
+        return self.reference(*arrays)
+
     def make(self, *inputs: Variable) -> tuple[Variable, ...]:
-        """Apply the op; in a frozen graph, equal applications are one object."""
+        """Apply the op; in a frozen graph, equal applications are one object.
+
+        An op that stands for a graph of others gives that graph's outputs there.
+        """
         interner = building.interner
         if interner is not None:
             return interner.apply(self, inputs).outputs

@@ -127,7 +127,7 @@ class Extents:
             outputs: Sequence[Sequence[Any]] = [self._broadcast_shape(node)]
         else:
             given = [self._as_given(v) for v in node.inputs]
-            outputs = node.op.infer_shape(node.inputs, given)
+            outputs = node.op.extents_of(node, given)
         for variable, shape in zip(node.outputs, outputs, strict=True):
             self._shapes[variable] = tuple(
                 known if known is not None else given

@@ -406,9 +406,7 @@ def inferred_extents(x: Variable) -> Shape:
             continue
         stack.pop()
         try:
-            found = node.op.infer_shape(
-                node.inputs, list(map(_extents_now, node.inputs))
-            )
+            found = node.op.extents_of(node, list(map(_extents_now, node.inputs)))
         except (NotImplementedError, NotSupportedError):
             found = tuple(extents(out) for out in node.outputs)
         for out, told in zip(node.outputs, found, strict=True):

@@ -65,7 +65,7 @@ def fold(node: Apply, context: Context) -> Variable | None:
         return None
     try:
         with np.errstate(all="ignore"):
-            results = node.op.reference(*known)
+            results = node.op.values_of(node, known)
     except (SymgraphError, ArithmeticError, ValueError, TypeError, IndexError):
         return None  # it shall fail when the function runs, as the user wrote it
     value = np.array(results[0], dtype=NUMPY[out.type.dtype], order="C")

@@ -6,6 +6,7 @@
     layout         images with the channels last inside
     epilogues      what follows a convolution is done in it
     expand         named compositions become primitive ops, powers products
+    branches       what one branch alone needs is evaluated in it
 
 In: a frozen graph. Out: the rewritten graph and what was done to it. Each pass prints
 its rules; `rules_table` is the text of docs/reference/rules.md.
@@ -15,9 +16,11 @@ from collections.abc import Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression
+from symgraph.rewrite.branches import JOINED, sink_branches
+from symgraph.rewrite.branches import NAME as SUNK
 from symgraph.rewrite.collect import collect_factors, collect_terms
 from symgraph.rewrite.distribute import DISTRIBUTION
-from symgraph.rewrite.engine import Index, Optimized, Pass, run
+from symgraph.rewrite.engine import Index, Optimized, Pass, Transform, run
 from symgraph.rewrite.fold import fold
 from symgraph.rewrite.reuse import NAME, reuse_sums
 from symgraph.rewrite.rule import Rule
@@ -51,10 +54,26 @@ SPECIALIZE = Pass("specialize", (*GEMM, positive_to_positive_leaky))
 CHANNELS_LAST = Pass("layout", LAYOUT)
 EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
+BRANCHES = Pass("branches", (), (sink_branches,))
 
 DEFAULT: tuple[Pass, ...] = (
     CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES, EXPANSION,
+    BRANCHES,
 )  # fmt: skip
+#: transform → the names of what it does, and what that is
+DONE: dict[Transform, tuple[tuple[str, str], ...]] = {
+    reuse_sums: (
+        (
+            NAME,
+            "a sum that contains another sum of the graph is built from it: "
+            "p + mu*v - lr*g beside v' = mu*v - lr*g becomes p + v'",
+        ),
+    ),
+    sink_branches: (
+        (JOINED, "`ifelse` of one condition that do not read one another become one"),
+        (SUNK, "what only one branch of an `ifelse` needs is evaluated in that branch"),
+    ),
+}
 _indexes: dict[str, Index] = {}
 
 
@@ -106,10 +125,8 @@ def rules_table(passes: Sequence[Pass] = DEFAULT) -> str:
         if stage.transforms:
             lines += ["", f"## Pass `{stage.name}`", "", "| rule | rewrite | NaN |",
                       "| --- | --- | --- |"]  # fmt: skip
-            lines.append(
-                f"| `{NAME}` | a sum that contains another sum of the graph is built from "
-                "it: p + mu*v - lr*g beside v' = mu*v - lr*g becomes p + v' | exact |"
-            )
+            for transform in stage.transforms:
+                lines += [f"| `{n}` | {text} | exact |" for n, text in DONE[transform]]
         if not new:
             continue
         lines += [

@@ -48,7 +48,7 @@ def close(found: Any, wanted: Any, dtype: str = "float64") -> None:
 
 
 def rewritten(out: Variable) -> Optimized:
-    return optimize(settle(freeze([], [out])), DEFAULT[:-1], assume_equal=True)
+    return optimize(settle(freeze([], [out])), DEFAULT[:-2], assume_equal=True)
 
 
 def names(result: Optimized) -> list[str]:

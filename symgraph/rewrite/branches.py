@@ -1,0 +1,296 @@
+"""What only one branch of an `IfElse` needs is moved into that branch.
+
+    t = exp(x); y = ifelse(c, t, x)   ->   y = ifelse(c, exp(x), x), exp in the branch
+
+In: the whole graph, after all other rewrites. Out: new roots. Every node belongs to a
+region: the graph itself, or one branch of an `IfElse`; a node that several regions read
+belongs to the innermost one around them all. `IfElse` with the same condition, none of
+which reads another, become one, so that their branches share what they compute.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from symgraph.core.graph import Graph
+from symgraph.core.inner import Inner
+from symgraph.core.node import Apply, Constant, Variable, at_place_of
+from symgraph.core.record import Record
+from symgraph.core.traverse import applies, leaves, replace
+from symgraph.loops.ifelse import IfElse
+from symgraph.rewrite.context import Context
+from symgraph.rewrite.engine import Recorder
+
+NAME = "node_to_branch"
+JOINED = "same_condition_to_one_branch"
+
+
+class Region(Record, frozen=False):
+    """The graph (no node), or the branch of a node that is evaluated if `side` is 0/1."""
+
+    parent: "Region | None" = None
+    node: Apply | None = None
+    side: int = 0
+    depth: int = 0
+
+
+Regions = dict[Apply, Region]
+Table = dict[Variable, Variable]
+
+
+def sink_branches(
+    graph: Graph, context: Context, record: Recorder
+) -> Sequence[Variable]:
+    """Move nodes into the branches that alone need them."""
+    if not any(isinstance(node.op, IfElse) for node in graph.applies()):
+        return graph.roots
+    roots = _joined(_decided(graph.roots), record)
+    regions, branches = _assigned(roots)
+    contents: dict[Region, list[Apply]] = {}
+    order = applies(roots)
+    for node in order:
+        if node in regions:
+            contents.setdefault(regions[node], []).append(node)
+    if all(region.node is None for region in contents):
+        return roots
+    (top,) = (region for region in contents if region.node is None)
+    table: Table = {}
+    _write(contents[top], table, contents, branches)
+    for node in contents[top]:
+        if isinstance(node.op, IfElse) and any(b in contents for b in branches[node]):
+            for old in node.outputs:
+                record(NAME, old, table[old])
+    return [table.get(v, v) for v in roots]
+
+
+# --- before: what needs no branch ---------------------------------------------------
+
+
+def _decided(roots: Sequence[Variable]) -> Sequence[Variable]:
+    """Conditions that are known choose; equal branches need no choice."""
+    made: Table = {}
+    for node in applies(roots):
+        inputs = [made.get(v, v) for v in node.inputs]
+        op = node.op
+        with at_place_of(node.outputs[0]):
+            new = _choice(op, inputs) if isinstance(op, IfElse) else None
+            if new is None:
+                if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+                    continue
+                new = op.make(*inputs)
+        made.update(zip(node.outputs, new, strict=True))
+    return [made.get(v, v) for v in roots] if made else roots
+
+
+def _choice(op: IfElse, inputs: Sequence[Variable]) -> Sequence[Variable] | None:
+    """The outputs that are chosen, if that is known."""
+    condition, *captured = inputs
+    if isinstance(condition, Constant):
+        return (op.then if condition.data else op.orelse).apply(captured)
+    sides = [branch.apply(captured) for branch in (op.then, op.orelse)]
+    if all(a is b for a, b in zip(*sides, strict=True)):  # nodes are interned
+        return sides[0]
+    return None
+
+
+def _joined(roots: Sequence[Variable], record: Recorder) -> Sequence[Variable]:
+    """One `IfElse` for those with one condition that do not read one another.
+
+    The depth of a node is the largest number of `IfElse` on a way to it. Those of equal
+    depth cannot read one another, and joining them makes no circle.
+    """
+    depth: dict[Apply, int] = {}
+    groups: dict[tuple[Variable, int], list[Apply]] = {}
+    order = applies(roots)
+    for node in order:
+        owners = (v.owner for v in node.inputs)
+        depth[node] = max(
+            (depth[o] + isinstance(o.op, IfElse) for o in owners if o is not None),
+            default=0,
+        )
+        if isinstance(node.op, IfElse):
+            groups.setdefault((node.inputs[0], depth[node]), []).append(node)
+    groups = {key: nodes for key, nodes in groups.items() if len(nodes) > 1}
+    if not groups:
+        return roots
+    of: dict[Apply, list[Apply]] = {
+        n: nodes for nodes in groups.values() for n in nodes
+    }
+    made: Table = {}
+
+    def visit(targets: Iterable[Variable]) -> None:
+        stack = list(targets)
+        while stack:
+            v = stack[-1]
+            if v in made or v.owner is None:
+                stack.pop()
+                continue
+            members = of.get(v.owner, [v.owner])
+            waiting = [
+                u
+                for member in members
+                for u in member.inputs
+                if u.owner is not None and u not in made
+            ]
+            if waiting:
+                stack += waiting
+                continue
+            if len(members) == 1:
+                inputs = [made.get(u, u) for u in v.owner.inputs]
+                with at_place_of(v):
+                    new: Sequence[Variable] = v.owner.op.make(*inputs)
+            else:
+                new = _one(members, made)
+            olds = [out for member in members for out in member.outputs]
+            made.update(zip(olds, new, strict=True))
+
+    visit(roots)
+    for nodes in groups.values():
+        for old in (out for node in nodes for out in node.outputs):
+            record(JOINED, old, made[old])
+    return [made.get(v, v) for v in roots]
+
+
+def _one(members: Sequence[Apply], made: Table) -> tuple[Variable, ...]:
+    """One node that computes the outputs of several."""
+    condition = members[0].inputs[0]
+    captured = list(dict.fromkeys(v for m in members for v in m.inputs[1:]))
+    sides = []
+    for side in (0, 1):
+        fresh = {v: _leaf(v) for v in captured}
+        outputs = [
+            out
+            for member in members
+            for out in _branch(member, side).apply(
+                [fresh[v] for v in member.inputs[1:]]
+            )
+        ]
+        sides.append(Inner(tuple(fresh.values()), outputs))
+    with at_place_of(members[0].outputs[0]):
+        return IfElse(*sides).make(*(made.get(v, v) for v in (condition, *captured)))
+
+
+# --- which region a node belongs to --------------------------------------------------
+
+
+def _assigned(
+    roots: Sequence[Variable],
+) -> tuple[Regions, dict[Apply, tuple[Region, Region]]]:
+    """The region of each node that is needed, and both branches of each `IfElse`."""
+    top = Region()
+    place: dict[Variable, Region] = {v: top for v in roots}
+    regions: Regions = {}
+    branches: dict[Apply, tuple[Region, Region]] = {}
+
+    def read(v: Variable, region: Region) -> None:
+        before = place.get(v)
+        place[v] = region if before is None else _around(before, region)
+
+    for node in reversed(applies(roots)):
+        region: Region | None = None
+        for out in node.outputs:
+            if out in place:
+                region = place[out] if region is None else _around(region, place[out])
+        if region is None:
+            continue
+        regions[node] = region
+        if not isinstance(node.op, IfElse):
+            for v in node.inputs:
+                read(v, region)
+            continue
+        read(node.inputs[0], region)
+        pair = tuple(Region(region, node, side, region.depth + 1) for side in (0, 1))
+        branches[node] = (pair[0], pair[1])
+        for side in (0, 1):
+            for v in _read_by(node, side):
+                read(v, pair[side])
+    return regions, branches
+
+
+def _around(a: Region, b: Region) -> Region:
+    """The innermost region that contains both."""
+    while a is not b:
+        if a.depth < b.depth:
+            a, b = b, a
+        assert a.parent is not None
+        a = a.parent
+    return a
+
+
+def _branch(node: Apply, side: int) -> Inner:
+    assert isinstance(node.op, IfElse)
+    return node.op.orelse if side else node.op.then
+
+
+def _read_by(node: Apply, side: int) -> list[Variable]:
+    """What one branch of an `IfElse` needs of what both capture."""
+    branch = _branch(node, side)
+    needed = set(leaves(branch.outputs))
+    pairs = zip(branch.inputs, node.inputs[1:], strict=True)
+    return [v for own, v in pairs if own in needed]
+
+
+# --- writing the regions -------------------------------------------------------------
+
+Contents = dict[Region, list[Apply]]
+Branches = dict[Apply, tuple[Region, Region]]
+
+
+def _write(
+    nodes: Iterable[Apply], table: Table, contents: Contents, branches: Branches
+) -> None:
+    """Make the nodes of a region again; `table` tells what stands for what in it."""
+    for node in nodes:
+        with at_place_of(node.outputs[0]):
+            if isinstance(node.op, IfElse):
+                new = _written(node, table, contents, branches)
+            else:
+                new = node.op.make(*(table.get(v, v) for v in node.inputs))
+        for old, fresh in zip(node.outputs, new, strict=True):
+            table[old] = fresh
+            if fresh.name is None and fresh.owner is not None:
+                fresh.name = old.name
+
+
+def _written(
+    node: Apply, table: Table, contents: Contents, branches: Branches
+) -> tuple[Variable, ...]:
+    captured = list(
+        dict.fromkeys(
+            v for side in (0, 1) for v in _outside(node, side, contents, branches)
+        )
+    )
+    sides = []
+    for side, region in enumerate(branches[node]):
+        own = {v: _leaf(v) for v in captured}
+        inside = dict(own)
+        _write(contents.get(region, ()), inside, contents, branches)
+        branch = _branch(node, side)
+        pairs = zip(branch.inputs, node.inputs[1:], strict=True)
+        needed = set(leaves(branch.outputs))
+        given = {leaf: inside.get(v, v) for leaf, v in pairs if leaf in needed}
+        sides.append(Inner(tuple(own.values()), replace(branch.outputs, given)))
+    condition = table.get(node.inputs[0], node.inputs[0])
+    return IfElse(*sides).make(condition, *(table.get(v, v) for v in captured))
+
+
+def _outside(
+    node: Apply, side: int, contents: Contents, branches: Branches
+) -> Iterator[Variable]:
+    """What a branch with its nodes reads from around it; constants it has itself."""
+    inside = contents.get(branches[node][side], [])
+    produced = {out for n in inside for out in n.outputs}
+    needed: list[Variable] = []
+    for n in inside:
+        if isinstance(n.op, IfElse):
+            needed.append(n.inputs[0])
+            for inner in (0, 1):
+                needed.extend(_outside(n, inner, contents, branches))
+        else:
+            needed.extend(n.inputs)
+    needed.extend(_read_by(node, side))
+    for v in needed:
+        if v not in produced and not isinstance(v, Constant):
+            yield v
+
+
+def _leaf(v: Variable) -> Variable:
+    return Variable(v.type, None, 0, v.name, v.place)

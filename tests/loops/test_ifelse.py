@@ -1,0 +1,137 @@
+"""`ifelse`: values, types, extents, derivatives of all orders, and what it refuses."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+import symgraph.tensor as T
+from symgraph.core.graph import freeze, verify
+from symgraph.core.traverse import applies
+from symgraph.errors import (
+    ArgumentError,
+    DisconnectedInputError,
+    DtypeError,
+    ShapeError,
+)
+from symgraph.loops.ifelse import IfElse
+from symgraph.ops.shape import extent_key, inferred_extents
+
+REFERENCE = "FAST_COMPILE"
+
+
+def function(inputs: list[Any], outputs: Any) -> Any:
+    return sg.function(inputs, outputs, mode=REFERENCE)
+
+
+def test_it_gives_the_branch_that_the_condition_chooses() -> None:
+    c, x = T.bscalar("c"), T.dvector("x")
+    f = function([c, x], sg.ifelse(c, x * 2, x.sum(keepdims=True)))
+    np.testing.assert_array_equal(f(1, [1.0, 2.0]), [2.0, 4.0])
+    np.testing.assert_array_equal(f(-1, [1.0, 2.0]), [2.0, 4.0])
+    np.testing.assert_array_equal(f(0, [1.0, 2.0]), [3.0])
+
+
+def test_lists_of_branches_give_a_list_and_names() -> None:
+    c, x, n = T.dscalar("c"), T.dvector("x"), T.iscalar("n")
+    out = sg.ifelse(c > 0, [x, n], (x + 1, n * 2), name="chosen")
+    assert isinstance(out, list)
+    assert [v.name for v in out] == ["chosen0", "chosen1"]
+    assert out[0].owner is out[1].owner
+    first, second = function([c, x, n], out)(-1.0, [1.0], 3)
+    assert (first.tolist(), int(second)) == ([2.0], 6)
+
+
+def test_a_number_takes_the_dtype_of_the_other_branch() -> None:
+    x = T.fscalar("x")
+    out = sg.ifelse(x > 0, x, 0)
+    assert out.type == x.type
+    assert float(function([x], out)(-3.0)) == 0.0
+
+
+def test_extents_that_both_branches_have_stay_known() -> None:
+    c = T.bscalar("c")
+    a, b = T.tensor("float64", (2, 3, None)), T.tensor("float64", (2, 4, None))
+    assert sg.ifelse(c, a, b).type.shape == (2, None, None)
+
+
+def test_extents_are_one_expression_where_the_branches_agree() -> None:
+    c, x, y = T.bscalar("c"), T.dvector("x"), T.dvector("y")
+    (agreed,) = inferred_extents(sg.ifelse(c, T.exp(x), x + 1))
+    assert extent_key(agreed) == extent_key(x.shape[0])
+    (chosen,) = inferred_extents(sg.ifelse(c, x, y))
+    f = function([c, x, y], chosen)
+    assert [int(f(k, [1.0], [1.0, 2.0])) for k in (1, 0)] == [1, 2]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_gradients_flow_through_the_chosen_branch_only(sign: float) -> None:
+    sg.verify_grad(
+        lambda x, y: sg.ifelse(x.sum() * sign > 0, T.sin(x) * y, x * y**2),
+        [np.array([1.0, 2.0]), np.array([0.3, 0.4])],
+        mode=REFERENCE,
+    )
+
+
+def test_a_branch_without_the_variable_gives_zeros() -> None:
+    c, x, y = T.bscalar("c"), T.dvector("x"), T.dvector("y")
+    dx, dy = sg.grad(sg.ifelse(c, x, y).sum(), [x, y])
+    f = function([c, x, y], [dx, dy])
+    assert [v.tolist() for v in f(1, [1.0, 2.0], [3.0])] == [[1, 1], [0]]
+    assert [v.tolist() for v in f(0, [1.0, 2.0], [3.0])] == [[0, 0], [1]]
+
+
+def test_gradients_of_gradients_and_products_with_jacobians() -> None:
+    c, x, v = T.bscalar("c"), T.dvector("x"), T.dvector("v")
+    cost = sg.ifelse(c, (x**3).sum(), (x * x).sum())
+    f = function([c, x], sg.hessian(cost, x))
+    np.testing.assert_allclose(f(1, [1.0, 2.0]), np.diag([6.0, 12.0]))
+    np.testing.assert_allclose(f(0, [1.0, 2.0]), np.diag([2.0, 2.0]))
+    pushed = function([c, x, v], sg.Rop(sg.ifelse(c, x**2, x), x, v))
+    np.testing.assert_allclose(pushed(1, [1.0, 2.0], [1.0, 10.0]), [2.0, 40.0])
+    np.testing.assert_allclose(pushed(0, [1.0, 2.0], [1.0, 10.0]), [1.0, 10.0])
+
+
+def test_several_outputs_where_one_has_no_gradient() -> None:
+    c, x = T.bscalar("c"), T.dvector("x")
+    first, _ = sg.ifelse(c, [x * 2, T.argmax(x)], [x * 3, T.argmin(x)])
+    f = function([c, x], sg.grad(first.sum(), x))
+    assert f(0, [1.0, 2.0]).tolist() == [3.0, 3.0]
+
+
+def test_nothing_flows_to_the_condition() -> None:
+    c, x = T.dscalar("c"), T.dvector("x")
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(sg.ifelse(c, x, 2 * x).sum(), c)
+
+
+def test_a_frozen_graph_takes_over_refined_types() -> None:
+    c, x = T.bscalar("c"), T.dvector("x")
+    known = T.tensor("float64", (3,))
+    out = sg.ifelse(c, x * 2, x + 1)
+    graph = freeze([c, known], [out], substitutes={x: known})
+    verify(graph)
+    assert graph.outputs[0].type.shape == (3,)
+
+
+def test_equal_choices_merge_in_a_frozen_graph() -> None:
+    c, x = T.bscalar("c"), T.dvector("x")
+    graph = freeze([c, x], [sg.ifelse(c, x, x + 1), sg.ifelse(c, x, x + 1)])
+    assert graph.outputs[0] is graph.outputs[1]
+    found = [n for n in applies(graph.outputs) if isinstance(n.op, IfElse)]
+    assert len(found) == 1
+
+
+def test_wrong_calls_are_refused_with_the_variables() -> None:
+    c, x = T.bscalar("c"), T.dvector("x")
+    with pytest.raises(ShapeError, match=r"scalar[\s\S]*x : float64[\s\S]*any\(\)"):
+        sg.ifelse(x, x, x)
+    with pytest.raises(DtypeError, match=r"float64 and float32[\s\S]*test_ifelse.py"):
+        sg.ifelse(c, x, T.fvector("y"))
+    with pytest.raises(ShapeError, match="ranks 1 and 2"):
+        sg.ifelse(c, x, T.dmatrix("m"))
+    with pytest.raises(ArgumentError, match="1 and 2 values"):
+        sg.ifelse(c, [x], [x, x])
+    with pytest.raises(ArgumentError, match="empty"):
+        sg.ifelse(c, [], [])
