@@ -1,0 +1,103 @@
+"""``theano.gof`` where it differs: functions over graphs, in Theano's form.
+
+In: lists of variables. Out: lists in the order that Theano's programs rely on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.traverse import applies
+from symgraph.core.traverse import ancestors as reached
+
+__all__ = [
+    "ancestors", "equal_computations", "inputs", "io_toposort", "is_same_graph",
+    "list_of_nodes", "ops", "variables",
+]  # fmt: skip
+
+
+def inputs(
+    variable_list: Sequence[Variable], blockers: Iterable[Variable] | None = None
+) -> list[Variable]:
+    """Leaves that the variables depend on: depth first, from left to right."""
+    stop = set(blockers or ())
+    found = reached(variable_list, stop)
+    return [v for v in found if v.owner is None or v in stop]
+
+
+def ancestors(
+    variable_list: Sequence[Variable], blockers: Iterable[Variable] | None = None
+) -> list[Variable]:
+    """All variables that these depend on, themselves included."""
+    return reached(variable_list, blockers or ())
+
+
+def variables(i: Iterable[Variable], o: Sequence[Variable]) -> list[Variable]:
+    """All variables between inputs and outputs, both included."""
+    return reached(o, i)
+
+
+def ops(i: Iterable[Variable], o: Sequence[Variable]) -> list[Apply]:
+    """All applications between inputs and outputs."""
+    return applies(o, i)
+
+
+list_of_nodes = ops
+
+
+def io_toposort(
+    inputs: Iterable[Variable], outputs: Sequence[Variable], orderings: Any = None
+) -> list[Apply]:
+    """The applications between inputs and outputs, in topological order."""
+    return applies(outputs, inputs)
+
+
+def is_same_graph(
+    var1: Variable, var2: Variable, givens: Any = None, debug: bool = False
+) -> bool:
+    """Whether two expressions apply the same ops to the same leaves.
+
+    Parameters
+    ----------
+    givens : dict or pairs of variable → what it counts as
+    """
+    pairs = givens.items() if isinstance(givens, Mapping) else givens or ()
+    return _same([(var1, var2)], dict(pairs))
+
+
+def equal_computations(
+    xs: Sequence[Variable],
+    ys: Sequence[Variable],
+    in_xs: Sequence[Variable] = (),
+    in_ys: Sequence[Variable] = (),
+) -> bool:
+    """Whether two lists compute the same, where `in_xs` count as `in_ys`."""
+    counts_as = dict(zip(in_xs or (), in_ys or (), strict=True))
+    return len(xs) == len(ys) and _same(list(zip(xs, ys, strict=True)), counts_as)
+
+
+def _same(
+    pairs: list[tuple[Variable, Variable]], counts_as: dict[Variable, Variable]
+) -> bool:
+    """Whether each pair is the same computation; node by node, each pair once."""
+    met: set[tuple[Variable, Variable]] = set()
+    while pairs:
+        left, right = (counts_as.get(v, v) for v in pairs.pop())
+        if left is right or (left, right) in met:
+            continue
+        met.add((left, right))
+        if isinstance(left, Constant) and isinstance(right, Constant):
+            if left.type != right.type or left.data.tobytes() != right.data.tobytes():
+                return False
+            continue
+        one, other = left.owner, right.owner
+        if (
+            one is None
+            or other is None
+            or left.index != right.index
+            or one.op != other.op
+            or len(one.inputs) != len(other.inputs)
+        ):
+            return False
+        pairs.extend(zip(one.inputs, other.inputs, strict=True))
+    return True
