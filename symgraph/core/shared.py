@@ -225,10 +225,9 @@ def shared(
     dtype = canonical(array.dtype)
     if broadcastable is not None and shape is not None:
         raise ArgumentError("shared: give broadcastable or shape, not both")
-    static: Any = broadcastable if shape is None else shape
-    if static is None:
-        static = (None,) * array.ndim
-    kind = TensorType(dtype, static)
+    if shape is None and broadcastable is None:
+        shape = (None,) * array.ndim
+    kind = TensorType(dtype, shape, broadcastable=broadcastable)
     if len(kind.shape) != array.ndim:
         raise ArgumentError(
             f"shared: a static shape of {len(kind.shape)} axes for a value of "

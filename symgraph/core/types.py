@@ -8,6 +8,8 @@ the algebra of static extents; nothing here knows of graphs.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from symgraph.core.dtypes import canonical
 from symgraph.errors import ArgumentError
 
@@ -31,6 +33,7 @@ class TensorType:
     shape : sequence
         one entry per axis: int, None (unknown), or as in Theano's `broadcastable`
         True (extent 1) and False (unknown).
+    name, sparse_grad : accepted as in Theano
 
     Examples
     --------
@@ -50,8 +53,12 @@ class TensorType:
         shape: Sequence[int | bool | None] | None = None,
         *,
         broadcastable: Sequence[bool] | None = None,
+        name: str | None = None,
+        sparse_grad: bool = False,
     ) -> None:
-        given = broadcastable if shape is None else shape
+        given: Any = shape
+        if given is None and broadcastable is not None:
+            given = [bool(entry) for entry in broadcastable]
         if given is None:
             raise ArgumentError("TensorType needs a shape or broadcastable")
         object.__setattr__(self, "dtype", canonical(dtype))
@@ -116,10 +123,10 @@ def fast_type(dtype: str, shape: StaticShape) -> TensorType:
 
 
 def _extent(entry: Any) -> int | None:
-    if entry is None or entry is False:
+    if entry is None:
         return None
-    if entry is True:
-        return 1
+    if isinstance(entry, bool | np.bool_):
+        return 1 if entry else None
     if isinstance(entry, str) or int(entry) != entry or entry < 0:
         raise ArgumentError(f"extent {entry!r}: expected a non-negative int or None")
     return int(entry)

@@ -40,6 +40,13 @@ from symgraph.ops.shape import (
 )
 
 
+def _lists_axes(index: Any) -> bool:
+    """Whether it has one entry per axis: a tuple, or as in Theano a list with slices."""
+    return isinstance(index, tuple) or (
+        isinstance(index, list) and any(isinstance(item, slice) for item in index)
+    )
+
+
 @public
 def getitem(x: Any, index: Any) -> Variable:
     """out = x[index], with NumPy's meaning.
@@ -64,7 +71,7 @@ def getitem(x: Any, index: Any) -> Variable:
     (float32 (5,), float32 (None, 1, 8))
     """
     x = as_variable(x)
-    items = index if isinstance(index, tuple) else (index,)
+    items = tuple(index) if _lists_axes(index) else (index,)
     direct = element_of(x, items)
     if direct is not None:
         return direct

@@ -17,19 +17,29 @@ __all__ = [
 
 
 def inputs(
-    variable_list: Sequence[Variable], blockers: Iterable[Variable] | None = None
+    variable_list: Iterable[Variable], blockers: Iterable[Variable] | None = None
 ) -> list[Variable]:
-    """Leaves that the variables depend on: depth first, from left to right."""
-    stop = set(blockers or ())
-    found = reached(variable_list, stop)
-    return [v for v in found if v.owner is None or v in stop]
+    """Leaves that the variables depend on: depth first, inputs from left to right.
+
+    The listed variables themselves are visited from the last to the first, as in Theano.
+    """
+    return [v for v in ancestors(variable_list, blockers) if v.owner is None]
 
 
 def ancestors(
-    variable_list: Sequence[Variable], blockers: Iterable[Variable] | None = None
+    variable_list: Iterable[Variable], blockers: Iterable[Variable] | None = None
 ) -> list[Variable]:
-    """All variables that these depend on, themselves included."""
-    return reached(variable_list, blockers or ())
+    """All variables that these depend on, in the order of the search of `inputs`."""
+    stop = set(blockers or ())
+    stack = list(variable_list)
+    found: dict[Variable, None] = {}
+    while stack:
+        variable = stack.pop()
+        if variable not in found:
+            found[variable] = None
+            if variable.owner is not None and variable not in stop:
+                stack.extend(reversed(variable.owner.inputs))
+    return list(found)
 
 
 def variables(i: Iterable[Variable], o: Sequence[Variable]) -> list[Variable]:

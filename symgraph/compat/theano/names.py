@@ -20,7 +20,6 @@ GRAPH = (
     "ancestors inputs io_toposort is_same_graph list_of_nodes ops variables "
     "equal_computations"
 )
-RANDOM = "MRG_RandomStreams RandomStreams"
 POOL = "pool_1d pool_2d pool_3d"
 LINEAR = (
     "AllocDiag Det Eig Eigh ExtractDiag MatrixInverse MatrixPinv QRFull QRIncomplete SVD "
@@ -53,8 +52,7 @@ _SHARED = Source(
     "ScalarSharedVariable=SharedVariable",
 )  # fmt: skip
 _FUNCTIONS = Source(HERE + ".functions")
-_GRADIENT = Source("symgraph.gradient", GRADIENT)
-_RANDOM = Source(HERE + ".random")
+_GRADIENT = (Source(HERE + ".gradient"), Source("symgraph.gradient", GRADIENT))
 _GPU = Source(HERE + ".gpu")
 _CONFIG = Source(HERE + ".config", "change_flags config")
 _INDEXING = Source(
@@ -68,7 +66,8 @@ MODULES: dict[str, tuple[Source, ...]] = {
         _CONFIG, _FUNCTIONS, _NODES, _OP,
         Source(HERE + ".names", "__version__"),
         Source("symgraph", "clone foldl foldr map reduce scan OpFromGraph"),
-        Source("symgraph.gradient", "Lop Rop grad"),
+        Source(HERE + ".gradient", "grad"),
+        Source("symgraph.gradient", "Lop Rop"),
         Source("symgraph.printing", "pp pprint"),
         Source("symgraph.tensor", "dot"),
         Source(HERE + ".extending", "as_op OrderedUpdates"),
@@ -109,7 +108,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.gof.op": (_OP,),
     "theano.gpuarray": (_GPU,),
     "theano.gpuarray.dnn": (_GPU,),
-    "theano.gradient": (_GRADIENT,),
+    "theano.gradient": _GRADIENT,
     "theano.ifelse": (Source("symgraph", "ifelse"),),
     "theano.printing": (
         Source("symgraph.printing", "Print debugprint pp pprint pydotprint"),
@@ -141,11 +140,10 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.sparse": (Source("symgraph.sparse"),),
     "theano.sparse.basic": (Source("symgraph.sparse"),),
     "theano.tensor": (
-        Source(HERE + ".tensor"), _RANDOM, _NODES, _OP,
+        Source(HERE + ".tensor"), _NODES, _OP, *_GRADIENT,
         Source(TENSOR, "Elemwise TensorConstant TensorSharedVariable TensorType "
                        "TensorVariable Variable _shared=shared"),
         _T,
-        Source("symgraph.gradient", GRADIENT),
     ),
     "theano.tensor.basic": (
         Source(HERE + ".tensor"),
