@@ -9,7 +9,9 @@ from pathlib import Path
 
 from symgraph.compat.install import install
 
-USAGE = "usage: python -m symgraph.compat [--numpy-names] (script.py | -m module) [args]"
+USAGE = (
+    "usage: python -m symgraph.compat [--numpy-names] (script.py | -m module) [args]"
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ name that no source has raises AttributeError at once and says that symgraph has
 """
 
 import importlib
+import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import ModuleType
@@ -32,6 +33,8 @@ class Source(Record):
     def object(self) -> Any:
         """The module or object itself."""
         module, _, attribute = self.place.partition(":")
+        if importlib.util.find_spec(module) is None:
+            return None
         found: Any = importlib.import_module(module)
         return attrgetter(attribute)(found) if attribute else found
 
@@ -93,9 +96,7 @@ class BoundModule(ModuleType):
         return sorted(found)
 
 
-def modules(
-    table: Mapping[str, Sequence[Source]], file: str
-) -> dict[str, BoundModule]:
+def modules(table: Mapping[str, Sequence[Source]], file: str) -> dict[str, BoundModule]:
     """All modules of a table, each an attribute of the one that it lies in.
 
     Where a source of the outer module lists the name already, it goes on meaning that:

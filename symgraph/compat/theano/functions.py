@@ -42,7 +42,9 @@ class Function(CompiledFunction):
         fgraph = SimpleNamespace(
             inputs=list(graph.inputs), outputs=roots, toposort=lambda: applies(roots)
         )
-        return SimpleNamespace(fgraph=fgraph, mode=self.mode, inputs=self.request.inputs)
+        return SimpleNamespace(
+            fgraph=fgraph, mode=self.mode, inputs=self.request.inputs
+        )
 
     @property
     def fn(self) -> "Function":
@@ -121,7 +123,12 @@ def function(
     [[2.0]]
     """
     checked = request(
-        inputs, _unwrapped(outputs), updates, givens, no_default_updates, on_unused_input
+        inputs,
+        _unwrapped(outputs),
+        updates,
+        givens,
+        no_default_updates,
+        on_unused_input,
     )
     return Function(checked, get_mode(mode), name, allow_input_downcast)
 

@@ -54,4 +54,6 @@ def _zeros(cost: Variable, wrt: Any, disconnected_inputs: str) -> Any:
                 'Check the expression, or pass disconnected_inputs="ignore".'
             )
     kinds = (config.floatX if is_discrete(v.dtype) else v.dtype for v in wrt)
-    return type(wrt)(PUBLIC["zeros_like"](v, k) for v, k in zip(wrt, kinds, strict=True))
+    return type(wrt)(
+        PUBLIC["zeros_like"](v, k) for v, k in zip(wrt, kinds, strict=True)
+    )

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.traverse import applies
 from symgraph.core.traverse import ancestors as reached
+from symgraph.core.traverse import applies
 
 __all__ = [
     "ancestors", "equal_computations", "inputs", "io_toposort", "is_same_graph",

@@ -46,7 +46,7 @@ SPECIAL = (
 
 _T = Source(TENSOR)
 _NODES = Source("symgraph.core.node", VARIABLES)
-_OP = Source(HERE + ".extending", "Op")
+_OP = Source("symgraph", "Op")
 _SHARED = Source(
     "symgraph.core.shared", "SharedVariable TensorSharedVariable=SharedVariable "
     "ScalarSharedVariable=SharedVariable",
@@ -54,6 +54,8 @@ _SHARED = Source(
 _FUNCTIONS = Source(HERE + ".functions")
 _GRADIENT = (Source(HERE + ".gradient"), Source("symgraph.gradient", GRADIENT))
 _GPU = Source(HERE + ".gpu")
+_UPDATES = Source(HERE + ".extending", "OrderedUpdates")
+_VIEW = Source(HERE + ".extending", "view_op")
 _CONFIG = Source(HERE + ".config", "change_flags config")
 _INDEXING = Source(
     TENSOR, "inc_subtensor set_subtensor advanced_subtensor advanced_inc_subtensor "
@@ -70,14 +72,13 @@ MODULES: dict[str, tuple[Source, ...]] = {
         Source("symgraph.gradient", "Lop Rop"),
         Source("symgraph.printing", "pp pprint"),
         Source("symgraph.tensor", "dot"),
-        Source(HERE + ".extending", "as_op OrderedUpdates"),
+        Source("symgraph", "as_op"), _UPDATES,
         Source(HERE + ".tensor", "_asarray=asarray"),
         Source("symgraph.core.shared", "SharedVariable"),
     ),
     "theano.compile": (
         _FUNCTIONS, _SHARED,
-        Source("symgraph", "OpFromGraph"),
-        Source(HERE + ".extending", "as_op ViewOp view_op"),
+        Source("symgraph", "OpFromGraph as_op"), _VIEW,
         Source("symgraph.errors", "UnusedInputError"),
     ),
     "theano.compile.builders": (Source("symgraph", "OpFromGraph"),),
@@ -90,7 +91,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.compile.mode": (
         Source(HERE + ".functions", "Mode get_default_mode get_mode"),
     ),
-    "theano.compile.ops": (Source(HERE + ".extending", "as_op ViewOp view_op"),),
+    "theano.compile.ops": (Source("symgraph", "as_op"), _VIEW),
     "theano.compile.pfunc": (
         Source(HERE + ".functions", "Param pfunc=function"),
     ),
@@ -130,7 +131,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.scalar.basic": (Source("symgraph.core.dtypes", "upcast"),),
     "theano.scan_module": (
         Source("symgraph", "foldl foldr map reduce scan until"),
-        Source(HERE + ".extending", "OrderedUpdates"),
+        _UPDATES,
     ),
     "theano.scan_module.scan_op": (Source("symgraph.ops.scan", "Scan"),),
     "theano.scan_module.scan_utils": (
@@ -197,7 +198,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
         Source("numpy.testing", "assert_allclose"),
         Source(HERE + ".testing", "fetch_seed seed_rng"),
     ),
-    "theano.updates": (Source(HERE + ".extending", "OrderedUpdates"),),
+    "theano.updates": (_UPDATES,),
 }
 # fmt: on
 

@@ -55,4 +55,6 @@ class RandomStreams(random.RandomStreams):
         prob: Any = None,
     ) -> Variable:
         """One draw for each row of probabilities, as a row with a single 1."""
-        return super().multinomial(size, n, pvals if prob is None else prob, ndim, dtype)
+        return super().multinomial(
+            size, n, pvals if prob is None else prob, ndim, dtype
+        )
