@@ -19,15 +19,18 @@ from symgraph.core.node import Constant, Variable
 from symgraph.core.op import as_variable
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.gradient import verify_grad
+from symgraph.loops.arguments import OrderedUpdates, until
+from symgraph.loops.build import scan
+from symgraph.loops.folds import foldl, foldr, map, reduce
 from symgraph.loops.ifelse import ifelse
 from symgraph.version import VERSION
 
 __version__ = version = VERSION
 __all__ = [
-    "Constant", "In", "Lop", "Rop", "SharedVariable", "Variable", "as_variable",
-    "clone", "config", "errors", "function", "grad", "gradient", "hessian",
-    "hessian_vector_product", "ifelse", "jacobian", "nn", "printing", "shared", "tensor",
-    "verify_grad", "version",
+    "Constant", "In", "Lop", "OrderedUpdates", "Rop", "SharedVariable", "Variable",
+    "as_variable", "clone", "config", "errors", "foldl", "foldr", "function", "grad",
+    "gradient", "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn",
+    "printing", "reduce", "scan", "shared", "tensor", "until", "verify_grad", "version",
 ]  # fmt: skip
 
 

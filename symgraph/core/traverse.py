@@ -91,7 +91,8 @@ def replace(
         before = building.place
         building.place = node.outputs[0].place
         try:
-            copies = node.op.make(*(made.get(v, v) for v in node.inputs))
+            operands = [made.get(v, v) for v in node.inputs]
+            copies = node.op.refined(operands).make(*operands)
         finally:
             building.place = before
         for old, new in zip(node.outputs, copies, strict=True):
