@@ -45,6 +45,7 @@ SECTIONS = {
     "shape": "Shapes as values",
     "specify": "Promises about shapes",
     "getitem": "Reading elements",
+    "masks": "Masks",
     "indexing": "Writing elements",
     "gather": "Reading and adding by index",
     "nnet": "Neural networks",

@@ -26,6 +26,7 @@ import symgraph.ops.getitem
 import symgraph.ops.gradient
 import symgraph.ops.indexing
 import symgraph.ops.joining
+import symgraph.ops.masks
 import symgraph.ops.movement
 import symgraph.ops.piecewise
 import symgraph.ops.pool

@@ -17,6 +17,7 @@ from symgraph.core.node import Variable
 from symgraph.errors import (
     ArgumentError,
     AxisError,
+    ConversionError,
     DtypeError,
     IndexRangeError,
     NotSupportedError,
@@ -59,6 +60,8 @@ _all = slice(None)
 
 # --- indexing -------------------------------------------------------------------------
 
+_mask2 = np.arange(12).reshape(3, 4) % 5 == 1
+_mask3 = _x > 0.5
 INDICES: list[Any] = [
     0, -1, slice(1, 3), slice(None, None, -1), slice(None, None, 2), slice(-2, None),
     slice(10, 0, -2), slice(3, 1), (0, 1, 2), (0, ..., -1), (..., slice(1, None, 2)),
@@ -69,13 +72,20 @@ INDICES: list[Any] = [
     ([0, 2], [1, 1]), ([0, 2], _all, [1, 1]), (_all, [0, 2], [1, 1]),
     ([[0], [1]], [[1, 2]]), (slice(1, None), [0, 1], None, [2, 3]), ([0, 1], None),
     (np.int32(2), np.array(1)), ([0, 1, 1], [1, 2, 3], [4, 4, -5]),
+    (_all, [3, 1], ..., [0, -2]), ([0, 2], ..., [1, 4], None), ([[0], [2]], _all, [1, 3]),
+    (0, ..., [1, 1]), (_all, [[3, 0], [1, 1]], slice(None, None, -2)), [[]],
+    [True, False, True], np.zeros(3, bool), _mask2, (_mask2, [0, 4, 2]),
+    (_all, [False, True, True, True], slice(3, None, -1)), _mask3, (_mask2, None, 1),
+    (1, _mask3[0]), ([0, -1], _all, np.arange(5) == 3), True, (_all, False), (..., True, 0),
 ]  # fmt: skip
 _bad_indices: list[tuple[Any, type[Exception]]] = [
     (3, IndexRangeError), (-4, IndexRangeError), ((0, 4), IndexRangeError),
     ([0, 3], IndexRangeError), ((0, 0, 0, 0), AxisError), ((..., ...), ArgumentError),
     (1.5, DtypeError), ("a", DtypeError), ([0.5], DtypeError),
-    (True, NotSupportedError), ([True, False, True], NotSupportedError),
-    (slice(None, None, 0), ArgumentError),
+    ([True, False], ShapeError), (np.ones((3, 5), bool), ShapeError),
+    ((_all, np.ones((4, 5), bool), 0), AxisError), (([0, 1], [0, 1, 2]), ShapeError),
+    ((np.ones(3, bool), [0, 1]), ShapeError), (slice(None, None, 0), ArgumentError),
+    ([[0, 1], [2]], ConversionError),
     (slice(0.5), DtypeError),
 ]  # fmt: skip
 
@@ -92,21 +102,26 @@ SAMPLES["getitem"] = [
     Sample((_floats(), ())),
     *(Sample((_x, index), error=error, static=True) for index, error in _bad_indices),
 ]  # fmt: skip
-ORACLES["getitem"] = lambda x, index: x[
-    np.zeros(0, int) if isinstance(index, list) and not index else index
-]
+
+
+def _key(index: Any) -> Any:
+    """The index for NumPy, to which an empty list in a list is one of floats."""
+    empty = isinstance(index, list) and not np.size(index)
+    return np.zeros(np.shape(index), int) if empty else index
+
+
+ORACLES["getitem"] = lambda x, index: x[_key(index)]
 
 
 def _assigned(x: np.ndarray, index: Any, y: Any) -> np.ndarray:
     out = x.copy()
-    out[np.zeros(0, int) if isinstance(index, list) and not index else index] = y
+    out[_key(index)] = y
     return out
 
 
 def _increased(x: np.ndarray, index: Any, y: Any) -> np.ndarray:
     out = x.copy()
-    key = np.zeros(0, int) if isinstance(index, list) and not index else index
-    np.add.at(out, key, y)
+    np.add.at(out, _key(index), y)
     return out
 
 
@@ -146,7 +161,7 @@ SAMPLES["take"] = [
     Sample((_x, [0, 3], 0), error=IndexRangeError, static=True),
     Sample((_x, _ints(3, 2), 3), error=AxisError),
     Sample((_x, _floats(2), 0), error=DtypeError),
-    Sample((_x, _ints(3, 2) > 0, 0), error=NotSupportedError),
+    Sample((_x, _ints(3, 2) > 0, 0), error=DtypeError),
     Sample((_x, _ints(3, 2), 0), {"mode": "nearest"}, error=ArgumentError),
 ]
 ORACLES["take"] = np.take

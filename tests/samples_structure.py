@@ -8,6 +8,7 @@ samples_pooling.py; importing this file fills all.
 from typing import Any
 
 import numpy as np
+import samples_masks  # noqa: F401
 import samples_movement  # noqa: F401
 import samples_pooling  # noqa: F401
 import samples_reduction  # noqa: F401

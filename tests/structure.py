@@ -74,6 +74,11 @@ def good(*args: Any, **kwargs: Any) -> list[Sample]:
     ]
 
 
+def plain(*args: Any, **kwargs: Any) -> list[Sample]:
+    """As `good`, at values where there is no derivative."""
+    return [Nested(args, kwargs), Nested(args, kwargs, static=True)]
+
+
 def bad(error: type[Exception], *args: Any, **kwargs: Any) -> list[Sample]:
     """One call that fails while building."""
     return [Nested(args, kwargs, error=error, static=True)]
@@ -116,8 +121,9 @@ def unsampled(*modules: str) -> list[str]:
     ]
 
 
-#: functions that forget an extent, or make one of the value of a float
-FORGETFUL = {"unbroadcast", "patternbroadcast", "arange"}
+#: functions that forget an extent, or make one of a value
+FORGETFUL = {"unbroadcast", "patternbroadcast", "arange", "nonzero", "flatnonzero",
+             "nonzero_values", "compress", "where"}  # fmt: skip
 
 
 def check_values(name: str) -> None:

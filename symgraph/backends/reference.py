@@ -11,7 +11,12 @@ import numpy as np
 
 from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.traverse import applies, leaves
-from symgraph.errors import MissingInputError, ShapeError, SymgraphError
+from symgraph.errors import (
+    IndexRangeError,
+    MissingInputError,
+    ShapeError,
+    SymgraphError,
+)
 
 Watcher = Callable[[Apply, tuple[np.ndarray, ...]], None]
 
@@ -60,6 +65,12 @@ def evaluate(
 def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     try:
         return node.op.values_of(node, arrays)
+    except (IndexRangeError, ShapeError) as error:
+        if ", at " in str(error):  # of an inner graph
+            raise
+        file, line = node.outputs[0].place
+        shown = [v for v in node.inputs if v.ndim or v.owner is None]  # no extents
+        raise type(error)(f"{error}, at {file}:{line}{listing(*shown)}") from None
     except SymgraphError:
         raise
     except ValueError as error:

@@ -306,6 +306,14 @@ def _indices(
         )  # fmt: skip
 
 
+def _mask_for(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    mask, x = shapes
+    first = node.op.axis  # type: ignore[attr-defined]
+    for axis, size in enumerate(mask):
+        what = f"axis {axis} of the mask and axis {first + axis} of what it indexes"
+        extents.equate(size, x[first + axis], node, (0, 1), None, what)
+
+
 def _reduce(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
     if node.op.combine not in ("max", "min"):  # type: ignore[attr-defined]
         return
@@ -448,6 +456,7 @@ _REQUIREMENTS: dict[str, Requirement] = {
     "broadcast_to": _broadcast_to,
     "scatter_add": _scatter,
     "scatter_set": _scatter,
+    "mask_for": _mask_for,
     "set_subtensor": _set_subtensor,
     "subtensor": _subtensor,
     "reduce": _reduce,

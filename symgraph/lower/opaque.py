@@ -121,7 +121,9 @@ def _scatter(build: Builder, node: Apply, codes: Codes) -> None:
         size: Expression = SizeValue(build.size(extent))
         if extent.constant is not None:
             size = Const(extent.constant, "int64")
-        index = checked_index(build, build.load(indices, along), size, out, codes)
+        index = build.load(indices, along)
+        if not node.op.safe:  # type: ignore[attr-defined]
+            index = checked_index(build, index, size, out, codes)
         after = _loops(build, stack, shape[axis + rank :])
         target = [*before, Position(dynamic=index), *after]
         value = build.load(values, [*before, *along, *after])

@@ -11,12 +11,13 @@ from typing import Any
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable, listing
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower import opaque, parallel
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
 from symgraph.lower.contractions import Contractions
 from symgraph.lower.extents import Extents
+from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.groups import Group
@@ -302,13 +303,8 @@ class _Planner(Contractions):
         program.ranges = list(self.extents.ranges)
         program.temps = list(self.storage.temps)
         for code, variable in self.codes.items():
-            file, line = variable.place
-            node = variable.owner
-            assert node is not None
-            program.failures[code] = (
-                f"{node.op.name}: an index lies outside its axis, at {file}:{line}"
-                f"{listing(*node.inputs)}"
-            )
+            assert variable.owner is not None
+            program.failures[code] = text_of(variable.owner, self.extents, self._size)
         program.recipes = list(self.extents.atoms.recipes)
 
 

@@ -283,10 +283,9 @@ class Values:
             if extent.constant is not None
             else SizeValue(self.build.size(extent))
         )
-        index = checked_index(
-            self.build, self.operand(variable, 1, positions), value, variable,
-            self.codes,
-        )  # fmt: skip
+        index = self.operand(variable, 1, positions)
+        if not node.op.safe:  # type: ignore[attr-defined]
+            index = checked_index(self.build, index, value, variable, self.codes)
         rank = indices.ndim
         inside = [*positions[:at], Position(dynamic=index), *positions[at + rank :]]
         return self.build.load(source, inside)

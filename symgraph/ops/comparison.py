@@ -12,7 +12,7 @@ import numpy as np
 from symgraph.core.dtypes import is_complex, is_discrete, to_float, upcast
 from symgraph.core.node import Variable
 from symgraph.core.op import PUBLIC, as_operands, as_variable, public
-from symgraph.errors import DtypeError
+from symgraph.errors import ArgumentError, DtypeError
 from symgraph.ops.families import (
     apply_scalar,
     bitwise,
@@ -302,4 +302,25 @@ def switch(condition: Any, a: Any, b: Any) -> Variable:
     return apply_scalar("where", truth(condition), *as_operands(a, b))
 
 
-alias(switch, "where")
+@public
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """out = a where the condition is not 0, else b; without a and b, where it is.
+
+    ``where(condition)`` is ``nonzero(condition)``: one int64 vector for each axis.
+
+    Raises
+    ------
+    ArgumentError : only one of a and b is given
+
+    Examples
+    --------
+    >>> import symgraph.tensor as T
+    >>> x = T.fvector("x")
+    >>> T.where(x > 0, x, 0).type, [i.type for i in T.where(x > 0)]
+    (float32 (None,), [int64 (None,)])
+    """
+    if a is None and b is None:
+        return PUBLIC["nonzero"](condition)
+    if a is None or b is None:
+        raise ArgumentError("where: give both a and b, or none of them")
+    return switch(condition, a, b)

@@ -14,7 +14,7 @@ from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, scalar_constant
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, IndexRangeError, ShapeError
-from symgraph.ops.shape import extents, variable
+from symgraph.ops.shape import extents
 from symgraph.ops.slices import check_range
 
 Gradients = Sequence[Variable | None]
@@ -42,16 +42,29 @@ def _in_range(indices: np.ndarray, extent: int, axis: int, what: str) -> np.ndar
     return np.where(indices < 0, indices + extent, indices)
 
 
+def _failure(axis: int, extent: str, of: str = "", index: str = "an index") -> str:
+    """What went wrong at an index into an axis (-1: none in particular) of an extent."""
+    place = "an axis" if axis < 0 else f"axis {axis}"
+    source = f" of {of}" if of else ""
+    return f"{index} lies outside {place}{source}, which has extent {extent}"
+
+
 class Take(Op):
     """out[a, i, b] = x[a, indices[i], b]; a, b stand for the axes around `axis`.
 
     Negative indices count from the end; others outside the axis fail at run time.
+    `safe` says that all are in ``0 .. extent - 1``, so that nothing is checked.
     """
 
     axis: int
+    safe: bool = False
 
     name = "take"
-    can_fail = True
+
+    @property
+    def can_fail(self) -> bool:  # type: ignore[override]
+        """Whether an index may lie outside the axis."""
+        return not self.safe
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The axis gives way to the axes of the indices."""
@@ -77,7 +90,12 @@ class Take(Op):
         (g,), (x, indices) = gradients, inputs
         if g is None or is_discrete(x.type.dtype):
             return (None, None)
-        return (ScatterAdd(self.axis)(PUBLIC["zeros_like"](x), indices, g), None)
+        zeros = PUBLIC["zeros_like"](x)
+        return (ScatterAdd(self.axis, self.safe)(zeros, indices, g), None)
+
+    def failure(self, extent: str) -> str:
+        """What went wrong, for an axis of this extent."""
+        return f"{self.name}: {_failure(self.axis, extent)}"
 
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the indices."""
@@ -91,10 +109,19 @@ class Take(Op):
 
 
 class _Scatter(Op):
-    """What `ScatterAdd` and `ScatterSet` share: operands base, indices, values."""
+    """What `ScatterAdd` and `ScatterSet` share: operands base, indices, values.
+
+    `safe` says that all indices are in ``0 .. extent - 1``.
+    """
 
     __slots__ = ()
     axis: int
+    safe: bool = False
+
+    @property
+    def can_fail(self) -> bool:  # type: ignore[override]
+        """Whether an index may lie outside the axis."""
+        return not self.safe
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The type of the base."""
@@ -124,6 +151,10 @@ class _Scatter(Op):
         """The shape of the base."""
         return (shapes[0],)
 
+    def failure(self, extent: str) -> str:
+        """What went wrong, for an axis of this extent."""
+        return f"{self.name}: {_failure(self.axis, extent)}"
+
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the indices."""
         return (True, False, True)
@@ -145,9 +176,9 @@ class ScatterAdd(_Scatter):
     """out = base; out[a, indices[i], b] += values[a, i, b]; repeated indices add up."""
 
     axis: int
+    safe: bool = False
 
     name = "scatter_add"
-    can_fail = True
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
@@ -157,7 +188,7 @@ class ScatterAdd(_Scatter):
         (g,), (base, indices, _) = gradients, inputs
         if g is None or is_discrete(base.type.dtype):
             return (None, None, None)
-        return (g, None, Take(self.axis)(g, indices))
+        return (g, None, Take(self.axis, self.safe)(g, indices))
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's add.at."""
@@ -171,72 +202,32 @@ class ScatterSet(_Scatter):
     """out = base; out[a, indices[i], b] = values[a, i, b]; repeated: the last."""
 
     axis: int
+    safe: bool = False
 
     name = "scatter_set"
-    can_fail = True
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
         gradients: Gradients,
     ) -> Gradients:  # fmt: skip
         """The values that stayed get g; the base gets g where nothing was written."""
-        (g,), (base, indices, _) = gradients, inputs
+        (g,), (base, indices, values) = gradients, inputs
         if g is None or is_discrete(base.type.dtype):
             return (None, None, None)
-        source = self._source(base, indices)
-        written = self._along_axis(PUBLIC["ge"](source, 0), base.ndim)
-        to_base = PUBLIC["switch"](written, scalar_constant(0, g.type.dtype), g)
-        order = PUBLIC["reshape"](
-            PUBLIC["arange"](PUBLIC["size"](indices)), extents(indices)
-        )
-        last = PUBLIC["eq"](Take(0)(source, indices), order)
-        behind = base.ndim - self.axis - 1
-        kept = PUBLIC["dimshuffle"](last, *range(indices.ndim), *["x"] * behind)
-        read = Take(self.axis)(g, indices)
-        to_values = PUBLIC["switch"](kept, read, scalar_constant(0, g.type.dtype))
-        return (to_base, None, to_values)
-
-    def decompose(self, *inputs: Variable) -> Variable:
-        """For each place of the axis, which value goes there; then a take and a choice.
-
-        Compares every place with every index, which suits short axes.
-        """
-        base, indices, values = inputs
-        extent = extents(base)[self.axis]
-        shape = extents(values)
-        flat = PUBLIC["reshape"](
-            values,
-            (
-                *shape[: self.axis],
-                PUBLIC["size"](indices),
-                *shape[self.axis + indices.ndim :],
-            ),
-        )
-        both = PUBLIC["concatenate"]([base, flat], axis=self.axis)
-        source = self._source(base, indices)
-        choice = PUBLIC["switch"](
-            PUBLIC["ge"](source, 0), source + extent, PUBLIC["arange"](extent)
-        )
-        return Take(self.axis)(both, choice)
-
-    def _source(self, base: Variable, indices: Variable) -> Variable:
-        """For each place of the axis, the number of the last value for it, else -1."""
-        extent = extents(base)[self.axis]
-        flat = PUBLIC["flatten"](CheckIndex()(indices, variable(extent)))
-        count = extents(flat)[0]
-        hit = PUBLIC["eq"](
-            PUBLIC["dimshuffle"](flat, 0, "x"),
-            PUBLIC["dimshuffle"](PUBLIC["arange"](extent), "x", 0),
-        )
-        # an axis that is never empty: -1, then the numbers of the values
-        number = PUBLIC["dimshuffle"](PUBLIC["arange"](count), 0, "x")
-        marks = PUBLIC["switch"](hit, number, np.int64(-1))
-        nothing = PUBLIC["alloc"](np.int64(-1), 1, extent)
-        return PUBLIC["max"](PUBLIC["concatenate"]([nothing, marks], axis=0), axis=0)
-
-    def _along_axis(self, v: Variable, ndim: int) -> Variable:
-        pattern = [0 if axis == self.axis else "x" for axis in range(ndim)]
-        return PUBLIC["dimshuffle"](v, *pattern)
+        nothing = PUBLIC["zeros_like"](values)
+        to_base = ScatterSet(self.axis, self.safe)(g, indices, nothing)
+        read = Take(self.axis, self.safe)(g, indices)
+        if not _distinct(indices):
+            order = PUBLIC["reshape"](
+                PUBLIC["arange"](PUBLIC["size"](indices)), extents(indices)
+            )
+            start = PUBLIC["alloc"](np.int64(0), extents(base)[self.axis])
+            last = ScatterSet(0, self.safe)(start, indices, order)
+            stayed = PUBLIC["eq"](Take(0, self.safe)(last, indices), order)
+            behind = base.ndim - self.axis - 1
+            kept = PUBLIC["dimshuffle"](stayed, *range(indices.ndim), *["x"] * behind)
+            read = PUBLIC["switch"](kept, read, scalar_constant(0, g.type.dtype))
+        return (to_base, None, read)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's assignment, in order."""
@@ -251,8 +242,26 @@ class ScatterSet(_Scatter):
         return (out,)
 
 
+def _distinct(indices: Variable) -> bool:
+    """Whether it is known that no two indices are the same place."""
+    if isinstance(indices, Constant):
+        data = indices.data
+        return bool(data.size == np.unique(data).size and (data >= 0).all())
+    return indices.owner is not None and indices.owner.op.name in DISTINCT
+
+
+#: ops whose results have no element twice
+DISTINCT = ("iota", "mask_positions")
+
+
 class CheckIndex(Op):
-    """out = index, negative ones plus extent, as int64; outside the axis it fails."""
+    """out = index, negative ones plus extent, as int64; outside the axis it fails.
+
+    `axis` (-1: none) and `of`, the name of what is indexed, are for the error.
+    """
+
+    axis: int = -1
+    of: str = ""
 
     name = "check_index"
     can_fail = True
@@ -301,8 +310,9 @@ class CheckIndex(Op):
         bad = (wide < -limit) | (wide >= limit)
         if bad.any():
             first = int(wide[bad].flat[0])
-            raise IndexRangeError(
-                f"index {first} lies outside an axis of extent {limit}; it must be in "
-                f"{-limit}..{limit - 1}"
-            )
+            raise IndexRangeError(self.failure(str(limit), f"index {first}"))
         return (np.asarray(np.where(wide < 0, wide + limit, wide)),)
+
+    def failure(self, extent: str, index: str = "an index") -> str:
+        """What went wrong, for an axis of this extent."""
+        return _failure(self.axis, extent, self.of, index)

@@ -1,43 +1,21 @@
 """Indexing, the public functions: `getitem`, `set_subtensor`, `inc_subtensor`, `take`.
 
 `getitem` is ``x[index]``; it keeps its plan (see ops/plans.py) with the result, so that
-the writing functions know what ``x[index]`` read. They make a copy of x that differs
-there, by the plan carried out backwards: dimshuffle, integer arrays, slices. Where the
-copy lives is decided when a function is compiled.
+the writing functions know what ``x[index]`` read. Reading and writing by a plan are in
+ops/reading.py and ops/writing.py.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from symgraph.core.dtypes import NUMPY
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public, scalar_constant
-from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
+from symgraph.core.node import Variable
+from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.ops.families import cast
-from symgraph.ops.indexing import ScatterAdd, ScatterSet, SetSubtensor, Subtensor, Take
-from symgraph.ops.plans import (
-    Plan,
-    element_of,
-    gathered,
-    index_array,
-    is_pick,
-    mask_of,
-    merged_axes,
-    parse,
-    picked,
-    read,
-    rows_of,
-)
-from symgraph.ops.shape import (
-    extent,
-    extent_key,
-    extents,
-    inferred_extents,
-    normalize_axis,
-    variable,
-)
+from symgraph.ops.indexing import Take
+from symgraph.ops.plans import element_of, index_array, parse
+from symgraph.ops.reading import picked, read
+from symgraph.ops.shape import extent, normalize_axis, variable
+from symgraph.ops.writing import write
 
 
 def _lists_axes(index: Any) -> bool:
@@ -54,14 +32,23 @@ def getitem(x: Any, index: Any) -> Variable:
     Parameters
     ----------
     x : tensor
-    index : int, slice, None, Ellipsis, integer array, or a tuple of those
-        ints and bounds may be 0-d integer variables, arrays integer variables.
+    index : int, slice, None, Ellipsis, array of integers or bools, or a tuple of those
+        ints and bounds may be 0-d integer variables, arrays and masks variables, arrays
+        or lists. Integer arrays, and the positions where masks are true, broadcast
+        against each other; their axes come where the arrays stand, or first if
+        something stands between them.
 
     Raises
     ------
     IndexRangeError : a known index lies outside a known extent, or at run time
     AxisError : more indices than axes
-    NotSupportedError : boolean masks
+    ShapeError : a mask has another shape than the axes it stands for, or arrays do not
+        broadcast together
+    DtypeError : an index holds no integers
+
+    References
+    ----------
+    NumPy 2.4, Indexing on ndarrays, "Combining advanced and basic indexing".
 
     Examples
     --------
@@ -69,6 +56,8 @@ def getitem(x: Any, index: Any) -> Variable:
     >>> x = T.TensorType("float32", (None, 10))("x")
     >>> x[0, ::-2].type, x[:, None, 2:].type
     (float32 (5,), float32 (None, 1, 8))
+    >>> x[[0, 2], 1:].type, x[x > 0].type
+    (float32 (2, 9), float32 (None,))
     """
     x = as_variable(x)
     items = tuple(index) if _lists_axes(index) else (index,)
@@ -108,7 +97,7 @@ def set_subtensor(
     >>> T.set_subtensor(a[:, 0], 0.0).type
     float32 (None, None)
     """
-    return _write(x, y, "set")
+    return write(x, y, "set")
 
 
 @public
@@ -136,7 +125,7 @@ def inc_subtensor(
             "inc_subtensor: ignore_duplicates=True is not supported; repeated indices "
             "always add up"
         )
-    return _write(x, y, "set" if set_instead_of_inc else "inc")
+    return write(x, y, "set" if set_instead_of_inc else "inc")
 
 
 @public
@@ -191,98 +180,3 @@ def pick(x: Any, y: Any) -> Variable:
     float32 (None,)
     """
     return picked(as_variable(x), index_array(as_variable(y)))
-
-
-# --- carrying a plan out backwards -----------------------------------------------
-
-
-def _write(x: Variable, y: Any, mode: str) -> Variable:
-    what = f"{mode}_subtensor"
-    plan = x.__dict__.get("_indexing") if isinstance(x, Variable) else None
-    if plan is None:
-        told = listing(x) if isinstance(x, Variable) else f"\n  {x!r}"
-        raise ArgumentError(
-            f"{what}: the first argument must be an indexing expression, as in "
-            f"{what}(a[1:3], y){told}"
-        )
-    target = plan.x
-    y = _new_values(y, target, what)
-    if y.ndim > x.ndim:
-        raise ShapeError(
-            f"{what}: the new values have {y.ndim} axes, the part they go to has "
-            f"{x.ndim}{listing(x, y)}\nReshape them."
-        )
-    if y.ndim < x.ndim:
-        y = PUBLIC["dimshuffle"](y, *["x"] * (x.ndim - y.ndim), *range(y.ndim))
-    if not plan.arrays:
-        y = _unpatterned(y, plan.pattern)
-        return SetSubtensor(plan.spec, mode)(target, y, *plan.scalars)
-    base = target if plan.is_whole else Subtensor(plan.spec)(target, *plan.scalars)
-    changed = _scatter(plan, base, _unpatterned(y, plan.pattern), mode)
-    if plan.is_whole:
-        return changed
-    return SetSubtensor(plan.spec, "set")(target, changed, *plan.scalars)
-
-
-def _scatter(plan: Plan, base: Variable, y: Variable, mode: str) -> Variable:
-    if is_pick(plan, base) and rows_of(plan, base) is base:
-        mask = mask_of(base, plan.arrays[-1][1])
-        column = PUBLIC["dimshuffle"](y, 0, "x")
-        if mode == "set":
-            return PUBLIC["switch"](mask, column, base)
-        zero = scalar_constant(0, base.type.dtype)
-        return base + PUBLIC["switch"](mask, column, zero)
-    scatter = ScatterSet if mode == "set" else ScatterAdd
-    if len(plan.arrays) == 1:
-        axis, indices = plan.arrays[0]
-        return scatter(axis)(base, indices, _spread(y, Take(axis)(base, indices)))
-    merged, flat, axis = merged_axes(plan, base)
-    changed = scatter(axis)(merged, flat, _spread(y, Take(axis)(merged, flat)))
-    order = gathered([axis for axis, _ in plan.arrays], base.ndim)
-    shape = extents(base)
-    restored = PUBLIC["reshape"](changed, tuple(shape[axis] for axis in order))
-    if order == list(range(base.ndim)):
-        return restored
-    return PUBLIC["dimshuffle"](restored, *np.argsort(order).tolist())
-
-
-def _new_values(y: Any, target: Variable, what: str) -> Variable:
-    wanted = target.type.dtype
-    y = as_variable(y, None, (wanted,))
-    if y.type.dtype == wanted:
-        return y
-    if not np.can_cast(NUMPY[y.type.dtype], NUMPY[wanted], casting="same_kind"):
-        raise DtypeError(
-            f"{what}: values of dtype {y.type.dtype} do not go into {wanted}"
-            f"{listing(target, y)}\nCast the values to {wanted}, or the tensor to "
-            f"{y.type.dtype}."
-        )
-    return cast(y, wanted)
-
-
-def _unpatterned(y: Variable, pattern: Sequence[int | str]) -> Variable:
-    """`y` with the axes of the indexed part: undoes a dimshuffle of that pattern."""
-    new = [axis for axis, entry in enumerate(pattern) if entry == "x"]
-    unknown = [axis for axis in new if y.type.shape[axis] != 1]
-    if unknown:
-        y = PUBLIC["addbroadcast"](y, *unknown)
-    kept = [axis for axis in range(len(pattern)) if axis not in new]
-    order = sorted(kept, key=lambda axis: pattern[axis])
-    if order == list(range(y.ndim)):
-        return y
-    return PUBLIC["dimshuffle"](y, *order)
-
-
-def _spread(y: Variable, part: Variable) -> Variable:
-    """`y` broadcast to the shape of the part it goes to."""
-    for axis, (a, b) in enumerate(zip(y.type.shape, part.type.shape, strict=True)):
-        if a is not None and a != 1 and b is not None and a != b:
-            raise ShapeError(
-                f"set_subtensor: the new values have extent {a} at axis {axis}, the "
-                f"part they go to has {b}{listing(y, part)}"
-            )
-    wanted = inferred_extents(part)
-    pairs = zip(extents(y), wanted, strict=True)
-    if all(extent_key(a) == extent_key(b) for a, b in pairs):
-        return y
-    return PUBLIC["broadcast_to"](y, wanted)

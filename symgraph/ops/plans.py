@@ -1,45 +1,33 @@
-"""What ``x[...]`` means: from a Python index to a `Plan`, and from that to ops.
+"""What ``x[...]`` means: from a Python index to a `Plan`.
 
-An index is an int, a slice, None, Ellipsis, an integer array, or a tuple of those; ints
-and bounds may be symbolic. It becomes a `Plan`: a basic part (`Subtensor`), then
-integer arrays (`Take`, on flattened axes where there are several), then a dimshuffle
-for None. The public functions, and writing by a plan, are in ops/getitem.py; the ops
-themselves in ops/indexing.py and ops/gather.py.
+An index is an int, a slice, None, Ellipsis, an integer array, a boolean mask, or a tuple
+of those; ints and bounds may be symbolic. It becomes a `Plan`: a basic part, axes that
+are merged where one mask covers them, then integer arrays, then a dimshuffle for None
+and for NumPy's order of axes. Reading and writing by a plan is in ops/reading.py and
+ops/writing.py, the public functions in ops/getitem.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.dtypes import is_integer
 from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, scalar_constant
+from symgraph.core.op import as_variable
 from symgraph.core.record import Record
-from symgraph.errors import (
-    ArgumentError,
-    AxisError,
-    DtypeError,
-    NotSupportedError,
-    ShapeError,
-)
+from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.families import cast
-from symgraph.ops.indexing import CheckIndex, Subtensor, Take
-from symgraph.ops.shape import (
-    MakeVector,
-    extent,
-    extent_key,
-    extents,
-    product,
-    static,
-    variable,
-)
+from symgraph.ops.masks import fitted, mask_positions
+from symgraph.ops.shape import MakeVector
 from symgraph.ops.slices import ALL, Entry, Spec
 
 _SUPPORTED = (
-    "Supported are ints, slices, None, Ellipsis and integer arrays (several of them "
-    "broadcast against each other, as in x[arange(n), y])."
+    "An index is an int, a slice, None, Ellipsis, an array of integers or bools, or a "
+    "tuple of those (arrays broadcast against each other, as in x[arange(n), y])."
 )
+#: axes of the operand that an entry takes, beside a mask
+_TAKES = {"new": 0, "dots": 0, "int": 1, "slice": 1, "array": 1}
 
 
 class Plan(Record):
@@ -49,14 +37,20 @@ class Plan(Record):
     ----------
     x : what is indexed
     spec, scalars : the basic part; array axes are whole slices in it
-    arrays : (axis after the basic part, int64 indices) pairs, ascending
-    pattern : dimshuffle of the result of both
+    folds : for each axis after merging, how many axes of the basic part it holds
+    arrays : (axis after merging, int64 indices) pairs, ascending
+    axes : for each of the arrays, the axis of x that it indexes
+    mask : (axis after merging, mask) of the only array, if that is a mask
+    pattern : dimshuffle of the result of all that
     """
 
     x: Variable
     spec: Spec
     scalars: tuple[Variable, ...]
+    folds: tuple[int, ...]
     arrays: tuple[tuple[int, Variable], ...]
+    axes: tuple[int, ...]
+    mask: tuple[int, Variable] | None
     pattern: tuple[int | str, ...]
 
     @property
@@ -64,8 +58,10 @@ class Plan(Record):
         """Whether the basic part takes everything."""
         return all(entry == ALL for entry in self.spec)
 
-
-# --- from Python to a plan ---------------------------------------------------------
+    @property
+    def is_folded(self) -> bool:
+        """Whether axes are merged."""
+        return any(count != 1 for count in self.folds)
 
 
 def element_of(x: Variable, items: tuple[Any, ...]) -> Variable | None:
@@ -85,44 +81,73 @@ def element_of(x: Variable, items: tuple[Any, ...]) -> Variable | None:
     return None
 
 
+# --- from entries to a plan --------------------------------------------------------
+
+
 def parse(x: Variable, items: tuple[Any, ...]) -> Plan:
+    """The plan of ``x[items]``."""
     entries = _expand(x, [_item(x, item) for item in items])
-    advanced = [kind in ("int", "array") for kind, _ in entries]
-    arrays_given = any(kind == "array" for kind, _ in entries)
+    has_arrays = any(kind in ("array", "mask") for kind, _ in entries)
     spec: list[Entry] = []
     scalars: list[Variable] = []
+    folds: list[int] = []
     arrays: list[tuple[int, Variable]] = []
+    axes: list[int] = []
+    mask: tuple[int, Variable] | None = None
     slots: list[Any] = []
-    base_axis = 0
     for kind, value in entries:
-        if kind == "new":
-            slots.append("x")
-            continue
-        if kind == "int":
-            spec.append(_number(value, scalars))
-            if arrays_given:
+        match kind:
+            case "new":
+                slots.append("x")
+            case "dots":
+                continue
+            case "int":
+                spec.append(_number(value, scalars))
+                if has_arrays:
+                    slots.append("advanced")
+            case "slice":
+                spec.append(("slice", *(_number(part, scalars) for part in value)))
+                slots.append(len(folds))
+                folds.append(1)
+            case "array" | "mask":
+                count = value.ndim if kind == "mask" else 1
+                if kind == "mask":
+                    checked = fitted(value, x, len(spec))
+                    mask = len(folds), checked
+                    value = mask_positions(value, checked)
+                arrays.append((len(folds), value))
+                axes.append(len(spec))
+                spec += [ALL] * count
                 slots.append("advanced")
-            continue
-        if kind == "slice":
-            parts = (_number(part, scalars) for part in value)
-            spec.append(("slice", *parts))
-            slots.append(base_axis)
-        else:
-            spec.append(ALL)
-            arrays.append((base_axis, value))
-            slots.append("advanced")
-        base_axis += 1
-    if arrays_given and not _adjacent(advanced):
+                folds.append(count)
+    if has_arrays and not _adjacent([kind for kind, _ in entries]):
         slots = ["advanced", *(slot for slot in slots if slot != "advanced")]
     rank = max((v.ndim for _, v in arrays), default=0)
     pattern = _pattern(slots, [axis for axis, _ in arrays], rank)
-    return Plan(x, tuple(spec), tuple(scalars), tuple(arrays), pattern)
+    _check_broadcast(x, [v for _, v in arrays])
+    return Plan(
+        x, tuple(spec), tuple(scalars), tuple(folds), tuple(arrays), tuple(axes),
+        mask if len(arrays) == 1 else None, pattern,
+    )  # fmt: skip
+
+
+def _check_broadcast(x: Variable, arrays: Sequence[Variable]) -> None:
+    rank = max((v.ndim for v in arrays), default=0)
+    for axis in range(-rank, 0):
+        column = (v.type.shape[axis] for v in arrays if -axis <= v.ndim)
+        known = {e for e in column if e is not None and e != 1}
+        if len(known) > 1:
+            raise ShapeError(
+                f"x[...]: the index arrays do not broadcast together, extents "
+                f"{sorted(known)} differ{listing(x, *arrays)}\nGive them one shape; a "
+                "mask counts as a vector with an element for each True."
+            )
 
 
 def _pattern(
     slots: Sequence[Any], array_axes: Sequence[int], rank: int
 ) -> tuple[int | str, ...]:
-    """Order of the axes that `_read` gives, as the user wants them."""
+    """Order of the axes that reading gives, as the user wants them."""
     pattern: list[int | str] = []
     first = array_axes[0] if array_axes else 0
     done = False
@@ -140,14 +165,18 @@ def _pattern(
     return tuple(pattern)
 
 
-def _adjacent(flags: Sequence[bool]) -> bool:
+def _adjacent(kinds: Sequence[str]) -> bool:
+    """Whether nothing, not even an empty Ellipsis, stands between advanced indices."""
+    flags = [kind in ("int", "array", "mask") for kind in kinds]
     places = [i for i, flag in enumerate(flags) if flag]
     return places[-1] - places[0] + 1 == len(places)
 
 
 def _expand(x: Variable, entries: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Whole slices in place of Ellipsis and of the axes that are not named."""
-    used = sum(kind in ("int", "slice", "array") for kind, _ in entries)
+    """Whole slices behind Ellipsis, and for the axes that are not named."""
+    used = sum(
+        value.ndim if kind == "mask" else _TAKES[kind] for kind, value in entries
+    )
     if used > x.ndim:
         raise AxisError(
             f"{used} indices for {x.ndim} axes{listing(x)}\nDrop indices, or add axes "
@@ -158,13 +187,16 @@ def _expand(x: Variable, entries: list[tuple[str, Any]]) -> list[tuple[str, Any]
         raise ArgumentError(
             f"an index may have one Ellipsis, not {len(dots)}{listing(x)}"
         )
-    place = dots[0] if dots else len(entries)
+    place = dots[0] + 1 if dots else len(entries)
     whole = [("slice", (None, None, None))] * (x.ndim - used)
-    return entries[:place] + whole + entries[place + len(dots) :]
+    return entries[:place] + whole + entries[place:]
+
+
+# --- items -------------------------------------------------------------------------
 
 
 def _item(x: Variable, item: Any) -> tuple[str, Any]:
-    """(kind, value) of one item; kind is new, dots, int, slice or array."""
+    """(kind, value) of one item; kind is new, dots, int, slice, array or mask."""
     if item is None:
         return "new", None
     if item is Ellipsis:
@@ -174,13 +206,23 @@ def _item(x: Variable, item: Any) -> tuple[str, Any]:
             None if part is None else _scalar_index(x, part, "a bound of a slice")
             for part in (item.start, item.stop, item.step)
         )
-    if isinstance(item, list | tuple) and not len(item):
-        item = np.zeros(0, np.int64)
-    if isinstance(item, list | tuple | np.ndarray):
-        item = as_variable(item)
+    if isinstance(item, list | tuple) and not any(_leaves(item)):
+        item = np.zeros(np.shape(item), np.int64)
+    if isinstance(item, list | tuple | np.ndarray | bool | np.bool):
+        item = as_variable(item, "bool" if isinstance(item, bool) else None)
+    if isinstance(item, Variable) and item.type.dtype == "bool":
+        return "mask", item
     if isinstance(item, Variable) and item.ndim:
         return "array", index_array(item)
     return "int", _scalar_index(x, item, "an index")
+
+
+def _leaves(item: Sequence[Any]) -> Iterator[bool]:
+    for value in item:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield True
 
 
 def _scalar_index(x: Variable, value: Any, what: str) -> Any:
@@ -189,11 +231,7 @@ def _scalar_index(x: Variable, value: Any, what: str) -> Any:
         value = np.asarray(value).item()
     if isinstance(value, Constant) and value.ndim == 0:
         value = value.data.item()
-    if isinstance(value, bool) or (
-        isinstance(value, Variable) and value.type.dtype == "bool"
-    ):
-        raise _no_masks(x)
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, Variable) and value.ndim == 0 and is_integer(value.type.dtype):
         return cast(value, "int64")
@@ -206,22 +244,13 @@ def _scalar_index(x: Variable, value: Any, what: str) -> Any:
 
 
 def index_array(v: Variable) -> Variable:
-    if v.type.dtype == "bool":
-        raise _no_masks(v)
+    """Integers as int64; DtypeError for anything else."""
     if not is_integer(v.type.dtype):
         raise DtypeError(
             f"an index must hold integers, it is {v.type.dtype}{listing(v)}\n"
-            "Cast it to int64."
+            "Cast it to int64, or index with a mask: x[mask]."
         )
     return cast(v, "int64")
-
-
-def _no_masks(v: Variable) -> NotSupportedError:
-    return NotSupportedError(
-        "indexing with a boolean mask is not supported, because the number of elements "
-        f"it selects is known only at run time{listing(v)}\n"
-        f"Use switch(mask, x, other), or multiply by the mask. {_SUPPORTED}"
-    )
 
 
 def _number(value: Any, scalars: list[Variable]) -> Any:
@@ -229,113 +258,3 @@ def _number(value: Any, scalars: list[Variable]) -> Any:
         scalars.append(value)
         return "v"
     return value
-
-
-# --- from a plan to ops ------------------------------------------------------------
-
-
-def read(plan: Plan) -> Variable:
-    x = plan.x
-    if not plan.arrays:
-        return Subtensor(plan.spec)(x, *plan.scalars)
-    base = x if plan.is_whole else Subtensor(plan.spec)(x, *plan.scalars)
-    if is_pick(plan, base):
-        return picked(rows_of(plan, base), plan.arrays[-1][1])
-    if len(plan.arrays) == 1:
-        axis, indices = plan.arrays[0]
-        return Take(axis)(base, indices)
-    merged, flat, axis = merged_axes(plan, base)
-    return Take(axis)(merged, flat)
-
-
-def is_pick(plan: Plan, base: Variable) -> bool:
-    """Whether the index is ``x[arange(n), y]`` with n the number of rows.
-
-    An n that is not known counts as the number of rows, which is checked at run time.
-    """
-    if len(plan.arrays) != 2 or base.ndim != 2:
-        return False
-    (_, first), (_, last) = plan.arrays
-    if first.ndim != 1 or last.ndim != 1:
-        return False
-    count: int | None
-    if isinstance(first, Constant):
-        count = first.data.size
-        if not np.array_equal(first.data, np.arange(count)):
-            return False
-    elif first.owner is not None and first.owner.op.name == "iota":
-        count = static(first.owner.inputs[0])
-    else:
-        return False
-    if count is not None and base.type.shape[0] is None:
-        return False  # it may have more rows than that
-    known = {count, last.type.shape[0]} - {None}
-    return 1 not in known and len(known) <= 1
-
-
-def rows_of(plan: Plan, base: Variable) -> Variable:
-    """The first n rows, where n is known and not the number of rows."""
-    length = plan.arrays[0][1].type.shape[0]
-    if length is None or length == base.type.shape[0]:
-        return base
-    return Subtensor((("slice", 0, length, None), ALL))(base)
-
-
-def merged_axes(plan: Plan, base: Variable) -> tuple[Variable, Variable, int]:
-    """The indexed axes of `base` as one, and the index into it."""
-    axes = [axis for axis, _ in plan.arrays]
-    first = axes[0]
-    order = gathered(axes, base.ndim)
-    shape = extents(base)
-    moved = (
-        PUBLIC["dimshuffle"](base, *order) if order != list(range(base.ndim)) else base
-    )
-    rest = [shape[axis] for axis in order[first + len(axes) :]]
-    merged = PUBLIC["reshape"](
-        moved, (*shape[:first], product(shape[axis] for axis in axes), *rest)
-    )
-    flat: Any = None
-    for axis, indices in plan.arrays:
-        checked = CheckIndex()(indices, variable(shape[axis]))
-        flat = checked if flat is None else flat * variable(shape[axis]) + checked
-    return merged, flat, first
-
-
-def gathered(axes: Sequence[int], ndim: int) -> list[int]:
-    """All axes, the indexed ones side by side at the place of the first."""
-    first = axes[0]
-    rest = [axis for axis in range(first, ndim) if axis not in axes]
-    return [*range(first), *axes, *rest]
-
-
-def picked(x: Variable, y: Variable) -> Variable:
-    """out[i] = x[i, y[i]], as a sum over a mask; see `symgraph.tensor.pick`."""
-    if x.ndim != y.ndim + 1:
-        raise ShapeError(
-            f"pick: x must have one axis more than y{listing(x, y)}\n"
-            "Flatten or dimshuffle one of them."
-        )
-    for axis, (a, b) in enumerate(zip(x.type.shape, y.type.shape, strict=False)):
-        if a is not None and b is not None and a != b:
-            raise ShapeError(
-                f"pick: extents of axis {axis} differ, {a} (x) and {b} (y)"
-                f"{listing(x, y)}"
-            )
-    if x.type.dtype == "bool":
-        return cast(picked(cast(x, "int8"), y), "bool")
-    chosen = PUBLIC["switch"](mask_of(x, y), x, scalar_constant(0, x.type.dtype))
-    return PUBLIC["sum"](chosen, axis=-1, dtype=x.type.dtype)
-
-
-def mask_of(x: Variable, y: Variable) -> Variable:
-    """mask[i, j] = (y[i] == j), of the shape of x; y is checked."""
-    rows, width = extents(x)[:-1], extent(x, x.ndim - 1)
-    checked = CheckIndex()(y, variable(width))
-    same = all(
-        extent_key(a) == extent_key(b) for a, b in zip(extents(y), rows, strict=True)
-    )
-    if y.ndim == 1 and not same:  # a reshape, so that one label never stands for all
-        column = PUBLIC["reshape"](checked, (rows[0], 1))
-    else:
-        column = PUBLIC["dimshuffle"](checked, *range(y.ndim), "x")
-    return PUBLIC["eq"](column, PUBLIC["arange"](variable(width)))

@@ -9,6 +9,7 @@ compile/.
 
 import ctypes
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ from symgraph.runtime.image import Image
 
 MISMATCH = -1
 KEPT_BINDINGS = 512
+#: an extent in the text of a failure; see lower/failures.py
+_SLOT = re.compile(r"\{slot (\d+)\}")
 
 
 class Broadcasts(Exception):
@@ -197,9 +200,12 @@ class Executor:
         held = (variable.container.array for variable in self.shared)
         return sum(a.size for a in (*arrays, *held))
 
-    def failure(self, flag: int) -> IndexRangeError:
-        """The exception for an error flag."""
-        return IndexRangeError(self.image.failures.get(flag, f"error flag {flag}"))
+    def failure(self, flag: int, slots: Sequence[int] | None = None) -> IndexRangeError:
+        """The exception for an error flag; `slots` are those of the run."""
+        text = self.image.failures.get(flag, f"error flag {flag}")
+        if slots is None:
+            return IndexRangeError(_SLOT.sub("(see the shapes)", text))
+        return IndexRangeError(_SLOT.sub(lambda found: str(slots[int(found[1])]), text))
 
     def call(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One execution with converted arguments."""
@@ -207,7 +213,7 @@ class Executor:
         outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
         flag = binding.fast(*arrays, *outputs)
         if flag:
-            raise self.failure(flag)
+            raise self.failure(flag, binding.slots)
         resized = self.image.resized
         if not resized:
             return outputs
@@ -275,7 +281,7 @@ class Executor:
         )  # fmt: skip
         del held  # until here set_value must not free what the steps write
         if flag:
-            raise self.failure(flag)
+            raise self.failure(flag, slots)
 
     def _runner(self) -> Any:
         if self._run is None:

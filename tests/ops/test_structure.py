@@ -22,12 +22,13 @@ from symgraph.core.traverse import applies
 
 assert samples_structure  # fills SAMPLES
 FILES = ("shape", "specify", "arrange", "movement", "joining", "broadcast", "reduction",
-         "statistics", "creation", "diagonal")  # fmt: skip
+         "statistics", "creation", "diagonal",
+         "masks")  # fmt: skip
 OPS_HERE = {op for op in OPS.values() if op.__module__.rpartition(".")[2] in FILES}
 NAMES = sorted(SAMPLES)
 #: whatever goes in, integers come out, or a constant
 INTEGER_VALUED = {"all", "any", "argmax", "argmin", "empty", "eye", "logspace", "ones",
-                  "shape", "size", "tri", "zeros"}  # fmt: skip
+                  "shape", "size", "tri", "zeros", "nonzero", "flatnonzero"}  # fmt: skip
 
 
 def test_every_public_function_has_samples() -> None:
@@ -44,8 +45,9 @@ def test_every_op_is_reached_by_a_sample() -> None:
     }
     assert {op.__name__ for op in OPS_HERE - reached} == {
         "SumTo",
-        "ProductOfOthers",
-    }  # made by gradients
+        "ProductOfOthers",  # made by gradients
+        "MaskFor",  # by indexing
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
