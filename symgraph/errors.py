@@ -7,6 +7,8 @@ also derives from the built-in exception that NumPy or Theano raises for the sam
 mistake, so old ``except`` clauses go on working.
 """
 
+import numpy as np
+
 
 class SymgraphError(Exception):
     """Any mistake that symgraph reports. Catch this to catch them all."""
@@ -153,6 +155,15 @@ class BackendError(SymgraphError, RuntimeError):
 
 class NotSupportedError(SymgraphError, NotImplementedError):
     """The request is understood and not supported. The message says what is."""
+
+
+class LinearAlgebraError(SymgraphError, np.linalg.LinAlgError):
+    """A matrix has not the property that an operation of linear algebra needs.
+
+    Cause: a singular matrix is inverted, one that is not positive definite is given to
+    `cholesky`, or an iteration does not converge (NaN in the matrix). Cure: add a small
+    multiple of the identity; use `pinv` or `lstsq`; ``Cholesky(on_error="nan")``.
+    """
 
 
 class NaNError(SymgraphError, FloatingPointError):

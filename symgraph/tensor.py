@@ -26,6 +26,10 @@ import symgraph.ops.getitem
 import symgraph.ops.gradient
 import symgraph.ops.indexing
 import symgraph.ops.joining
+import symgraph.ops.linalg_eigen
+import symgraph.ops.linalg_norm
+import symgraph.ops.linalg_qr
+import symgraph.ops.linalg_tensor
 import symgraph.ops.masks
 import symgraph.ops.movement
 import symgraph.ops.piecewise
@@ -43,12 +47,16 @@ from symgraph.core.op import PUBLIC, as_variable
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, ShapeError
+from symgraph.ops import linalg as _linalg
 from symgraph.ops import namespaces as _namespaces
 from symgraph.ops.comparison import alias
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.movement import dimshuffle
 from symgraph.ops.random import RandomStreams
 
+linalg = _linalg.linalg
+nlinalg = _linalg.nlinalg
+slinalg = _linalg.slinalg
 nnet = _namespaces.nnet
 signal = _namespaces.signal
 TensorVariable = Variable
@@ -370,7 +378,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "PREFIXES", "RandomStreams", "TensorConstant", "TensorSharedVariable", "TensorType",
-    "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant", "nnet",
-    "shared", "signal", "tensor", *RANKS, *_CONSTRUCTORS,
+    "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant", "linalg",
+    "nlinalg", "nnet", "shared", "signal", "slinalg", "tensor", *RANKS, *_CONSTRUCTORS,
     *(name for name in PUBLIC if name.isidentifier() and name not in _CONSTRUCTORS),
 ]  # fmt: skip

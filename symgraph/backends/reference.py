@@ -13,6 +13,7 @@ from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.traverse import applies, leaves
 from symgraph.errors import (
     IndexRangeError,
+    LinearAlgebraError,
     MissingInputError,
     ShapeError,
     SymgraphError,
@@ -65,7 +66,7 @@ def evaluate(
 def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     try:
         return node.op.values_of(node, arrays)
-    except (IndexRangeError, ShapeError) as error:
+    except (IndexRangeError, LinearAlgebraError, ShapeError) as error:
         if ", at " in str(error):  # of an inner graph
             raise
         file, line = node.outputs[0].place

@@ -14,7 +14,7 @@ from symgraph.core.dtypes import is_complex, is_discrete, upcast
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
 from symgraph.core.types import TensorType, fast_type
-from symgraph.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
 from symgraph.ops.shape import extents, normalize_axis, product
 
@@ -54,13 +54,10 @@ def _check_dtypes(what: str, *operands: Variable) -> str:
     return dtype
 
 
-def _differentiable(what: str, x: Variable) -> bool:
-    if is_complex(x.type.dtype):
-        raise GradientError(
-            f"{what}: the gradient of a product of complex numbers is not defined here"
-            f"{listing(x)}\nDifferentiate through real and imaginary parts."
-        )
-    return not is_discrete(x.type.dtype)
+def _adjoint(x: Variable) -> Variable:
+    """The transpose, of complex numbers the conjugate too: what gradients multiply by."""
+    found: Variable = PUBLIC["conj"](_transposed(x))
+    return found
 
 
 def _transposed(x: Variable) -> Variable:
@@ -101,15 +98,16 @@ class Dot(Op):
     ) -> Gradients:  # fmt: skip
         """ga = g @ b.T and gb = a.T @ g, as each pair of ranks has it."""
         (g,), (a, b) = gradients, inputs
-        if g is None or not _differentiable("dot", a):
+        if g is None or is_discrete(a.type.dtype):
             return (None, None)
+        if a.ndim == 2 and b.ndim == 2:
+            return (Dot()(g, _adjoint(b)), Dot()(_adjoint(a), g))
+        conj = PUBLIC["conj"]
         if a.ndim == 1 and b.ndim == 1:
-            return (g * b, g * a)
+            return (g * conj(b), g * conj(a))
         if a.ndim == 1:
-            return (Dot()(b, g), _outer(a, g))
-        if b.ndim == 1:
-            return (_outer(g, b), Dot()(g, a))
-        return (Dot()(g, _transposed(b)), Dot()(_transposed(a), g))
+            return (Dot()(conj(b), g), _outer(conj(a), g))
+        return (_outer(g, conj(b)), Dot()(g, conj(a)))
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's dot."""
@@ -152,9 +150,9 @@ class BatchedDot(Op):
     ) -> Gradients:  # fmt: skip
         """As `Dot`, for each matrix of the batch."""
         (g,), (a, b) = gradients, inputs
-        if g is None or not _differentiable("batched_dot", a):
+        if g is None or is_discrete(a.type.dtype):
             return (None, None)
-        return (BatchedDot()(g, _transposed(b)), BatchedDot()(_transposed(a), g))
+        return (BatchedDot()(g, _adjoint(b)), BatchedDot()(_adjoint(a), g))
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's matmul of stacks of equal length."""
@@ -205,19 +203,19 @@ class Gemm(Op):
     ) -> Gradients:  # fmt: skip
         """That of the expression it stands for."""
         (g,), (z, alpha, a, b, beta) = gradients, inputs
-        if g is None or not _differentiable("gemm", a):
+        if g is None or is_discrete(a.type.dtype):
             return (None,) * 5
-        total = PUBLIC["sum"]
-        to_z = g * beta
+        total, conj = PUBLIC["sum"], PUBLIC["conj"]
+        to_z = g * conj(beta)
         axes = tuple(axis for axis in (0, 1) if z.type.shape[axis] == 1)
         if axes:
             to_z = total(to_z, axis=axes, keepdims=True)
         return (
             to_z,
-            total(g * Dot()(a, b)),
-            alpha * Dot()(g, _transposed(b)),
-            alpha * Dot()(_transposed(a), g),
-            total(g * z),
+            total(g * conj(Dot()(a, b))),
+            conj(alpha) * Dot()(g, _adjoint(b)),
+            conj(alpha) * Dot()(_adjoint(a), g),
+            total(g * conj(z)),
         )
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
