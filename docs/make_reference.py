@@ -36,6 +36,11 @@ SECTIONS = {
     "reduction": "Reductions",
     "statistics": "Statistics",
     "contraction": "Products of vectors and matrices",
+    **dict.fromkeys(
+        ("linalg_inverse", "linalg_solve", "linalg_cholesky", "linalg_qr", "linalg_svd",
+         "linalg_eigen", "linalg_eig", "linalg_expm", "linalg_norm", "linalg_tensor"),
+        "Linear algebra",
+    ),
     "movement": "Shape",
     "broadcast": "Broadcasting",
     "joining": "Joining and splitting",
@@ -92,7 +97,9 @@ def ops_page() -> str:
     lines = [
         "# Operations", "", NOTE, "",
         "All are functions of `symgraph.tensor`. Those of *Neural networks* are also in",
-        "`symgraph.tensor.nnet`. Many are methods of variables too: `x.sum(axis=0)`.",
+        "`symgraph.tensor.nnet`, those of *Linear algebra* in `symgraph.tensor.linalg` (there",
+        "`inv` is `matrix_inverse` and `norm` is `array_norm`). Many are methods of",
+        "variables too: `x.sum(axis=0)`.",
         "A name with an underscore at its end stands for the one without.",
     ]  # fmt: skip
     for heading, functions in _sections():

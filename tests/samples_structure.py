@@ -1,13 +1,14 @@
 """Samples of functions that fill and make tensors; the files it imports hold the rest.
 
 As tests/samples.py for the elementwise functions. Reductions are in
-samples_reduction.py, movements in samples_movement.py, pooling in
-samples_pooling.py; importing this file fills all.
+samples_reduction.py, movements in samples_movement.py, linear algebra in
+samples_linalg.py, pooling in samples_pooling.py; importing this file fills all.
 """
 
 from typing import Any
 
 import numpy as np
+import samples_linalg  # noqa: F401
 import samples_masks  # noqa: F401
 import samples_movement  # noqa: F401
 import samples_pooling  # noqa: F401

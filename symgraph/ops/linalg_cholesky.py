@@ -48,8 +48,8 @@ class Cholesky(MatrixOp):
 
     name = "cholesky"
     advice = (
-        'Add a small multiple of the identity, or use Cholesky(on_error="nan") and test '
-        "for NaN."
+        'add a small multiple of the identity, or use Cholesky(on_error="nan") and test '
+        "for NaN"
     )
 
     def __init__(self, *values: Any, **named: Any) -> None:

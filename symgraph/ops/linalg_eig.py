@@ -47,7 +47,9 @@ class Eig(MatrixOp):
         check_matrix(x, self.name, square=True)
         dtype = complex_dtype(check_float(self.name, x))
         batch, order = x.type.shape[:-2], known_square(x)
-        return fast_type(dtype, (*batch, order)), fast_type(dtype, (*batch, order, order))
+        return fast_type(dtype, (*batch, order)), fast_type(
+            dtype, (*batch, order, order)
+        )
 
     def infer_shape(
         self, inputs: Sequence[Variable], shapes: Sequence[Shape]

@@ -62,7 +62,11 @@ class Eigh(MatrixOp):
         """A square matrix of floats; the values are real."""
         (x,) = inputs
         check_matrix(x, self.name, square=True)
-        dtype, batch, order = check_float(self.name, x), x.type.shape[:-2], known_square(x)
+        dtype, batch, order = (
+            check_float(self.name, x),
+            x.type.shape[:-2],
+            known_square(x),
+        )
         return (
             fast_type(real_dtype(dtype), (*batch, order)),
             fast_type(dtype, (*batch, order, order)),

@@ -37,7 +37,7 @@ from symgraph.ops.matrices import (
 from symgraph.ops.shape import extents
 
 SINGULAR = (
-    "Add a small multiple of the identity, or use pinv or lstsq, which take any matrix."
+    "add a small multiple of the identity, or use pinv or lstsq, which take any matrix"
 )
 
 
@@ -128,9 +128,7 @@ def pinv_adjoint(x: Variable, y: Variable, g: Variable) -> Variable:
     dtype = x.type.dtype
     inner = product(adjoint(y), g, adjoint(y))
     left = product(identity(rows, dtype) - product(x, y), adjoint(g), y, adjoint(y))
-    right = product(
-        adjoint(y), y, adjoint(g), identity(columns, dtype) - product(y, x)
-    )
+    right = product(adjoint(y), y, adjoint(g), identity(columns, dtype) - product(y, x))
     return left + right - inner
 
 
@@ -437,7 +435,12 @@ def _splits(sizes: list[int]) -> dict[tuple[int, int], int]:
         for i in range(count - length):
             j = i + length
             options = [
-                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                (
+                    cost[i, k]
+                    + cost[k + 1, j]
+                    + sizes[i] * sizes[k + 1] * sizes[j + 1],
+                    k,
+                )
                 for k in range(i, j)
             ]
             cost[i, j], cut[i, j] = min(options)

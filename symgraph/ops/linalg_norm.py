@@ -65,7 +65,9 @@ def array_norm(
         axes = (normalize_axis(axis, x.ndim, "norm", x),)
     if len(axes) == 1:
         if isinstance(ord, str):
-            raise ArgumentError(f"norm: ord={ord!r} is defined for matrices{listing(x)}")
+            raise ArgumentError(
+                f"norm: ord={ord!r} is defined for matrices{listing(x)}"
+            )
         return norm(x, 2 if ord is None else ord, axes[0], keepdims)
     if len(axes) != 2 or axes[0] == axes[1]:
         raise ArgumentError(f"norm: axis={axis!r}; give one axis, or two that differ")
@@ -97,7 +99,7 @@ def _matrix_norm(
 
 @public
 def cond(x: Any, p: Any = None) -> Variable:
-    """out = norm of x times the norm of its inverse; with p=None the ratio of singular values.
+    """out = norm of x times norm of its inverse; the ratio of singular values for p=None.
 
     Parameters
     ----------

@@ -142,8 +142,6 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     if mode == "raw":
         raise NotSupportedError('qr: mode="raw" is not supported; use "reduced"')
     if mode not in ("reduced", "complete", "r"):
-        raise ArgumentError(
-            f'qr: mode={mode!r}; use "reduced", "complete" or "r"'
-        )
+        raise ArgumentError(f'qr: mode={mode!r}; use "reduced", "complete" or "r"')
     q, r = Qr(mode == "complete")(matrix_operand(x, "qr"))
     return r if mode == "r" else (q, r)

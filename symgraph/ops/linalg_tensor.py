@@ -108,7 +108,9 @@ def alloc_diag(
     """
     x = as_variable(diagonal)
     if x.ndim < 1:
-        raise ShapeError(f"alloc_diag: expected a vector or a batch of them{listing(x)}")
+        raise ShapeError(
+            f"alloc_diag: expected a vector or a batch of them{listing(x)}"
+        )
     if isinstance(offset, bool) or not isinstance(offset, int):
         raise ArgumentError(f"alloc_diag: offset must be an int, not {offset!r}")
     count = extents(x)[-1]

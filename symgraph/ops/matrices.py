@@ -117,7 +117,7 @@ class MatrixOp(Op):
     def failure(self, why: str, shape: tuple[int, ...]) -> LinearAlgebraError:
         """The error of a matrix of that shape."""
         text = why[:1].lower() + why[1:].rstrip(".")
-        advice = f"\n{self.advice}" if self.advice else ""
+        advice = f"; {self.advice}" if self.advice else ""
         kind = "a matrix" if len(shape) == 2 else "one of a batch of matrices"
         return LinearAlgebraError(
             f"{self.name}: {text}, for {kind} of shape {shape}{advice}"

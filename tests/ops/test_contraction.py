@@ -16,7 +16,7 @@ import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
 from symgraph.core.text import expression
 from symgraph.core.types import TensorType
-from symgraph.errors import DtypeError, GradientError, ShapeError
+from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.contraction import BatchedDot, Dot, Gemm
 
 NAMES = {"dot", "matmul", "batched_dot", "tensordot", "batched_tensordot", "outer",
@@ -87,11 +87,18 @@ def test_known_extents_survive_products_of_higher_rank() -> None:
     assert T.matmul(a, c).type.shape == (2, None, 3)
 
 
-def test_the_gradient_of_a_complex_product_is_refused() -> None:
-    a = T.zmatrix("a")
-    cost = T.sum(T.real(T.dot(a, a)))
-    with pytest.raises(GradientError, match="complex"):
-        T.grad(cost, a)
+def test_the_gradient_of_a_complex_product_is_that_of_its_parts() -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(2, 3, 3))
+    v, a, b = T.zmatrix("v"), T.dmatrix("a"), T.dmatrix("b")
+    w = random.normal(size=(3, 3))
+    parts = T.dot(a, a) - T.dot(b, b), T.dot(a, b) + T.dot(b, a)
+    wanted = T.grad(T.sum(parts[0] * w + parts[1] * w.T), [a, b])
+    product = T.dot(v, v)
+    found = T.grad(T.sum(T.real(product) * w + T.imag(product) * w.T), v)
+    (g,) = evaluate([found], {v: x + 1j * y})
+    real, imaginary = evaluate(wanted, {a: x, b: y})
+    np.testing.assert_allclose(g, real + 1j * imaginary, 1e-12)
 
 
 @pytest.mark.parametrize("rows,columns", [(3, 4), (1, 4), (3, 1), (1, 1)])
