@@ -97,8 +97,8 @@ def ops_page() -> str:
     lines = [
         "# Operations", "", NOTE, "",
         "All are functions of `symgraph.tensor`. Those of *Neural networks* are also in",
-        "`symgraph.tensor.nnet`, those of *Linear algebra* in `symgraph.tensor.linalg` (there",
-        "`inv` is `matrix_inverse` and `norm` is `array_norm`). Many are methods of",
+        "`symgraph.tensor.nnet`, those of *Linear algebra* in `symgraph.tensor.linalg`",
+        "(there `inv` is `matrix_inverse` and `norm` is `array_norm`). Many are methods of",
         "variables too: `x.sum(axis=0)`.",
         "A name with an underscore at its end stands for the one without.",
     ]  # fmt: skip

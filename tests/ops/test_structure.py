@@ -24,8 +24,9 @@ assert samples_structure  # fills SAMPLES
 FILES = ("shape", "specify", "arrange", "movement", "joining", "broadcast", "reduction",
          "statistics", "creation", "diagonal",
          "masks")  # fmt: skip
-FILES += ("linalg_cholesky", "linalg_eig", "linalg_eigen", "linalg_expm", "linalg_inverse",
-          "linalg_norm", "linalg_qr", "linalg_solve", "linalg_svd", "linalg_tensor")  # fmt: skip
+FILES += ("linalg_cholesky", "linalg_eig", "linalg_eigen", "linalg_expm",
+          "linalg_inverse", "linalg_norm", "linalg_qr", "linalg_solve", "linalg_svd",
+          "linalg_tensor")  # fmt: skip
 OPS_HERE = {op for op in OPS.values() if op.__module__.rpartition(".")[2] in FILES}
 NAMES = sorted(SAMPLES)
 #: whatever goes in, integers come out, or a constant
