@@ -27,6 +27,7 @@ from symgraph.core.op import Op, Shape
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import DtypeError, GraphError, ShapeError
+from symgraph.loops.reverse import pulled
 from symgraph.ops.shape import (
     AnyExtent,
     Extent,
@@ -214,6 +215,15 @@ class Scan(Op):
         """The scan whose step knows what the types of the operands tell."""
         inner = fitted(self, inputs)
         return self if inner is self.inner else self.replace(inner=inner)
+
+    def grad(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        gradients: Gradients,
+    ) -> Gradients:
+        """A scan over the steps in reverse; see reverse.py."""
+        return pulled(self, inputs, outputs, gradients)
 
     def connection(self) -> tuple[bool, ...]:
         """Everything but the number of steps."""

@@ -1,0 +1,302 @@
+"""The gradient of a scan: another scan, over the steps in reverse.
+
+Going back over step t, the gradient of the new row of a state is what the outside says
+of that row plus what later steps found. With L initial rows, the latter is held in L
+"pending" rows, of which number k belongs to the row k before the new one:
+
+    seed         = g[t] + p[0]
+    p[k] becomes   p[k+1] + gradient through tap -(k+1)
+
+so every order of recurrence needs states with one tap only. Gradients of non-sequences
+add up in states of which the last row counts, those of sequences are collected.
+
+The reverse step needs values of the forward step. Stored rows of states are read;
+cheap arithmetic is done again; results of everything else are collected by a second
+forward scan that does the same as the first and yields more (residuals.py). When a
+function is compiled, the two become one. In: a scan and the gradients of its outputs.
+Out: the gradients of its inputs, as expressions, so all orders follow.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symgraph.autodiff.reverse import propagate
+from symgraph.core.dtypes import is_discrete
+from symgraph.core.inner import Inner
+from symgraph.core.node import Variable
+from symgraph.core.op import PUBLIC
+from symgraph.core.record import Record, fresh
+from symgraph.core.traverse import leaves
+from symgraph.loops.residuals import Residuals
+from symgraph.loops.seeds import RowGradients, row_gradients
+from symgraph.ops.shape import (
+    AnyExtent,
+    add,
+    extent_key,
+    folded,
+    inferred_extents,
+    static,
+    subtract,
+    variable,
+)
+
+if TYPE_CHECKING:
+    from symgraph.loops.scan import Scan
+
+Gradients = Sequence[Variable | None]
+
+
+class _Reverse(Record, frozen=False):
+    """The operands and the step of the reverse scan, while they are gathered."""
+
+    #: (row inside, array outside) of sequences
+    rows: list[tuple[Variable, Variable]] = fresh(factory=list)
+    #: (row inside, initial rows outside, new row inside)
+    states: list[tuple[Variable, Variable, Variable]] = fresh(factory=list)
+    collected: list[Variable] = fresh(factory=list)
+
+
+def pulled(
+    scan: "Scan",
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    gradients: Gradients,
+) -> list[Variable | None]:
+    """Gradient of each input of the scan, None where nothing flows."""
+    given, inside = scan.parts(inputs), scan.inner_parts()
+    made, wanted = scan.results(scan.inner.outputs), scan.results(gradients)
+    found = scan.results(outputs)
+    nothing: list[Variable | None] = [None] * len(inputs)
+    done: AnyExtent = folded(given.n) if found.last is None else found.last
+    sources = [
+        None
+        if g is None or is_discrete(new.type.dtype)
+        else row_gradients(g, length, keep, scan.until, found.last)
+        for g, new, length, keep in zip(
+            wanted.states, made.states, scan.lengths, scan.keep, strict=True
+        )
+    ]
+    active = _active(scan, sources, wanted.collected)
+    gathered = _Reverse()
+    seeds: dict[Variable, Variable] = {}
+    pending: dict[int, list[Variable]] = {}
+    for j in active:
+        new = made.states[j]
+        pending[j] = [_leaf(new, "pending") for _ in range(scan.lengths[j])]
+        seed = pending[j][0]
+        source = sources[j]
+        if source is not None and source.body is not None:
+            row = _leaf(new, "gradient")
+            gathered.rows.append((row, source.body[::-1]))
+            seed = row + seed
+        seeds[PUBLIC["copy"](new)] = seed
+    for new, g in zip(made.collected, wanted.collected, strict=True):
+        if g is not None and not is_discrete(new.type.dtype):
+            row = _leaf(new, "gradient")
+            gathered.rows.append((row, reversed_rows(g, 0, done, scan.until)))
+            seeds[PUBLIC["copy"](new)] = row
+    if not seeds:
+        return nothing
+    targets = [v for v in scan.inner.inputs if not is_discrete(v.type.dtype)]
+    flows = propagate(seeds, targets)
+
+    for j in active:
+        for k, old in enumerate(pending[j]):
+            parts = pending[j][k + 1 : k + 2]
+            tap = -(k + 1)
+            if tap in scan.states[j]:
+                part = flows.get(inside.taps[j][scan.states[j].index(tap)])
+                parts = parts if part is None else [*parts, part]
+            new = parts[0] if parts else PUBLIC["zeros_like"](old)
+            for part in parts[1:]:
+                new = new + part
+            initial = PUBLIC["zeros_like"](given.initial[j][:1])
+            source = sources[j]
+            if source is not None and k + 1 in source.tails:
+                tail = source.tails[k + 1]
+                initial = PUBLIC["dimshuffle"](tail, "x", *range(tail.ndim))
+            gathered.states.append((old, initial, new))
+    summed = [p for p, v in enumerate(inside.rest) if v in flows]
+    for p in summed:
+        total = _leaf(inside.rest[p], "sum")
+        zeros = PUBLIC["zeros_like"](given.rest[p])
+        initial = PUBLIC["dimshuffle"](zeros, "x", *range(zeros.ndim))
+        gathered.states.append((total, initial, total + flows[inside.rest[p]]))
+    through = [p for p, v in enumerate(inside.rows) if v in flows]
+    gathered.collected = [flows[inside.rows[p]] for p in through]
+
+    steps = done
+    if scan.truncate is not None:
+        steps = _least(done, scan.truncate)
+    states, rows = _run(scan, inputs, outputs, gathered, done, steps)
+    results = nothing
+    for p, rest in zip(summed, states[len(states) - len(summed) :], strict=True):
+        results[1 + scan.sequences + len(scan.states) + p] = rest[0]
+    position = 0
+    for j in active:
+        length = scan.lengths[j]
+        ends = states[position : position + length]
+        position += length
+        results[1 + scan.sequences + j] = _initial(
+            ends, sources[j], subtract(done, steps)
+        )
+    for p, reverse in zip(through, rows, strict=True):
+        x = given.sequences[p]
+        results[1 + p] = _placed(reverse[::-1], x, subtract(done, steps), done)
+    return results
+
+
+def _active(
+    scan: "Scan", sources: Sequence[RowGradients | None], collected: Gradients
+) -> list[int]:
+    """States whose rows have a gradient: from outside, or through later steps."""
+    made, inside = scan.results(scan.inner.outputs), scan.inner_parts()
+    roots = [new for new, g in zip(made.collected, collected, strict=True)
+             if g is not None]  # fmt: skip
+    active = {j for j, source in enumerate(sources) if source is not None}
+    while True:
+        reached = set(leaves([*roots, *(made.states[j] for j in active)]))
+        more = {
+            j
+            for j, taps in enumerate(inside.taps)
+            if any(v in reached for v in taps) and not is_discrete(taps[0].type.dtype)
+        }
+        if more <= active:
+            return sorted(active)
+        active |= more
+
+
+def _run(
+    scan: "Scan",
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    gathered: _Reverse,
+    done: AnyExtent,
+    steps: AnyExtent,
+) -> tuple[list[Variable], list[Variable]]:
+    """Apply the reverse scan: the last row of each state, and the collected rows."""
+    news = [new for _, _, new in gathered.states]
+    held = Residuals(scan, [*news, *gathered.collected])
+    arrays = held.arrays(inputs, outputs)
+    for row, (array, first) in arrays.items():
+        gathered.rows.append((row, reversed_rows(array, first, done, scan.until)))
+    used = set(leaves(held.roots))
+    rows = [(row, array) for row, array in gathered.rows if row in used]
+    own = {row for row, _ in rows} | {old for old, _, _ in gathered.states}
+    given, inside = scan.parts(inputs), scan.inner_parts()
+    rest = [
+        (v, outer)
+        for v, outer in zip(inside.rest, given.rest, strict=True)
+        if v in used and v not in own
+    ]
+    inner = Inner(
+        [row for row, _ in rows]
+        + [old for old, _, _ in gathered.states]
+        + [v for v, _ in rest],
+        held.roots,
+    )
+    count = len(gathered.states)
+    reverse = scan.replace(
+        inner=inner,
+        sequences=len(rows),
+        states=((-1,),) * count,
+        keep=(1,) * count,
+        until=False,
+        truncate=None,
+    )
+    operands = [
+        variable(steps),
+        *(array for _, array in rows),
+        *(initial for _, initial, _ in gathered.states),
+        *(outer for _, outer in rest),
+    ]
+    found = reverse.refined(operands).make(*operands)
+    return list(found[:count]), list(found[count:])
+
+
+# --- rows in reverse -----------------------------------------------------------------
+
+
+def reversed_rows(
+    x: Variable, first: int, done: AnyExtent, until: bool = False
+) -> Variable:
+    """Rows first, ..., first + done - 1 of x, the last one first."""
+    rows = inferred_extents(x)[0]
+    if not until:
+        spare = _difference(rows, add(done, first))
+        if spare is not None and spare >= 0:
+            x = x[first : -spare if spare else None] if first or spare else x
+            return x[::-1]
+    return x[first : add(done, first)][::-1]
+
+
+def _difference(a: AnyExtent, b: AnyExtent) -> int | None:
+    """A - b, where that is a known number."""
+    if static(a) is not None and static(b) is not None:
+        return static(a) - static(b)  # type: ignore[operator]
+    (left, one), (right, other) = _offset(a), _offset(b)
+    if left is None or right is None or extent_key(left) != extent_key(right):
+        return None
+    return one - other
+
+
+def _offset(a: AnyExtent) -> tuple[Variable | None, int]:
+    """An extent as an unknown and a number that is added to it."""
+    number = 0
+    while isinstance(a, Variable) and a.owner is not None:
+        if str(a.owner.op) not in ("add", "sub"):
+            break
+        left, right = a.owner.inputs
+        known = static(right)
+        if known is None:
+            break
+        number += known if str(a.owner.op) == "add" else -known
+        a = left
+    return (a if isinstance(a, Variable) else None), number
+
+
+def _least(a: AnyExtent, b: int) -> AnyExtent:
+    known = static(a)
+    if known is not None:
+        return min(known, b)
+    found: Variable = PUBLIC["minimum"](variable(a), variable(b))
+    return found
+
+
+def _initial(
+    ends: list[Variable], source: RowGradients | None, left_out: AnyExtent
+) -> Variable:
+    """Gradient of the initial rows from what is pending after the last reverse step.
+
+    With `left_out` steps that truncation does not go back over, what is pending belongs
+    to rows that many places later.
+    """
+    rows = ends[::-1]
+    found: Variable = rows[0] if len(rows) == 1 else PUBLIC["concatenate"](rows, axis=0)
+    if static(left_out) != 0:
+        length = len(rows)
+        zeros = PUBLIC["zeros_like"](found)
+        shift = _least(left_out, length)
+        both = PUBLIC["concatenate"]([zeros, found], axis=0)
+        found = PUBLIC["specify_shape"](
+            both[subtract(length, shift) : subtract(2 * length, shift)],
+            (length, *found.type.shape[1:]),
+        )
+    if source is not None and source.head is not None:
+        found = found + source.head
+    return found
+
+
+def _placed(part: Variable, x: Variable, first: AnyExtent, last: AnyExtent) -> Variable:
+    """Zeros of the shape of x, with `part` as rows first, ..., last - 1."""
+    if static(first) == 0 and _difference(inferred_extents(x)[0], last) == 0:
+        return part
+    zeros = PUBLIC["zeros_like"](x)
+    start = None if static(first) == 0 else first
+    found: Variable = PUBLIC["set_subtensor"](zeros[start:last], part)
+    return found
+
+
+def _leaf(like: Variable, role: str) -> Variable:
+    name = None if like.name is None else f"{role} of {like.name}"
+    return Variable(like.type, None, 0, name, like.place)
