@@ -186,8 +186,8 @@ class _Loop(Record):
             len(sequences),
             tuple(s.places for s in states),
             tuple(s.keep for s in states),
-            body.condition is not None,
-            truncate,
+            until=body.condition is not None,
+            truncate=truncate,
         )
         operands = [variable(n), *sequences, *(s.initial for s in states), *captured]
         op = op.refined(operands)

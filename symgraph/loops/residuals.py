@@ -143,14 +143,17 @@ class Residuals:
 
     def arrays(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable]
-    ) -> dict[Variable, tuple[Variable, int]]:
-        """For each leaf that differs from step to step, an array and its row of step 0."""
+    ) -> dict[Variable, tuple[Variable, int | None]]:
+        """For each leaf that differs from step to step, an array that has its values.
+
+        With it comes the row of step 0 for rows of states, None for other arrays.
+        """
         scan, inside = self._scan, self._inside
-        found: dict[Variable, tuple[Variable, int]] = {}
+        found: dict[Variable, tuple[Variable, int | None]] = {}
         given = scan.parts(inputs)
         for row, x in zip(inside.rows, given.sequences, strict=True):
             if row in self._used:
-                found[row] = x, 0
+                found[row] = x, None
         further = [
             v for v, leaf in self._cuts.items()
             if leaf in self._used and not self._is_output(v)
@@ -181,9 +184,9 @@ class Residuals:
                 j = self._stored[v]
                 found[leaf] = results.states[j], scan.lengths[j]
             elif v in self._collected:
-                found[leaf] = results.collected[self._collected[v]], 0
+                found[leaf] = results.collected[self._collected[v]], None
             else:
-                found[leaf] = rows[v], 0
+                found[leaf] = rows[v], None
         return found
 
     def _augmented(self, further: Sequence[Variable], needed: set[int]) -> "Scan":

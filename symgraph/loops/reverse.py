@@ -68,6 +68,8 @@ def pulled(
     found = scan.results(outputs)
     nothing: list[Variable | None] = [None] * len(inputs)
     done: AnyExtent = folded(given.n) if found.last is None else found.last
+    steps = done if scan.truncate is None else _least(done, scan.truncate)
+    order = _Order(scan.backwards, scan.until, done, steps)
     sources = [
         None
         if g is None or is_discrete(new.type.dtype)
@@ -87,13 +89,13 @@ def pulled(
         source = sources[j]
         if source is not None and source.body is not None:
             row = _leaf(new, "gradient")
-            gathered.rows.append((row, source.body[::-1]))
+            gathered.rows.append((row, order.states(source.body, 0)))
             seed = row + seed
         seeds[PUBLIC["copy"](new)] = seed
     for new, g in zip(made.collected, wanted.collected, strict=True):
         if g is not None and not is_discrete(new.type.dtype):
             row = _leaf(new, "gradient")
-            gathered.rows.append((row, reversed_rows(g, 0, done, scan.until)))
+            gathered.rows.append((row, order.rows(g)))
             seeds[PUBLIC["copy"](new)] = row
     if not seeds:
         return nothing
@@ -125,10 +127,7 @@ def pulled(
     through = [p for p, v in enumerate(inside.rows) if v in flows]
     gathered.collected = [flows[inside.rows[p]] for p in through]
 
-    steps = done
-    if scan.truncate is not None:
-        steps = _least(done, scan.truncate)
-    states, rows = _run(scan, inputs, outputs, gathered, done, steps)
+    states, rows = _run(scan, inputs, outputs, gathered, order)
     results = nothing
     for p, rest in zip(summed, states[len(states) - len(summed) :], strict=True):
         results[1 + scan.sequences + len(scan.states) + p] = rest[0]
@@ -140,9 +139,8 @@ def pulled(
         results[1 + scan.sequences + j] = _initial(
             ends, sources[j], subtract(done, steps)
         )
-    for p, reverse in zip(through, rows, strict=True):
-        x = given.sequences[p]
-        results[1 + p] = _placed(reverse[::-1], x, subtract(done, steps), done)
+    for p, part in zip(through, rows, strict=True):
+        results[1 + p] = order.placed(part, given.sequences[p])
     return results
 
 
@@ -171,15 +169,15 @@ def _run(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     gathered: _Reverse,
-    done: AnyExtent,
-    steps: AnyExtent,
+    order: "_Order",
 ) -> tuple[list[Variable], list[Variable]]:
     """Apply the reverse scan: the last row of each state, and the collected rows."""
     news = [new for _, _, new in gathered.states]
     held = Residuals(scan, [*news, *gathered.collected])
     arrays = held.arrays(inputs, outputs)
     for row, (array, first) in arrays.items():
-        gathered.rows.append((row, reversed_rows(array, first, done, scan.until)))
+        found_rows = order.rows(array) if first is None else order.states(array, first)
+        gathered.rows.append((row, found_rows))
     used = set(leaves(held.roots))
     rows = [(row, array) for row, array in gathered.rows if row in used]
     own = {row for row, _ in rows} | {old for old, _, _ in gathered.states}
@@ -202,10 +200,11 @@ def _run(
         states=((-1,),) * count,
         keep=(1,) * count,
         until=False,
+        backwards=not scan.backwards,
         truncate=None,
     )
     operands = [
-        variable(steps),
+        variable(order.steps),
         *(array for _, array in rows),
         *(initial for _, initial, _ in gathered.states),
         *(outer for _, outer in rest),
@@ -217,17 +216,45 @@ def _run(
 # --- rows in reverse -----------------------------------------------------------------
 
 
-def reversed_rows(
-    x: Variable, first: int, done: AnyExtent, until: bool = False
-) -> Variable:
-    """Rows first, ..., first + done - 1 of x, the last one first."""
-    rows = inferred_extents(x)[0]
-    if not until:
-        spare = _difference(rows, add(done, first))
-        if spare is not None and spare >= 0:
-            x = x[first : -spare if spare else None] if first or spare else x
-            return x[::-1]
-    return x[first : add(done, first)][::-1]
+class _Order(Record):
+    """How the rows of the forward scan lie for the reverse one, which starts at its end.
+
+    The reverse scan goes backwards where the forward one does not, so that it reads
+    sequences, and makes collected rows, where they belong. Rows of states are in the
+    order of the steps: those of a backwards scan have to be turned round.
+    """
+
+    backwards: bool
+    until: bool
+    done: AnyExtent
+    steps: AnyExtent
+
+    def rows(self, x: Variable) -> Variable:
+        """A sequence of the forward scan, or what it collected."""
+        first = 0 if self.backwards else subtract(self.done, self.steps)
+        return x if static(first) == 0 else x[first:]
+
+    def states(self, x: Variable, first: int) -> Variable:
+        """Rows first, ..., first + done - 1 of x, which are in the order of the steps."""
+        if not self.backwards:
+            start = add(subtract(self.done, self.steps), first)
+            return x if static(start) == 0 else x[start:]
+        spare = _difference(inferred_extents(x)[0], add(self.done, first))
+        if spare is None or spare < 0:
+            return x[first : add(self.done, first)][::-1]
+        return (x[first : -spare if spare else None] if first or spare else x)[::-1]
+
+    def placed(self, part: Variable, x: Variable) -> Variable:
+        """Zeros of the shape of the sequence x, with `part` as the rows gone over."""
+        first, last = subtract(self.done, self.steps), self.done
+        if self.backwards:
+            first, last = 0, self.steps
+        if static(first) == 0 and _difference(inferred_extents(x)[0], last) == 0:
+            return part
+        zeros = PUBLIC["zeros_like"](x)
+        start = None if static(first) == 0 else first
+        found: Variable = PUBLIC["set_subtensor"](zeros[start:last], part)
+        return found
 
 
 def _difference(a: AnyExtent, b: AnyExtent) -> int | None:
@@ -284,16 +311,6 @@ def _initial(
         )
     if source is not None and source.head is not None:
         found = found + source.head
-    return found
-
-
-def _placed(part: Variable, x: Variable, first: AnyExtent, last: AnyExtent) -> Variable:
-    """Zeros of the shape of x, with `part` as rows first, ..., last - 1."""
-    if static(first) == 0 and _difference(inferred_extents(x)[0], last) == 0:
-        return part
-    zeros = PUBLIC["zeros_like"](x)
-    start = None if static(first) == 0 else first
-    found: Variable = PUBLIC["set_subtensor"](zeros[start:last], part)
     return found
 
 

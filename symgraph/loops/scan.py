@@ -9,7 +9,10 @@
 step t reads row t. A state whose furthest tap is -L has L initial rows; its output holds
 these and then the n new rows, or only the last `keep` of all. Collected rows make an
 array of n rows. With `until` the loop ends after the step whose condition is true;
-`count` tells how many steps were done, and rows after them are zero.
+`count` tells how many steps were done, and rows after them are zero. With `backwards`
+step t reads row n - 1 - t of each sequence, and its collected rows become row n - 1 - t;
+states are as ever, their rows in the order of the steps. Gradients are such loops: they
+read what the forward loop stored, and give the gradients of sequences, without a copy.
 
 This file has the op: types, shapes, the reference. What users call is in build.py, the
 gradient in reverse.py.
@@ -77,6 +80,8 @@ class Scan(Op):
     states : for each state its taps, negative, ascending
     keep : for each state None (all rows come out) or how many of the last ones do
     until : whether the step has a condition that ends the loop
+    backwards : whether sequences are read, and collected rows written, from row n - 1
+        to row 0; not together with `until`
     truncate : how many steps its gradient goes back at most; None for all. Nothing but
         the gradient reads it.
     """
@@ -86,6 +91,7 @@ class Scan(Op):
     states: tuple[tuple[int, ...], ...]
     keep: tuple[int | None, ...]
     until: bool
+    backwards: bool = False
     truncate: int | None = None
 
     name = "scan"
@@ -242,7 +248,8 @@ class Scan(Op):
         collected: list[list[np.ndarray]] = [[] for _ in made.collected]
         count = 0
         for t in range(steps):
-            found = self._step([x[t] for x in sequences], histories, t, rest)
+            at = steps - 1 - t if self.backwards else t
+            found = self._step([x[at] for x in sequences], histories, t, rest)
             for history, row, new in zip(
                 histories, found.states, made.states, strict=True
             ):
@@ -268,6 +275,8 @@ class Scan(Op):
             whole = length + steps if keep is None else keep
             out.append(_filled(history[-whole:] if whole else [], whole, history[0]))
         for rows, new, shape in zip(collected, made.collected, shapes, strict=True):
+            if self.backwards:
+                rows.reverse()
             out.append(_filled(rows, steps, np.zeros(shape, NUMPY[new.type.dtype])))
         if self.until:
             out.append(np.asarray(count, np.int64))
@@ -398,6 +407,8 @@ def _check_step(scan: Scan) -> None:
             raise ShapeError(
                 f"scan: a step changes the shape of a state{listing(taps[0], new)}"
             )
+    if scan.until and scan.backwards:
+        raise GraphError("scan: a loop that goes backwards cannot end early")
     if scan.until and (made.last.type.dtype != "bool" or made.last.ndim):
         raise DtypeError(
             f"scan: a condition must be a 0-d bool{listing(made.last)}\n"
