@@ -15,9 +15,10 @@ from symgraph.compile.function import function
 from symgraph.compile.inputs import In
 from symgraph.config import config
 from symgraph.core.clone import clone
-from symgraph.core.node import Constant, Variable
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import as_variable
 from symgraph.core.shared import SharedVariable, shared
+from symgraph.extend.op import Op
 from symgraph.gradient import verify_grad
 from symgraph.loops.arguments import OrderedUpdates, until
 from symgraph.loops.build import scan
@@ -27,10 +28,11 @@ from symgraph.version import VERSION
 
 __version__ = version = VERSION
 __all__ = [
-    "Constant", "In", "Lop", "OrderedUpdates", "Rop", "SharedVariable", "Variable",
-    "as_variable", "clone", "config", "errors", "foldl", "foldr", "function", "grad",
-    "gradient", "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn",
-    "printing", "reduce", "scan", "shared", "tensor", "until", "verify_grad", "version",
+    "Apply", "Constant", "In", "Lop", "Op", "OrderedUpdates", "Rop", "SharedVariable",
+    "Variable", "as_variable", "clone", "config", "errors", "foldl", "foldr",
+    "function", "grad", "gradient", "hessian", "hessian_vector_product", "ifelse",
+    "jacobian", "map", "nn", "printing", "reduce", "scan", "shared", "tensor", "until",
+    "verify_grad", "version",
 ]  # fmt: skip
 
 

@@ -122,6 +122,16 @@ class GradientError(SymgraphError, TypeError):
     """
 
 
+class UserOpError(SymgraphError, TypeError):
+    """An op of the user does not keep what its other methods promise.
+
+    Cause: `make_node` gives no `Apply`; `perform` writes another dtype, rank or shape
+    than `make_node` and `infer_shape` tell; a method returns the wrong number of values.
+    The message names the op, the output, and the line of the method.
+    Cure: make the methods agree.
+    """
+
+
 class DisconnectedInputError(SymgraphError, ValueError):
     """The cost does not depend on a variable of ``wrt``.
 

@@ -31,6 +31,7 @@ FLOORS = {
     "symgraph.lower": 4,
     "symgraph.backends": 5,
     "symgraph.runtime": 6,
+    "symgraph.extend": 6,
     "symgraph.compile": 7,
     # what users import by these names: re-exports of all that is below
     "symgraph.gradient": 7,

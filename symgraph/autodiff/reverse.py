@@ -23,6 +23,7 @@ from symgraph.ops.broadcast import SumTo
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import extent_key, inferred_extents
+from symgraph.ops.undefined import Marker
 
 _ON_DISCONNECTED = ("raise", "warn", "ignore")
 _RETURNED = ("zero", "none", "disconnected")
@@ -182,6 +183,11 @@ def propagate(
                     continue
                 if is_discrete(variable.type.dtype):
                     continue
+                if isinstance(part, Marker):
+                    raise GradientError(
+                        f"{part.type}{listing(variable)}\n"
+                        "Leave the variable out of wrt, or use disconnected_grad."
+                    )
                 part = _fitted(part, variable, node)
                 previous = gradients.get(variable)
                 gradients[variable] = part if previous is None else previous + part

@@ -227,7 +227,7 @@ def source_stamp() -> str:
     package = Path(__file__).resolve().parent.parent
     found = []
     for folder in ("core", "ops", "autodiff", "loops", "rewrite", "rewrite/rules", "lower",
-                   "backends", "backends/cpu", "runtime", "compile"):  # fmt: skip
+                   "backends", "backends/cpu", "runtime", "extend", "compile"):  # fmt: skip
         with os.scandir(package / folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".py"):

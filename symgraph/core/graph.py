@@ -200,7 +200,7 @@ def fingerprint(graph: Graph, extra: Iterable[Any] = ()) -> str:
         reference(variable)
     for node in graph.applies():
         operands = [reference(v) for v in node.inputs]
-        digest.update(f"{node.op!r} {operands}".encode())
+        digest.update(f"{node.op.signature()} {operands}".encode())
         for variable in node.outputs:
             number[variable] = len(number)
     digest.update(repr([reference(v) for v in graph.outputs]).encode())

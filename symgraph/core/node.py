@@ -9,7 +9,7 @@ in core/operators.py; ops are in core/op.py.
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import numpy as np
 from symgraph.core import types
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.types import TensorType, fast_type
+from symgraph.errors import GraphError
 
 if TYPE_CHECKING:
     from symgraph.core.op import Op
@@ -192,24 +193,39 @@ class Constant(Variable):
 
 
 class Apply:
-    """An op applied to inputs; `outputs` are the variables it computes."""
+    """An op applied to inputs; `outputs` are the variables it computes.
+
+    What is given as outputs are their types, or leaves, which become its outputs (as an
+    op of the user has it: ``Apply(self, [x], [x.type()])``).
+    """
 
     __slots__ = ("__weakref__", "inputs", "op", "outputs")
 
     def __init__(
         self,
         op: "Op",
-        inputs: tuple[Variable, ...],
-        output_types: tuple[TensorType, ...],
+        inputs: Sequence[Variable],
+        outputs: Sequence["TensorType | Variable"],
         place: Place | None = None,
     ) -> None:
         self.op = op
-        self.inputs = inputs
+        self.inputs = tuple(inputs)
         place = user_place() if place is None else place
         self.outputs = tuple(
-            Variable(type, self, index, None, place)
-            for index, type in enumerate(output_types)
+            self._adopted(given, index, place)
+            if isinstance(given, Variable)
+            else Variable(given, self, index, None, place)
+            for index, given in enumerate(outputs)
         )
+
+    def _adopted(self, leaf: Variable, index: int, place: Place) -> Variable:
+        if leaf.owner is not None or type(leaf) is not Variable:
+            raise GraphError(
+                f"{self.op}: an output must be a new variable{listing(leaf)}\n"
+                "Make it with the type's call: x.type()."
+            )
+        leaf.owner, leaf.index, leaf.place = self, index, place
+        return leaf
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(map(repr, self.inputs))})"

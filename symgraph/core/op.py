@@ -124,6 +124,10 @@ class Op(Record):
         """Values of the outputs of an application of this op."""
         return self.reference(*arrays)
 
+    def signature(self) -> str:
+        """Text that is equal for equal ops and no others; graphs are told apart by it."""
+        return repr(self)
+
     def make(self, *inputs: Variable) -> tuple[Variable, ...]:
         """Apply the op; in a frozen graph, equal applications are one object.
 

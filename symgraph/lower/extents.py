@@ -336,6 +336,12 @@ def _sum_to(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
             extents.equate(g, x, node, (0, 1), axis, broadcast=True)
 
 
+def _gradient_like(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    label = node.op.label  # type: ignore[attr-defined]
+    for axis, (g, x) in enumerate(zip(*shapes, strict=True)):
+        extents.equate(g, x, node, (1,), None, f"{label}, axis {axis}: extents")
+
+
 def _fits(
     extents: Extents, node: Apply, spatial: Sequence[Poly], window: Sequence[Any]
 ) -> None:
@@ -461,4 +467,5 @@ _REQUIREMENTS: dict[str, Requirement] = {
     "subtensor": _subtensor,
     "reduce": _reduce,
     "sum_to": _sum_to,
+    "gradient_like": _gradient_like,
 }

@@ -12,10 +12,11 @@ import numpy as np
 from symgraph.core.node import Variable
 from symgraph.core.op import Op, Shape, as_variable, public
 from symgraph.core.types import TensorType
-from symgraph.errors import ArgumentError
+from symgraph.errors import ArgumentError, GradientError
 from symgraph.ops.arithmetic import fill
 from symgraph.ops.comparison import alias
 from symgraph.ops.piecewise import clip
+from symgraph.ops.shape import extent_key, inferred_extents
 
 
 class _Unchanged(Op):
@@ -91,6 +92,65 @@ class GradClip(_Unchanged):
         """The gradient, clipped."""
         (g,) = gradients
         return (None if g is None else clip(g, self.lower, self.upper),)
+
+
+class GradientLike(Op):
+    """out = g, which must have the shape of x: what an op of the user gave for it."""
+
+    label: str
+
+    name = "gradient_like"
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """What is known of either shape."""
+        g, x = inputs
+        pairs = zip(g.type.shape, x.type.shape, strict=True)
+        shape = tuple(b if a is None else a for a, b in pairs)
+        return (g.type.clone(shape=shape),)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """The extents of x."""
+        return (shapes[1],)
+
+    def grad(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        gradients: Sequence[Variable | None],
+    ) -> Sequence[Variable | None]:
+        """The gradient goes to g."""
+        return (gradients[0], None)
+
+    def connection(self) -> tuple[bool, ...]:
+        """Only the shape of x counts."""
+        return (True, False)
+
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """g itself; GradientError where the shapes differ."""
+        g, x = arrays
+        if g.shape != x.shape:
+            raise GradientError(
+                f"{self.label} has shape {g.shape}, the input {x.shape}"
+            )
+        return (g,)
+
+    def decompose(self, *inputs: Variable) -> Variable:
+        """g; that the shapes are equal is checked when a call binds its sizes."""
+        return inputs[0]
+
+
+def gradient_like(g: Variable, x: Variable, label: str) -> Variable:
+    """G, checked to have the shape of x when the function runs, if that is not known.
+
+    `label` tells in an error message what g is.
+    """
+    pairs = zip(inferred_extents(g), inferred_extents(x), strict=True)
+    if all(extent_key(a) == extent_key(b) for a, b in pairs):
+        return g
+    found: Variable = GradientLike(label)(g, x)
+    return found
 
 
 @public

@@ -20,7 +20,7 @@ LIMIT = 10**6
 GROWTH = 16
 NEVER = frozenset(
     ("random_bits", "permutation", "broadcast_to", "scan", "ifelse", "disconnected_grad",
-     "zero_grad", "grad_clip")
+     "zero_grad", "grad_clip", "perform", "perform_first", "print")
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What users add: ops in Theano's form, ops of graphs, ops of Python functions, rules."""
