@@ -18,6 +18,8 @@ from symgraph.core.clone import clone
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import as_variable
 from symgraph.core.shared import SharedVariable, shared
+from symgraph.extend.from_function import as_op
+from symgraph.extend.from_graph import OpFromGraph
 from symgraph.extend.op import Op
 from symgraph.gradient import verify_grad
 from symgraph.loops.arguments import OrderedUpdates, until
@@ -28,11 +30,40 @@ from symgraph.version import VERSION
 
 __version__ = version = VERSION
 __all__ = [
-    "Apply", "Constant", "In", "Lop", "Op", "OrderedUpdates", "Rop", "SharedVariable",
-    "Variable", "as_variable", "clone", "config", "errors", "foldl", "foldr",
-    "function", "grad", "gradient", "hessian", "hessian_vector_product", "ifelse",
-    "jacobian", "map", "nn", "printing", "reduce", "scan", "shared", "tensor", "until",
-    "verify_grad", "version",
+    "Apply",
+    "Constant",
+    "In",
+    "Lop",
+    "Op",
+    "OpFromGraph",
+    "OrderedUpdates",
+    "Rop",
+    "SharedVariable",
+    "Variable",
+    "as_op",
+    "as_variable",
+    "clone",
+    "config",
+    "errors",
+    "foldl",
+    "foldr",
+    "function",
+    "grad",
+    "gradient",
+    "hessian",
+    "hessian_vector_product",
+    "ifelse",
+    "jacobian",
+    "map",
+    "nn",
+    "printing",
+    "reduce",
+    "scan",
+    "shared",
+    "tensor",
+    "until",
+    "verify_grad",
+    "version",
 ]  # fmt: skip
 
 

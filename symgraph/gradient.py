@@ -15,13 +15,20 @@ from symgraph.compile.function import function
 from symgraph.core.node import Variable
 from symgraph.errors import DisconnectedInputError, GradientError, VerifyGradError
 from symgraph.ops.gradient import disconnected_grad, grad_clip, zero_grad
+from symgraph.ops.undefined import (
+    DisconnectedType,
+    NullType,
+    grad_not_implemented,
+    grad_undefined,
+)
 
 consider_constant = zero_grad
 
 __all__ = [
-    "DisconnectedInputError", "GradientError", "Lop", "Rop", "VerifyGradError",
-    "consider_constant", "differences", "disconnected_grad", "grad", "grad_clip",
-    "hessian", "hessian_vector_product", "jacobian", "verify_grad", "zero_grad",
+    "DisconnectedInputError", "DisconnectedType", "GradientError", "Lop", "NullType", "Rop",
+    "VerifyGradError", "consider_constant", "differences", "disconnected_grad", "grad",
+    "grad_clip", "grad_not_implemented", "grad_undefined", "hessian",
+    "hessian_vector_product", "jacobian", "verify_grad", "zero_grad",
 ]  # fmt: skip
 
 

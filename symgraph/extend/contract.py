@@ -188,7 +188,34 @@ def _gradient(
                 f"{label} has extent {have} of axis {axis}, the input {want}"
                 f"{applied(node)}\nA gradient has the shape of its input."
             )
-    return gradient_like(part, x, f"{type(node.op).__name__}: gradient of input {position}")
+    return gradient_like(
+        part, x, f"{type(node.op).__name__}: gradient of input {position}"
+    )
+
+
+def products(op: Any, node: Apply, found: Any) -> tuple[Variable | None, ...]:
+    """What `R_op` returned: for each output a variable of its rank, or None."""
+    what = method(op, "R_op")
+    if not isinstance(found, list | tuple):
+        found = [found]
+    if len(found) != len(node.outputs):
+        raise GradientError(
+            f"{what} returned {len(found)} values for {len(node.outputs)} outputs"
+            f"{applied(node)}\nReturn one entry for each output."
+        )
+    results: list[Variable | None] = []
+    for position, (value, out) in enumerate(zip(found, node.outputs, strict=True)):
+        if value is None or isinstance(value, Marker):
+            results.append(None)
+            continue
+        part = as_variable(value, None, (out.type.dtype,))
+        if part.ndim != out.ndim:
+            raise GradientError(
+                f"{what}: the product for output {position} has {part.ndim} axes, the "
+                f"output {out.ndim}{applied(node)}"
+            )
+        results.append(cast(part, out.type.dtype))
+    return tuple(results)
 
 
 def zeros(out: Variable) -> Variable:

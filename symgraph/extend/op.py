@@ -32,6 +32,7 @@ from symgraph.errors import (
 )
 from symgraph.extend import contract
 from symgraph.extend.perform import Call, Perform, PerformFirst
+from symgraph.extend.pullback import wrapped
 from symgraph.ops import shape as shapes_of
 from symgraph.ops.shape import static, variable
 
@@ -55,7 +56,8 @@ class Op(core.Op):
     `perform(self, node, inputs, output_storage)`
         computes with NumPy arrays: ``output_storage[i][0] = array``. It must not change
         its inputs, unless `destroy_map` says so: then it gets copies.
-    `grad(self, inputs, output_gradients)` or `L_op(self, inputs, outputs, output_gradients)`
+    `grad(self, inputs, output_gradients)`, or
+    `L_op(self, inputs, outputs, output_gradients)`
         the gradient of each input, as expressions; None, or ``DisconnectedType()()``,
         where nothing flows. The gradient of an output that nothing depends on is zeros.
     `R_op(self, inputs, eval_points)`
@@ -83,7 +85,7 @@ class Op(core.Op):
     ...     def grad(self, inputs, output_gradients):
     ...         return [output_gradients[0] * 2]
     >>> x = T.dvector("x")
-    >>> Double()(x).eval({x: [1.0, 2.0]})
+    >>> sg.function([x], Double()(x), mode="FAST_COMPILE")([1.0, 2.0])
     array([2., 4.])
     """
 
@@ -91,7 +93,7 @@ class Op(core.Op):
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
     #: number of the output that a call gives; None: all, bare if there is one
-    default_output: int | None = None
+    default_output: ClassVar[int | None] = None
 
     def __init_subclass__(cls, **named: Any) -> None:
         # not a Record: attributes are the user's own, and so are annotations
@@ -153,7 +155,7 @@ class Op(core.Op):
         pairs = zip(inputs, wanted, strict=True)
         given = [as_variable(v, None, (t.dtype,)) for v, t in pairs]
         for position, (v, t) in enumerate(zip(given, wanted, strict=True)):
-            _check_type(self, position, v, t)
+            check_type(self, position, v, t)
         return Apply(self, given, [type_of(t)() for t in otypes])
 
     def perform(
@@ -174,6 +176,10 @@ class Op(core.Op):
     def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> Any:
         """As `grad`, which it calls unless it is overridden."""
         return self.grad(inputs, output_gradients)
+
+    def R_op(self, inputs: Any, eval_points: Any) -> Any:
+        """The Jacobian times `eval_points`; None stands for a vector of zeros."""
+        raise GradientError(f"{self} defines no R_op")
 
     # --- building --------------------------------------------------------------------
 
@@ -240,8 +246,25 @@ class Op(core.Op):
             for out, g in zip(node.outputs, gradients, strict=True)
         ]
         name = "grad" if type(self).L_op is Op.L_op else "L_op"
-        found = self.L_op(list(node.inputs), list(node.outputs), given)
-        return contract.gradients(self, contract.method(self, name), node, found)
+        what = contract.method(self, name)
+        if not self.has_own_push():
+            found = self.L_op(list(node.inputs), list(node.outputs), given)
+            return contract.gradients(self, what, node, found)
+
+        def rule(inputs: list[Variable], flowing: list[Variable]) -> Gradients:
+            inside = self._node(inputs)
+            found = self.L_op(list(inside.inputs), list(inside.outputs), flowing)
+            return contract.gradients(self, what, inside, found)
+
+        def push(inputs: Sequence[Variable], points: Gradients) -> Gradients:
+            found = self.R_op(list(inputs), list(points))
+            return contract.products(self, node, found)
+
+        return wrapped(push, node.inputs, given, rule)
+
+    def has_own_push(self) -> bool:
+        """Whether `Rop` uses `R_op`."""
+        return type(self).R_op is not Op.R_op or "R_op" in self.__dict__
 
     def connection_of(self, node: Apply) -> tuple[bool, ...] | None:
         """`connection_pattern`, whichever output it is."""
@@ -268,7 +291,9 @@ def type_of(given: Any) -> TensorType:
     """A TensorType, or what makes variables (``T.dvector``), as a TensorType."""
     if isinstance(given, TensorType):
         return given
-    made = given if isinstance(given, Variable) else given() if callable(given) else None
+    made = (
+        given if isinstance(given, Variable) else given() if callable(given) else None
+    )
     if not isinstance(made, Variable):
         raise ArgumentError(
             f"{given!r} is no type; pass a TensorType or a constructor such as T.dvector"
@@ -276,7 +301,8 @@ def type_of(given: Any) -> TensorType:
     return made.type
 
 
-def _check_type(op: Op, position: int, given: Variable, wanted: TensorType) -> None:
+def check_type(op: Op, position: int, given: Variable, wanted: TensorType) -> None:
+    """Refuse an input of another dtype or rank, or with other known extents."""
     if given.type.dtype != wanted.dtype:
         raise DtypeError(
             f"{op}: input {position} has dtype {given.type.dtype}, expected "
@@ -299,14 +325,16 @@ def _performed(op: Op, node: Apply) -> tuple[Variable, ...]:
     inputs = list(node.inputs)
     try:
         told = op.extents_of(node, [shapes_of.extents(v) for v in inputs])
-    except (NotImplementedError, ShapeError):
+    except NotImplementedError:
         told = None
     if told is None and any(None in t.shape for t in types):
         *extents, ticket = PerformFirst(call, types).make(*inputs)
         return Perform(call, types, len(inputs), True).make(*inputs, *extents, ticket)
     if told is not None:
         types = tuple(
-            t.clone(shape=[static(e) if k is None else k for k, e in zip(t.shape, shape)])
+            t.clone(
+                shape=[static(e) if k is None else k for k, e in zip(t.shape, shape)]
+            )
             for t, shape in zip(types, told, strict=True)
         )
     unknown = [
@@ -316,4 +344,3 @@ def _performed(op: Op, node: Apply) -> tuple[Variable, ...]:
         if known is None
     ]
     return Perform(call, types, len(inputs), False).make(*inputs, *unknown)
-
