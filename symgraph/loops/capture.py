@@ -99,12 +99,13 @@ def free_leaves(
 
 
 def refuse_free(outputs: Iterable[Variable], known: Iterable[Variable]) -> None:
-    """MissingInputError where a strict step uses something that was not handed in."""
-    found = free_leaves(outputs, known)
+    """MissingInputError where a strict step uses a shared variable not handed in.
+
+    Other variables are taken as non-sequences in any case, as in Theano.
+    """
+    found = [v for v in free_leaves(outputs, known) if isinstance(v, SharedVariable)]
     if found:
-        shared = all(isinstance(v, SharedVariable) for v in found)
-        what = "shared variables" if shared else "variables"
         raise MissingInputError(
-            f"scan: with strict=True, the step uses {what} that are not among its "
-            f"arguments{listing(*found)}\nAdd them to non_sequences."
+            "scan: with strict=True, the step uses shared variables that are not among "
+            f"its arguments{listing(*found)}\nAdd them to non_sequences."
         )

@@ -54,7 +54,7 @@ _SHARED = Source(
 _FUNCTIONS = Source(HERE + ".functions")
 _GRADIENT = (Source(HERE + ".gradient"), Source("symgraph.gradient", GRADIENT))
 _GPU = Source(HERE + ".gpu")
-_UPDATES = Source(HERE + ".extending", "OrderedUpdates")
+_UPDATES = Source("symgraph", "OrderedUpdates")
 _VIEW = Source(HERE + ".extending", "view_op")
 _CONFIG = Source(HERE + ".config", "change_flags config")
 _INDEXING = Source(
@@ -133,7 +133,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
         Source("symgraph", "foldl foldr map reduce scan until"),
         _UPDATES,
     ),
-    "theano.scan_module.scan_op": (Source("symgraph.ops.scan", "Scan"),),
+    "theano.scan_module.scan_op": (Source("symgraph.loops.scan", "Scan"),),
     "theano.scan_module.scan_utils": (
         Source("symgraph", "clone until"),
         Source(HERE + ".graphs", "equal_computations"),
