@@ -54,6 +54,7 @@ SECTIONS = {
     "indexing": "Writing elements",
     "gather": "Reading and adding by index",
     "nnet": "Neural networks",
+    "normalization": "Neural networks",
     "random": "Random numbers",
     "gradient": "Control of gradients",
     "reverse": "Differentiation",

@@ -32,6 +32,7 @@ import symgraph.ops.linalg_qr
 import symgraph.ops.linalg_tensor
 import symgraph.ops.masks
 import symgraph.ops.movement
+import symgraph.ops.normalization
 import symgraph.ops.piecewise
 import symgraph.ops.pool
 import symgraph.ops.reduction

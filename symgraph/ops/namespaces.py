@@ -9,6 +9,7 @@ from typing import Any
 from symgraph.core.op import PUBLIC
 from symgraph.ops.abstract_convolution import CLASSES
 from symgraph.ops.nnet import NNET
+from symgraph.ops.normalization import NORMALIZATION
 
 
 class Namespace:
@@ -51,7 +52,8 @@ CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv2d_transpose")
 signal = Namespace("signal", (), pool=Namespace("signal.pool", POOL))
 nnet = Namespace(
     "nnet",
-    NNET + CONVOLUTIONS,
+    NNET + CONVOLUTIONS + NORMALIZATION,
+    bn=Namespace("nnet.bn", NORMALIZATION),
     abstract_conv=Namespace(
         "nnet.abstract_conv", ABSTRACT, **{c.__name__: c for c in CLASSES}
     ),
