@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import canonical
-from symgraph.errors import ArgumentError
+from symgraph.errors import ArgumentError, InputError
 
 StaticShape = tuple[int | None, ...]
 
@@ -93,6 +93,47 @@ class TensorType:
     def __call__(self, name: str | None = None) -> Any:
         """Make a variable of this type."""
         return make_variable(self, name)
+
+    def filter(
+        self, data: Any, strict: bool = False, allow_downcast: bool | None = None
+    ) -> np.ndarray:
+        """The value as an array of this type.
+
+        Parameters
+        ----------
+        strict : take arrays of this dtype only
+        allow_downcast : True rounds; None lets Python floats go into float32
+
+        Raises
+        ------
+        InputError : another rank, another known extent, a dtype that would lose data
+
+        Examples
+        --------
+        >>> TensorType("float32", (None,)).filter([1, 2.5])
+        array([1. , 2.5], dtype=float32)
+        """
+        array = np.asarray(data)
+        named = isinstance(data, np.ndarray | np.generic)
+        if array.dtype.kind not in "biufc" or (
+            strict and not (named and array.dtype == self.dtype)
+        ):
+            raise InputError(f"a value of dtype {array.dtype} for the type {self}")
+        if not (allow_downcast or np.can_cast(array.dtype, self.dtype, "safe")):
+            with np.errstate(all="ignore"):
+                same = np.array_equal(array.astype(self.dtype), array)
+            weak = allow_downcast is None and array.dtype.kind == self.dtype[0] == "f"
+            if named or not (same or weak):
+                raise InputError(
+                    f"a value of dtype {array.dtype} would lose data in the type {self}"
+                )
+        if array.ndim != self.ndim or any(
+            known is not None and known != extent
+            for known, extent in zip(self.shape, array.shape, strict=True)
+        ):
+            raise InputError(f"a value of shape {array.shape} for the type {self}")
+        with np.errstate(all="ignore"):
+            return array.astype(self.dtype, copy=False)
 
     def clone(self, dtype: str | None = None, shape: Any = None) -> "TensorType":
         """Copy with another dtype or shape."""

@@ -39,7 +39,7 @@ def grad(
             return _zeros(cost, wrt, disconnected_inputs)
     return own_grad(
         cost, wrt, consider_constant, disconnected_inputs, add_names, known_grads,
-        return_disconnected, null_gradients,
+        return_disconnected.lower(), null_gradients,
     )  # fmt: skip
 
 

@@ -20,7 +20,6 @@ GRAPH = (
     "ancestors inputs io_toposort is_same_graph list_of_nodes ops variables "
     "equal_computations"
 )
-POOL = "pool_1d pool_2d pool_3d"
 LINEAR = (
     "AllocDiag Det Eig Eigh ExtractDiag MatrixInverse MatrixPinv QRFull QRIncomplete SVD "
     "alloc_diag det diag eig eigh extract_diag inv lstsq matrix_dot matrix_inverse "
@@ -143,7 +142,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor": (
         Source(HERE + ".tensor"), _NODES, _OP, *_GRADIENT,
         Source(TENSOR, "Elemwise TensorConstant TensorSharedVariable TensorType "
-                       "TensorVariable Variable _shared=shared"),
+                       "TensorVariable Variable _shared=shared sort var"),
         _T,
     ),
     "theano.tensor.basic": (
@@ -180,10 +179,10 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.tensor.sharedvar": (_SHARED, Source(HERE + ".functions", "shared")),
     "theano.tensor.signal": (),
-    "theano.tensor.signal.downsample": (
-        Source(TENSOR + ":signal.pool", "max_pool_2d=pool_2d"),
+    "theano.tensor.signal.downsample": (Source(HERE + ".pool", "max_pool_2d"),),
+    "theano.tensor.signal.pool": (
+        Source(HERE + ".pool", "max_pool_2d_same_size pool_2d pool_3d"),
     ),
-    "theano.tensor.signal.pool": (Source(TENSOR + ":signal.pool", POOL + " Pool"),),
     "theano.tensor.slinalg": (Source(TENSOR, SOLVERS),),
     "theano.tensor.sort": (Source(TENSOR, "argsort sort topk argtopk topk_and_argtopk"),),
     "theano.tensor.subtensor": (_INDEXING,),
