@@ -80,7 +80,7 @@ TABLE: list[tuple[str, str, str]] = [
     ("MRG().normal((2,))", "float32", ""),
     ("T.concatenate([x, d])", "float64", ""),
     ("T.cumsum(x)", "float32 vector", ""),
-    ("T.alloc(0., 3, 1)", "float64 col", ""),
+    ("T.alloc(0., 3, 1)", "float32 col", ""),
     ("T.row()", "float32 row", ""),
     ("T.unbroadcast(T.row(), 0)", "float32 matrix", ""),
     ("np.float64(2) * x", "float64", ""),

@@ -19,7 +19,7 @@ def test_filter_gives_an_array_of_the_type_or_says_what_is_wrong() -> None:
         (np.ones(2, "float32"), {}),
         ([["a", "b"]], {}),
     ):
-        with pytest.raises(InputError, match="for the type|lose data"):
+        with pytest.raises(InputError, match=r"for the type|lose data"):
             kind.filter(value, **options)
     assert TensorType("int8", ()).filter(3.0) == 3
     with pytest.raises(InputError, match="lose data"):
