@@ -24,16 +24,18 @@ maker = _module("make_theano")
 probes, dtypes = maker.theano_probes, maker.theano_dtypes
 COUNT = 145
 #: parts of symgraph that are being made
-WAITING = ("OpFromGraph", "Print", "sparse.", "argsort", "sort", "cumsum", "cumprod")
+WAITING = ("Print", "sparse.", "argsort", "sort", "cumsum", "cumprod")
 
 
 @pytest.mark.parametrize("symbol", sorted(probes.PROBES))
 def test_the_name_does_what_its_row_says(theano, symbol):
-    if any(name in symbol for name in WAITING):
-        with pytest.raises(AttributeError, match="symgraph has none"):
-            probes.PROBES[symbol].body(theano, theano.tensor)
-        return
-    probes.PROBES[symbol].body(theano, theano.tensor)
+    try:
+        probes.PROBES[symbol].body(theano, theano.tensor)
+    except AttributeError as error:
+        if not any(n in symbol for n in WAITING) or "symgraph has none" not in str(
+            error
+        ):
+            raise
 
 
 def test_there_is_a_row_for_each_of_the_names():
