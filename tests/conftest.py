@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 _cache = tempfile.TemporaryDirectory(prefix="symgraph-tests-")
 os.environ["SYMGRAPH_CACHE_DIR"] = _cache.name
 
-import symgraph.lower.program as lowering  # noqa: E402  (after the cache is set)
+import symgraph.lower.body as lowering  # noqa: E402  (after the cache is set)
 from symgraph.config import NAMES  # noqa: E402
 from symgraph.config import config as settings  # noqa: E402
 from symgraph.lower.verify import verify  # noqa: E402

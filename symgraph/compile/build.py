@@ -23,7 +23,9 @@ from symgraph.backends.cpu.target import fingerprint as machine
 from symgraph.config import config
 from symgraph.core.digest import digest
 from symgraph.core.graph import Graph, fingerprint
+from symgraph.core.inner import all_applies
 from symgraph.core.node import Variable
+from symgraph.core.op import Op
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
 from symgraph.runtime.cache import default_cache
@@ -116,13 +118,14 @@ def build(
     cache = default_cache()
     places = _Places(graph)
     symbols = dict(library.symbols) if library is not None else {}
-    found = cache.get(key) if config.cache else None
+    keeps = config.cache and is_portable(graph)
+    found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
         image = from_json(metadata["image"], places.sighted)
         start = timings.lap("read cache", start)
         symbols |= needed(image.needs)
-        executor = Executor(image, load(code, symbols), shared)
+        executor = Executor(image, load(code, symbols), shared, host_ops(graph))
         timings.lap("load", start)
         timings.cached = True
         return executor, timings
@@ -149,11 +152,23 @@ def build(
         code = compile_module(text, symbols)
         start = timings.lap("llvm", start)
     image = image_of(program, calls)
-    if config.cache:
+    ops = {repr(call.op): call.op for call in program.calls}
+    if keeps and ops.keys() <= host_ops(graph).keys():
         cache.put(key, {"image": to_json(image, places.blind)}, code)
-    executor = Executor(image, load(code, symbols), shared)
+    executor = Executor(image, load(code, symbols), shared, ops)
     timings.lap("load", start)
     return executor, timings
+
+
+def host_ops(graph: Graph) -> dict[str, Op]:
+    """Text of an op → the op, for those of a graph that are computed in Python."""
+    ops = {node.op for node in all_applies(graph.roots) if node.op.host}
+    return {repr(op): op for op in ops}
+
+
+def is_portable(graph: Graph) -> bool:
+    """Whether the graph's text tells all that it computes, in every process."""
+    return all(node.op.portable for node in all_applies(graph.roots))
 
 
 def needed(needs: Sequence[str]) -> dict[str, int]:
@@ -250,7 +265,7 @@ class _Places:
     @functools.cached_property
     def _found(self) -> list[str]:
         variables = [*self.graph.inputs, *self.graph.leaves()]
-        variables += [node.outputs[0] for node in self.graph.applies()]
+        variables += [node.outputs[0] for node in all_applies(self.graph.roots)]
         return [f"{v.place[0]}:{v.place[1]}" for v in variables]
 
     @functools.cached_property

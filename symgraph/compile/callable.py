@@ -89,7 +89,7 @@ class CompiledFunction(Stages, Batches):
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         executor = self.executor_for(arrays)
         outputs = executor.call(arrays)
-        if executor.is_static and not self.mode.debug:
+        if executor.is_native and not self.mode.debug:
             self._direct = executor.bind(arrays).direct(self.request.form == "single")
             self._generation = generation.count
         return outputs

@@ -128,9 +128,21 @@ class Stages(Profiling):
 def _step(step: Any, slots: list[Any]) -> str:
     def name(slot: int) -> str:
         what = slots[slot]
-        return str(what) if isinstance(what, Poly) else f"{what[0]}{what[1]}"
+        return str(what) if isinstance(what, Poly) else "".join(map(str, what[:2]))
 
     kind = type(step).__name__
+    if kind == "Loop":
+        body = "".join(f"\n    {_step(s, slots)}" for s in step.body)
+        return f"repeat {name(step.count)} times{body.replace(chr(10), chr(10) + '  ')}"
+    if kind == "Branch":
+        sides = (
+            "".join(f"\n    {_step(s, slots)}" for s in side)
+            for side in (step.then, step.otherwise)
+        )
+        then, otherwise = (side.replace("\n", "\n  ") for side in sides)
+        return f"if {name(step.condition)}{then}\n  else{otherwise}"
+    if kind in ("Host", "Bind"):
+        return f"{kind.lower()} {step.number}"
     if kind == "Launch":
         sizes = ", ".join(name(s) for s in step.sizes)
         buffers = ", ".join(name(b) for b in step.buffers)

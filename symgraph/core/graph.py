@@ -65,12 +65,14 @@ class Graph(Record):
     outputs : what a call returns
     updates : (shared variable, its new value) pairs, all from the old values
     interner : holds the nodes; rewrites use it to build more
+    kept : further values that are computed, which nobody gets
     """
 
     inputs: tuple[Variable, ...]
     outputs: tuple[Variable, ...]
     updates: tuple[tuple[Variable, Variable], ...]
     interner: Interner
+    kept: tuple[Variable, ...]
 
     def __init__(
         self,
@@ -78,16 +80,17 @@ class Graph(Record):
         outputs: tuple[Variable, ...],
         updates: tuple[tuple[Variable, Variable], ...] = (),
         interner: Interner | None = None,
+        kept: tuple[Variable, ...] = (),
     ) -> None:
-        super().__init__(inputs, outputs, updates, interner or Interner())
+        super().__init__(inputs, outputs, updates, interner or Interner(), kept)
 
     def _key(self) -> tuple[Any, ...]:
-        return self.inputs, self.outputs, self.updates
+        return self.inputs, self.outputs, self.updates, self.kept
 
     @property
     def roots(self) -> tuple[Variable, ...]:
-        """Outputs, then the new values of the updates."""
-        return self.outputs + tuple(new for _, new in self.updates)
+        """Outputs, then the new values of the updates, then what is kept."""
+        return self.outputs + tuple(new for _, new in self.updates) + self.kept
 
     def applies(self) -> list[Apply]:
         """The applications in topological order."""
@@ -101,11 +104,13 @@ class Graph(Record):
         """The same graph with other outputs and new values, in the order of `roots`."""
         count = len(self.outputs)
         targets = [target for target, _ in self.updates]
+        end = count + len(targets)
         return Graph(
             self.inputs,
             tuple(roots[:count]),
-            tuple(zip(targets, roots[count:], strict=True)),
+            tuple(zip(targets, roots[count:end], strict=True)),
             self.interner,
+            tuple(roots[end:]),
         )
 
 

@@ -6,13 +6,14 @@ structure: names, places and the identity of nodes do not count. In: variables t
 user or a rewrite built. Out: an immutable value that is part of an op's parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.graph import Graph, fingerprint
-from symgraph.core.node import Constant, Variable
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.op import Op
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import TensorType
@@ -114,3 +115,17 @@ def closed(
     found = captured(outputs, inputs)
     made = replace(outputs, found)
     return Inner((*inputs, *found.values()), made), list(found)
+
+
+def inners(op: Op) -> list[Inner]:
+    """The inner graphs of an op."""
+    values = (getattr(op, name) for name in op.fields)
+    return [value for value in values if isinstance(value, Inner)]
+
+
+def all_applies(outputs: Sequence[Variable]) -> Iterator[Apply]:
+    """The applications that compute the outputs, and those of inner graphs."""
+    for node in applies(outputs):
+        yield node
+        for inner in inners(node.op):
+            yield from all_applies(inner.outputs)

@@ -44,9 +44,14 @@ class Op(Record):
     #: True where compiled functions call `reference` back, in Python: LAPACK, sorting,
     #: ops of the user
     host: ClassVar[bool] = False
+    #: False where `repr` does not tell in every process what is computed: the code of
+    #: functions with such an op is not kept on disk
+    portable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
+        if cls.host:
+            cls.can_fail = True
         if cls.__dict__.get("name"):
             if cls.name in OPS and OPS[cls.name].__qualname__ != cls.__qualname__:
                 raise ValueError(f"an op named {cls.name!r} is registered already")

@@ -47,11 +47,19 @@ class Range(Record):
 class Extents:
     """Shapes as polynomials: `shape(variable)`; `checks` for the moment of a call."""
 
-    def __init__(self, graph: Graph, leaves: Sequence[Variable]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        leaves: Sequence[Variable],
+        atoms: Atoms | None = None,
+        shapes: Sequence[Shape] | None = None,
+    ) -> None:
+        """Walk a graph; `atoms` and `shapes` (of the leaves) are those of an outer one."""
         self.leaves = tuple(leaves)
         #: number of rows (axis 0) of leaves for which code may be specialised
         self.lengths: Sequence[int | None] = ()
-        self.atoms = Atoms(self.leaves)
+        self.atoms = Atoms(self.leaves) if atoms is None else atoms
+        self._known_late = len(self.atoms.late)
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
         self._given: dict[Variable, tuple[Any, ...]] = {}
@@ -60,16 +68,29 @@ class Extents:
         #: variable → (number of bound atoms at the time, its shape as Polys)
         self._present: dict[Variable, tuple[int, Shape]] = {}
         with graph.interner:
-            for leaf in self.leaves:
+            for number, leaf in enumerate(self.leaves):
                 self._shapes[leaf] = tuple(
                     e if e is not None else ExtentOf(axis)(leaf)
                     for axis, e in enumerate(leaf.type.shape)
                 )
+                if shapes is not None:
+                    self._preset(leaf, shapes[number])
             for node in graph.applies():
                 self._visit(node)
             # settle everything that a later check may have bound
             self._given = dict(self._shapes)
             self._shapes = {v: self._polys(v) for v in self._given}
+
+    def _preset(self, leaf: Variable, shape: Shape) -> None:
+        """Take the extents of a leaf of an inner graph from the outer one."""
+        for own, outer in zip(self._shapes[leaf], shape, strict=True):
+            if isinstance(own, Variable):
+                self.atoms.preset(own, outer)
+
+    @property
+    def late(self) -> list[Variable]:
+        """Variables of this graph whose values decide extents."""
+        return self.atoms.late[self._known_late :]
 
     def shape(self, variable: Variable) -> Shape:
         """Extents of a variable."""
@@ -445,6 +466,28 @@ def _pool(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
             extents.equate(wanted, n, node, (first, 2), axis)
 
 
+def _scan(extents: Extents, node: Apply, shapes: list[Shape]) -> None:
+    """Sequences are long enough, and initial states have the rows of their taps."""
+    op: Any = node.op
+    n = extents.atoms.poly(node.inputs[0])
+    file, line = node.outputs[0].place
+    for k in range(1, 1 + op.sequences):
+        room = shapes[k][0] - n + ONE
+        if room.constant is None or room.constant <= 0:
+            extents.ranges.append(
+                Range(
+                    n, room,
+                    f"scan: {{index}} steps, more than a sequence has entries, at "
+                    f"{file}:{line}\n  {described(node.inputs[k])}",
+                    True,
+                )
+            )  # fmt: skip
+    for k, taps in enumerate(op.states, 1 + op.sequences):
+        extents.equate(
+            shapes[k][0], poly(-taps[0]), node, (k,), 0, "entries of an initial state"
+        )
+
+
 _REQUIREMENTS: dict[str, Requirement] = {
     "convolution": _convolution,
     "convolution_epilogue": _convolution,
@@ -466,6 +509,7 @@ _REQUIREMENTS: dict[str, Requirement] = {
     "set_subtensor": _set_subtensor,
     "subtensor": _subtensor,
     "reduce": _reduce,
+    "scan": _scan,
     "sum_to": _sum_to,
     "gradient_like": _gradient_like,
 }

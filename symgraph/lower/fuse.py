@@ -27,9 +27,10 @@ from symgraph.lower.groups import (
     Use,
     can_fail,
     is_cheap,
+    late_homes,
 )
 from symgraph.lower.reading import Reading
-from symgraph.lower.sizes import ONE
+from symgraph.lower.sizes import ONE, lates_of
 from symgraph.lower.storing import inline_values, stored_values
 
 
@@ -41,6 +42,7 @@ class Fusion(Reading):
     ) -> None:
         super().__init__(graph, extents, points)
         self.unit_of: dict[Variable, Unit] = {}
+        self.kept = frozenset(graph.kept)  # read while the program runs: units alone
         self._order: dict[int, int] = {}
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)
@@ -111,10 +113,33 @@ class Fusion(Reading):
             self._after.setdefault(id(unit), set())
         for unit in self._unit.values():
             for source in self.sources(unit):
-                other = self.unit_of.get(source)
-                if other is not None and other is not unit:
-                    self._before[id(unit)].add(id(other))
-                    self._after[id(other)].add(id(unit))
+                self._follows(unit, self.unit_of.get(source))
+        self._link_late()
+
+    def _follows(self, unit: Unit, other: Unit | None) -> None:
+        """Note that a unit needs what another one computes."""
+        if other is not None and other is not unit:
+            self._before[id(unit)].add(id(other))
+            self._after[id(other)].add(id(unit))
+
+    def _link_late(self) -> None:
+        """What has extents that are computed comes after their computation."""
+        decides = late_homes(self.graph)
+        atoms = self.extents.atoms
+        makers: dict[int, Unit] = {}
+        for number, recipe in enumerate(atoms.recipes):
+            for late in lates_of(recipe):
+                home = decides.get(atoms.late[late])
+                if home is not None:
+                    makers[number] = self.unit_of[home]
+        if not makers:
+            return
+        for unit in self._unit.values():
+            seen = list(unit.members if isinstance(unit, Group) else unit.outputs)
+            seen += [s for s in self.sources(unit)]
+            used = {a for v in seen for e in self.dims(v) for a in e.atoms()}
+            for number in used & makers.keys():
+                self._follows(unit, makers[number])
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""
@@ -229,6 +254,8 @@ class Fusion(Reading):
     ) -> bool:
         """Merge `producer` into `consumer` if their loops agree; says whether it did."""
         if pairs is None:
+            return False
+        if any(v in self.kept for group in (producer, consumer) for v in group.members):
             return False
         mapping = self._agree(producer, consumer, pairs)
         if mapping is None:

@@ -6,6 +6,7 @@ outer axes, and inner axes if it reduces. How groups are found is in lower/fuse.
 
 from collections.abc import Sequence
 
+from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import is_ramp
@@ -35,8 +36,21 @@ INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
 
 def operands(node: Apply) -> tuple[Variable, ...]:
     """What a node that is a unit of its own reads from memory."""
+    if node.op.name == "scan":  # the number of steps is a size
+        return node.inputs[1:]
     count = SIZED.get(node.op.name)
     return tuple(node.inputs if count is None else node.inputs[:count])
+
+
+def late_homes(graph: Graph) -> dict[Variable, Variable]:
+    """What decides extents → where it is computed: itself, or its copy in memory."""
+    found = {}
+    for variable in graph.kept:
+        found[variable] = variable
+        node = variable.owner
+        if node is not None and getattr(node.op, "scalar", "") == "materialize":
+            found[node.inputs[0]] = variable
+    return found
 
 
 class Axis:
@@ -109,7 +123,15 @@ def is_cheap(node: Apply | None) -> bool:
 
 
 def can_fail(unit: Unit) -> bool:
+    """Whether a unit may set the error flag; of what runs a body it is not known."""
     nodes: Sequence[Apply | None] = (
         [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
     )
-    return any(node is not None and node.op.can_fail for node in nodes)
+    return any(
+        node is not None and (node.op.can_fail or has_body(node)) for node in nodes
+    )
+
+
+def has_body(node: Apply) -> bool:
+    """Whether a node runs inner graphs."""
+    return node.op.name in ("scan", "ifelse")

@@ -7,7 +7,7 @@ that fails leaves shared variables as they were. In: Graph, Fusion, the written 
 Out: `Placement`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
@@ -15,7 +15,7 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Group
+from symgraph.lower.groups import Group, can_fail
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
 from symgraph.lower.sizes import Poly
 
@@ -51,17 +51,18 @@ def place(
     reads = [_reads(fusion, unit) for unit in fusion.units]
     made: dict[Variable, int] = {}
     for number, unit in enumerate(fusion.units):
-        for variable in unit.members if isinstance(unit, Group) else unit.outputs:
+        for variable in _made(unit):
             made[variable] = number
     for k, variable in enumerate(graph.outputs):
         if variable in result.of:
             result.copies.append((("output", k), variable))
         else:
             result.of[variable] = ("output", k)
+    kept = set(graph.kept)  # when these are read, checks may fail
     fails = [
         number
         for number, unit in enumerate(fusion.units)
-        if any(n is not None and n.op.can_fail for n in _nodes(unit))
+        if can_fail(unit) or any(v in kept for v in _made(unit))
     ]
     for target, new in graph.updates:
         home = result.of[target]
@@ -98,8 +99,8 @@ def _is_copied(result: Placement, target: Variable) -> list[bool]:
     return [source is target for _, source in result.copies]
 
 
-def _nodes(unit: Group | Apply) -> list[Apply | None]:
-    return [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+def _made(unit: Group | Apply) -> Iterable[Variable]:
+    return unit.members if isinstance(unit, Group) else unit.outputs
 
 
 def _reads(fusion: Fusion, unit: Group | Apply) -> set[Variable]:

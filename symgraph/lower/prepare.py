@@ -12,9 +12,9 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable, at_place_of
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import VIEWS
+from symgraph.lower.groups import VIEWS, has_body
 from symgraph.lower.sizes import ONE, ZERO, row_major
-from symgraph.lower.views import matrix_of, view_of
+from symgraph.lower.views import matrix_of, row_lies_contiguous, view_of
 from symgraph.ops.families import Elementwise
 
 #: convolution → which of its operands must lie contiguous
@@ -61,10 +61,26 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
     def contiguous(variable: Variable) -> Variable:
         return copy(variable) if is_view(variable) else variable
 
+    def lying(node: Apply, k: int, new: Variable) -> Variable:
+        """An operand of what reads memory as it lies: whole arrays, or rows."""
+        given = node.inputs[k]
+        if not is_view(new) or (node.op.name == "scan" and k == 0):
+            return new
+        if node.op.name == "scan" and k <= node.op.sequences:  # type: ignore[attr-defined]
+            fits = row_lies_contiguous(given, extents, flat)
+        else:
+            fits = _is_contiguous(given, extents, flat)
+        return new if fits else copy(new)
+
     def prepared(node: Apply) -> tuple[Variable, ...]:
         inputs = [made.get(v, v) for v in node.inputs]
         name = node.op.name
-        if name == "reshape" and not _keeps_layout(node, extents):
+        if node.op.host or has_body(node):
+            inputs = [
+                lying(node, k, new)
+                for k, (given, new) in enumerate(zip(node.inputs, inputs, strict=True))
+            ]
+        elif name == "reshape" and not _keeps_layout(node, extents):
             inputs[0] = contiguous(inputs[0])
             flat.add(node.outputs[0])
         elif name in IMAGES:

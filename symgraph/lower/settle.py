@@ -5,25 +5,35 @@ are 1 it sums, elsewhere it is its operand (equal extents are what the function 
 In and out: Graph.
 """
 
-from symgraph.core.graph import Graph
-from symgraph.core.node import Constant, Variable
+from symgraph.core.graph import Graph, freeze
+from symgraph.core.inner import Inner, all_applies
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.op import Op
 from symgraph.lower.extents import Extents
+from symgraph.lower.groups import has_body
+from symgraph.lower.inside import leaf_shapes
 from symgraph.lower.sizes import ONE
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 
 
 def settle(graph: Graph) -> Graph:
-    """The graph without `SumTo`."""
-    nodes = graph.applies()
-    if not any(node.op.name == "sum_to" for node in nodes):
+    """The graph without `SumTo`, in inner graphs too."""
+    if not any(node.op.name == "sum_to" for node in all_applies(graph.roots)):
         return graph
     leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
-    extents = Extents(graph, leaves)
+    return _settled(graph, Extents(graph, leaves))
+
+
+def _settled(graph: Graph, extents: Extents) -> Graph:
     made: dict[Variable, Variable] = {}
     with graph.interner:
-        for node in nodes:
+        for node in graph.applies():
             inputs = [made.get(v, v) for v in node.inputs]
+            if has_body(node):
+                op = _settled_op(node, extents)
+                made.update(zip(node.outputs, op.make(*inputs), strict=True))
+                continue
             if node.op.name == "sum_to":
                 pairs = zip(*(extents.shape(v) for v in node.inputs), strict=True)
                 axes = tuple(
@@ -33,6 +43,23 @@ def settle(graph: Graph) -> Graph:
             elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
     return graph.with_roots([made.get(v, v) for v in graph.roots])
+
+
+def _settled_op(node: Apply, extents: Extents) -> Op:
+    """The op of a loop or branch whose inner graphs are settled."""
+    changes = {}
+    for name in node.op.fields:
+        inner = getattr(node.op, name)
+        if not isinstance(inner, Inner):
+            continue
+        if not any(n.op.name == "sum_to" for n in all_applies(inner.outputs)):
+            continue
+        body = freeze(inner.inputs, inner.outputs)
+        shapes = leaf_shapes(node, extents)
+        found = Extents(body, inner.inputs, extents.atoms.copy(), shapes)
+        body = _settled(body, found)
+        changes[name] = Inner(inner.inputs, body.outputs)
+    return node.op.replace(**changes) if changes else node.op
 
 
 def _summed(variable: Variable, axes: tuple[int, ...]) -> Variable:

@@ -2,8 +2,9 @@
 
 A `Poly` is a sum of integer multiples of products of atoms. An atom is something that
 is known only when a call binds its arguments: the extent of an input axis, the value of
-a 0-d integer input, or a scalar expression of those that is no polynomial. Equal sizes
-are equal objects. `Atoms` numbers the atoms and turns 0-d int64 variables into Polys;
+a 0-d integer input, a scalar expression of those that is no polynomial, or (late) a value
+that the function computes from data and reads before it goes on. Equal sizes are equal
+objects. `Atoms` numbers the atoms and turns 0-d int64 variables into Polys;
 `evaluate` computes atoms from a call's shapes. Which extents a graph has is decided in
 lower/extents.py.
 """
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from symgraph.core.node import Constant, Variable
+from symgraph.core.node import Constant, Variable, described
 from symgraph.core.op import Op
 from symgraph.errors import NotSupportedError
 
@@ -144,6 +145,7 @@ def row_major(shape: Sequence[Poly]) -> tuple[Poly, ...]:
 
 #: an atom as data: ("extent", leaf, axis) | ("value", leaf) | ("element", leaf, position)
 #: | ("poly", terms) | ("call", function, *atoms as data) | ("number", value)
+#: | ("late", k), the k-th of `Atoms.late`
 Recipe = tuple[Any, ...]
 
 
@@ -156,6 +158,8 @@ class Atoms:
         self._number: dict[Any, int] = {}
         self._bound: dict[int, Poly] = {}
         self._polys: dict[Variable, Poly] = {}
+        #: 0-d variables computed from data that decide extents
+        self.late: list[Variable] = []
         #: extents of an inner variable, set by who walks the graph
         self.shape_of: Callable[[Variable], Sequence[Any]] | None = None
 
@@ -200,8 +204,7 @@ class Atoms:
                 if known is not None:
                     return poly(known)
             if name == "extent" and node.inputs[0] not in self.leaf:
-                if self.shape_of is None:
-                    raise _unknown(variable)
+                assert self.shape_of is not None
                 axis = node.op.axis  # type: ignore[attr-defined]
                 return self.poly(self.shape_of(node.inputs[0])[axis])
             if name == "cast" and "int" in node.inputs[0].type.dtype:
@@ -222,7 +225,7 @@ class Atoms:
             return ("value", self.leaf[variable])
         node = variable.owner
         if node is None:
-            raise _unknown(variable)
+            return self._late(variable)
         op: Op = node.op
         name = getattr(op, "scalar", op.name)
         if name == "extent":
@@ -237,9 +240,20 @@ class Atoms:
         if name == "cast":
             kind = "int" if "int" in variable.type.dtype else variable.type.dtype
             return ("call", f"to_{kind}", self.recipe(node.inputs[0]))
-        if name in SCALAR_FUNCTIONS:
+        if name in SCALAR_FUNCTIONS and all(v.ndim == 0 for v in node.inputs):
             return ("call", name, *(self.recipe(v) for v in node.inputs))
-        raise _unknown(variable)
+        return self._late(variable)
+
+    def _late(self, variable: Variable) -> Recipe:
+        """What the function computes from data is read when it has been computed."""
+        if variable.ndim:
+            raise NotSupportedError(
+                f"an extent is taken from {described(variable)}\n"
+                "Index it: an extent is a 0-d integer."
+            )
+        if variable not in self.late:
+            self.late.append(variable)
+        return ("late", self.late.index(variable))
 
     def _data(self, size: Poly) -> Recipe:
         """A polynomial as a recipe."""
@@ -251,6 +265,23 @@ class Atoms:
             "poly",
             tuple((c, tuple(self.recipes[a] for a in m)) for m, c in size.terms),
         )
+
+    def preset(self, variable: Variable, value: Poly) -> None:
+        """State what a 0-d variable of an inner graph is, in atoms of the outer one."""
+        self._polys[variable] = value
+
+    def copy(self) -> "Atoms":
+        """Atoms to go on with on trial; `adopt` takes them over."""
+        made = Atoms(())
+        made.leaf = self.leaf
+        made.recipes, made.late = list(self.recipes), list(self.late)
+        made._number, made._bound = dict(self._number), dict(self._bound)
+        made._polys = dict(self._polys)
+        return made
+
+    def adopt(self, other: "Atoms") -> None:
+        """Go on with what `other`, a copy of this one, has become."""
+        self.__dict__.update(other.__dict__)
 
     def bind(self, atom: int, value: Poly) -> None:
         """State that an atom equals a polynomial in which it does not occur."""
@@ -279,16 +310,6 @@ class Atoms:
                 result = result + term
             size = result
         raise AssertionError("extents are bound in a circle")
-
-
-def _unknown(variable: Variable) -> NotSupportedError:
-    file, line = variable.place
-    return NotSupportedError(
-        f"an extent is computed from data, at {file}:{line}: {variable!r}\n"
-        "Extents may depend on shapes of inputs and on 0-d integer inputs, not on "
-        "values computed inside the function. Compute it in a function of its own and "
-        "pass it as an input."
-    )
 
 
 SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -326,9 +347,15 @@ SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(
-    recipe: Recipe, shapes: Sequence[Sequence[int]], value: Callable[[int], Any]
+    recipe: Recipe,
+    shapes: Sequence[Sequence[int]],
+    value: Callable[[int], Any],
+    late: Mapping[int, Any] | None = None,
 ) -> Any:
-    """Compute an atom from the shapes of the leaves; `value(leaf)` gives an array."""
+    """Compute an atom from the shapes of the leaves.
+
+    `value(leaf)` gives an array; `late` holds what has been computed from data.
+    """
     match recipe:
         case ("number", number):
             return number
@@ -340,14 +367,29 @@ def evaluate(
             return value(leaf)[position].item()
         case ("poly", terms):
             return sum(
-                c * math.prod(evaluate(r, shapes, value) for r in factors)
+                c * math.prod(evaluate(r, shapes, value, late) for r in factors)
                 for c, factors in terms
             )
         case ("call", name, *arguments):
             return SCALAR_FUNCTIONS[name](
-                *(evaluate(argument, shapes, value) for argument in arguments)
+                *(evaluate(argument, shapes, value, late) for argument in arguments)
             )
+        case ("late", number):
+            assert late is not None
+            return late[number]
     raise AssertionError(f"unknown recipe {recipe!r}")
+
+
+def lates_of(recipe: Recipe) -> set[int]:
+    """Which late values a recipe needs."""
+    match recipe:
+        case ("late", number):
+            return {number}
+        case ("poly", terms):
+            return set().union(*(lates_of(r) for _, rs in terms for r in rs))
+        case ("call", _, *arguments):
+            return set().union(*(lates_of(argument) for argument in arguments))
+    return set()
 
 
 def reads_values(recipe: Recipe) -> set[int]:

@@ -5,11 +5,13 @@ for the shapes of a call: addresses of buffers and sizes. Plain data; `program.p
 makes it.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.core.node import Apply
+from symgraph.core.op import Op
 from symgraph.core.record import Record, fresh
 from symgraph.lower.extents import Check, Range
 from symgraph.lower.ir import Kernel
@@ -94,7 +96,140 @@ class Copy(Record):
     size: int
 
 
-Step = Launch | Product | Tiles | Copy
+class Host(Record):
+    """Call Python back: entry `number` of the program's `calls`."""
+
+    number: int
+
+
+class Bind(Record):
+    """Fill the slots that depend on a value the program has just computed.
+
+    Entry `number` of the program's `lates`.
+    """
+
+    number: int
+
+
+class Pointer(Record):
+    """An address that moves with the steps of a loop.
+
+    slots[slot] = slots[base] + slots[offset] + row(t) * slots[stride], where row(t) is
+    t, or with a `modulo` (t + shift) % modulo. `offset` and `stride` are in bytes.
+    """
+
+    slot: int
+    base: int
+    stride: int
+    offset: int | None = None
+    shift: int = 0
+    modulo: int | None = None
+
+
+class Clear(Record):
+    """Zero the rows of a buffer from the step at which a loop ended.
+
+    slots[count] rows of slots[row] bytes, of which the first `first` plus the number of
+    steps done are kept.
+    """
+
+    buffer: int
+    row: int
+    count: int
+    first: int
+
+
+class Rows(Record):
+    """Copy the last rows of a ring after t steps.
+
+    Row number j of slots[target] is row (t + shift + j) % ring of slots[base]; there are
+    `count` of them, of slots[row] bytes.
+    """
+
+    target: int
+    base: int
+    row: int
+    ring: int
+    shift: int
+    count: int
+
+
+class Loop(Record):
+    """Run `body` slots[count] times; `pointers` move before each time.
+
+    With `until` (slot of the address of a bool) it ends after the step that made it
+    true; the number of steps done is stored to the int64 at slots[done], and `clears`
+    what was not reached. `last` is done at the end.
+    """
+
+    count: int
+    body: tuple["Step", ...]
+    pointers: tuple[Pointer, ...]
+    last: tuple[Rows, ...] = ()
+    until: int | None = None
+    done: int | None = None
+    clears: tuple[Clear, ...] = ()
+
+
+class Branch(Record):
+    """Run the first body if the bool at slots[condition] is true, else the second."""
+
+    condition: int
+    then: tuple["Step", ...]
+    otherwise: tuple["Step", ...]
+
+
+Step = Launch | Product | Tiles | Copy | Host | Bind | Loop | Branch
+
+
+def walk(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps and those inside them."""
+    for step in steps:
+        yield step
+        match step:
+            case Loop():
+                yield from walk(step.body)
+            case Branch():
+                yield from walk(step.then)
+                yield from walk(step.otherwise)
+
+
+def changed(steps: Sequence[Step], change: Callable[[Step], Step]) -> list[Step]:
+    """The steps with `change` applied to each that has none inside."""
+    made: list[Step] = []
+    for step in steps:
+        match step:
+            case Loop():
+                made.append(step.replace(body=tuple(changed(step.body, change))))
+            case Branch():
+                made.append(
+                    step.replace(
+                        then=tuple(changed(step.then, change)),
+                        otherwise=tuple(changed(step.otherwise, change)),
+                    )
+                )
+            case _:
+                made.append(change(step))
+    return made
+
+
+class HostCall(Record):
+    """An op that is computed in Python, and where its arrays are.
+
+    `inputs` and `outputs` are (slot of the address, dtype, slots of the extents).
+    """
+
+    op: Op
+    inputs: tuple[tuple[int, str, tuple[int, ...]], ...]
+    outputs: tuple[tuple[int, str, tuple[int, ...]], ...]
+    place: str
+
+
+class Late(Record):
+    """A 0-d value that decides extents: slot of its address, and its dtype."""
+
+    slot: int
+    dtype: str
 
 
 class Program(Record, frozen=False):
@@ -107,7 +242,8 @@ class Program(Record, frozen=False):
     slots : what each slot holds: ("error",), ("leaf", k), ("output", k), ("temp", k),
         ("constant", k), or a Poly; ("grain", units, work, align, scratch), the size of a
         block for the pool (arguments of `grain.grain`, the first two and the last Polys);
-        ("parallel",), whether any of them is not SERIAL
+        ("parallel",), whether any of them is not SERIAL; ("host",), the address of the
+        function that calls Python back; ("row", k), an address that a loop moves
     recipes : how each atom of the Polys is computed
     leaves : (kind, dtype, rank) of inputs and shared variables, in order
     temps : (bytes, first step, last step)
@@ -116,6 +252,8 @@ class Program(Record, frozen=False):
     failures : error flag → message
     resized : shared variables (their positions) whose updates may have another shape;
         their new values are the last outputs, in this order
+    calls : what `Host` steps call
+    lates : what `Bind` steps read, in the order in which they run
     sources : for each step the nodes that it computes
     """
 
@@ -131,4 +269,6 @@ class Program(Record, frozen=False):
     ranges: list[Range] = fresh(factory=list)
     failures: dict[int, str] = fresh(factory=dict)
     resized: list[int] = fresh(factory=list)
+    calls: list[HostCall] = fresh(factory=list)
+    lates: list[Late] = fresh(factory=list)
     sources: list[tuple[Apply, ...]] = fresh(factory=list)

@@ -145,6 +145,22 @@ def matrix_of(
     return None
 
 
+def row_lies_contiguous(
+    variable: Variable, extents: Extents, stored: Container[Variable] = ()
+) -> bool:
+    """Whether each entry along the first axis is one piece of memory."""
+    view = view_of(variable, extents, stored)
+    if view is None:
+        return False
+    shape = extents.shape(variable)[1:]
+    return all(
+        extent == ONE or stride == wanted
+        for extent, stride, wanted in zip(
+            shape, view.strides[1:], row_major(shape), strict=True
+        )
+    )
+
+
 def _backward(stride: Poly) -> bool:
     """Whether a stride may be negative; extents are not, so its coefficients tell."""
     return any(coefficient < 0 for _, coefficient in stride.terms)

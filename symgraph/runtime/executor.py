@@ -10,20 +10,22 @@ compile/.
 import ctypes
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.backends.cpu.entry import ArgumentSpec, make_direct, make_entry
 from symgraph.core.dtypes import NUMPY
+from symgraph.core.op import Op
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
-from symgraph.lower.grain import SERIAL, grain
+from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout
 from symgraph.runtime.cache import default_cache
+from symgraph.runtime.frames import AT_ONCE, RAISED, Frames, check, fill
 from symgraph.runtime.image import Image
 
 MISMATCH = -1
@@ -62,11 +64,19 @@ class Binding(Record, frozen=False):
         return make_direct(self.fast, self.outputs, single, default_cache())
 
 
+def _refused(message: str, broadcasts: bool) -> Exception:
+    return Broadcasts(message) if broadcasts else ShapeError(message)
+
+
 class Executor:
     """Runs one compiled object."""
 
     def __init__(
-        self, image: Image, library: Any, shared: Sequence[SharedVariable]
+        self,
+        image: Image,
+        library: Any,
+        shared: Sequence[SharedVariable],
+        ops: Mapping[str, Op] | None = None,
     ) -> None:
         self.image = image
         self.library = library
@@ -87,11 +97,23 @@ class Executor:
                 self.slot_of[what] = number
         self._constants = [np.ascontiguousarray(a) for a in image.constants]
         self._run: Any = None
+        self.frames = Frames(image, ops or {})
+        self.late_outputs = self.frames.stages.late_outputs
 
     @property
     def is_static(self) -> bool:
         """Whether shapes alone decide a call, and a call leaves them as they are."""
-        return not (self.read_inputs or self.read_shared or self.image.resized)
+        return not (
+            self.read_inputs
+            or self.read_shared
+            or self.image.resized
+            or self.late_outputs
+        )
+
+    @property
+    def is_native(self) -> bool:
+        """Whether a call never enters Python, so that none can come between."""
+        return self.is_static and not self.frames.used
 
     def bind(self, arrays: Sequence[np.ndarray]) -> Binding:
         """The binding for these arguments.
@@ -111,7 +133,8 @@ class Executor:
         if binding is None:
             binding = self._bind(leaves)
             if len(self.bindings) >= KEPT_BINDINGS:
-                self.bindings.pop(next(iter(self.bindings)))
+                oldest = self.bindings.pop(next(iter(self.bindings)))
+                self.frames.drop(oldest.slots)
             self.bindings[key] = binding
         self.refresh(binding)
         return binding
@@ -133,38 +156,51 @@ class Executor:
     def _bind(self, leaves: Sequence[np.ndarray]) -> Binding:
         image = self.image
         shapes = [a.shape for a in leaves]
-        atoms = [int(evaluate(r, shapes, leaves.__getitem__)) for r in image.recipes]
-        self._check(atoms)
-        temps = [(size.value(atoms), first, last) for size, first, last in image.temps]
+        read = self.read_inputs + self.read_shared
+        values = {k: np.array(leaves[k]) for k in read}
+        stages = self.frames.stages
+        now = stages[AT_ONCE]
+        atoms = [0] * len(image.recipes)
+        for number in now.atoms:
+            recipe = image.recipes[number]
+            atoms[number] = int(evaluate(recipe, shapes, values.__getitem__))
+        check(image, now, atoms, _refused)
+        temps = [
+            (size.value(atoms), first, last)
+            for size, first, last in (image.temps[k] for k in now.temps)
+        ]
         offsets, total = layout(temps)
         self.arena.reserve(total)
-        slots = np.zeros(len(image.slots), np.int64)
+        start = dict(zip(now.temps, offsets, strict=True))
+        slots = np.zeros(len(image.slots) + 1, np.int64)
         places: list[tuple[int, int]] = []
-        shared_out = False
-        for number, what in enumerate(image.slots):
+        shared_out = len(now.slots) < len(image.slots)
+        for number in now.slots:
+            what = image.slots[number]
             if isinstance(what, Poly):
                 slots[number] = what.value(atoms)
             elif what[0] == "temp":
-                places.append((number, offsets[what[1]]))
+                places.append((number, start[what[1]]))
             elif what[0] == "constant":
                 slots[number] = self._constants[what[1]].ctypes.data
             elif what[0] == "grain":
-                _, units, work, align, scratch = what
-                slots[number] = block = grain(
-                    units.value(atoms), work.value(atoms), align, scratch.value(atoms)
-                )
-                shared_out |= block != SERIAL
-        if shared_out:
+                fill(image, slots, number, atoms)
+                shared_out |= slots[number] != SERIAL
+            elif what[0] == "host":
+                slots[number] = self.frames.address
+        if shared_out and ("parallel",) in self.slot_of:
             slots[self.slot_of[("parallel",)]] = 1
+        if self.frames.used:
+            self.frames.add(slots, atoms, shapes, values)
+        known = set(now.outputs)
         outputs = [
-            (tuple(e.value(atoms) for e in shape), NUMPY[dtype])
-            for dtype, shape in image.outputs
+            (tuple(e.value(atoms) for e in shape) if k in known else (0,), NUMPY[dtype])
+            for k, (dtype, shape) in enumerate(image.outputs)
         ]
         specs = [
             ArgumentSpec(dtype, shapes[k], self.slot_of.get(("leaf", k), self._spare()))
             for k, (_, dtype, _) in enumerate(image.leaves[: self.input_count])
         ]
-        slots = np.append(slots, 0)  # the spare slot takes what no kernel reads
         output_slots = [
             self.slot_of.get(("output", k), self._spare()) for k in range(len(outputs))
         ]
@@ -175,33 +211,20 @@ class Executor:
         return Binding(slots, outputs, places, fast, -1, -1, 0)
 
     def _spare(self) -> int:
+        """The slot that takes what no kernel reads."""
         return len(self.image.slots)
-
-    def _check(self, atoms: Sequence[int]) -> None:
-        for left, right, message, broadcast in self.image.checks:
-            a, b = left.value(atoms), right.value(atoms)
-            if a != b:
-                text = message.replace("{left}", str(a)).replace("{right}", str(b))
-                raise (
-                    Broadcasts(text) if broadcast and 1 in (a, b) else ShapeError(text)
-                )
-        for index, extent, message, empty in self.image.ranges:
-            i, n = index.value(atoms), extent.value(atoms)
-            if empty:
-                if n <= 0:
-                    raise ShapeError(message.replace("{index}", str(i)))
-            elif not -n <= i < n:
-                raise IndexRangeError(
-                    message.replace("{index}", str(i)).replace("{extent}", str(n))
-                )
 
     def elements(self, arrays: Sequence[np.ndarray]) -> int:
         """How many elements the arguments and the shared variables have."""
         held = (variable.container.array for variable in self.shared)
         return sum(a.size for a in (*arrays, *held))
 
-    def failure(self, flag: int, slots: Sequence[int] | None = None) -> IndexRangeError:
+    def failure(self, flag: int, slots: Sequence[int] | None = None) -> BaseException:
         """The exception for an error flag; `slots` are those of the run."""
+        if flag == RAISED:
+            error, self.frames.error = self.frames.error, None
+            assert error is not None
+            return error
         text = self.image.failures.get(flag, f"error flag {flag}")
         if slots is None:
             return IndexRangeError(_SLOT.sub("(see the shapes)", text))
@@ -214,6 +237,10 @@ class Executor:
         flag = binding.fast(*arrays, *outputs)
         if flag:
             raise self.failure(flag, binding.slots)
+        if self.late_outputs:
+            made = self.frames.of(binding.slots).made
+            for k in self.late_outputs:
+                outputs[k] = made.pop(k)
         resized = self.image.resized
         if not resized:
             return outputs
@@ -247,6 +274,8 @@ class Executor:
         binding = self.bind(arrays)
         # slots and temporaries of its own: other threads may call meanwhile
         slots = binding.slots.copy()
+        if self.frames.used:
+            self.frames.copy(slots, binding.slots)
         self._run_arena.reserve(self.arena.size)
         for slot, offset in binding.offsets:
             slots[slot] = self._run_arena.address + offset
@@ -279,6 +308,7 @@ class Executor:
             slots.ctypes.data, steps, table.ctypes.data, len(table),
             gathers.ctypes.data, len(gathers), order.ctypes.data, batch,
         )  # fmt: skip
+        self.frames.drop(slots)
         del held  # until here set_value must not free what the steps write
         if flag:
             raise self.failure(flag, slots)

@@ -33,6 +33,9 @@ class Image(Record, frozen=False):
     failures : error flag → message
     resized : positions of shared variables that get the last outputs as new values
     needs : what the object code calls beside BLAS
+    calls : (op as text, inputs, outputs, place) of what is called in Python, as in
+        `steps.HostCall`
+    lates : (slot of the address, dtype) of values that decide extents, in order
     """
 
     slots: list[Any]
@@ -46,6 +49,8 @@ class Image(Record, frozen=False):
     failures: dict[int, str]
     resized: list[int]
     needs: list[str]
+    calls: list[tuple[str, Any, Any, str]]
+    lates: list[tuple[int, str]]
 
 
 def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
@@ -62,6 +67,8 @@ def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
         dict(program.failures),
         list(program.resized),
         list(needs),
+        [(repr(c.op), c.inputs, c.outputs, c.place) for c in program.calls],
+        [(late.slot, late.dtype) for late in program.lates],
     )
 
 
@@ -95,6 +102,10 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
         "failures": {str(k): blind(text) for k, text in image.failures.items()},
         "resized": image.resized,
         "needs": image.needs,
+        "calls": [
+            [op, ins, outs, blind(place)] for op, ins, outs, place in image.calls
+        ],
+        "lates": image.lates,
     }
 
 
@@ -124,6 +135,11 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         {int(k): sighted(text) for k, text in data["failures"].items()},
         data["resized"],
         data["needs"],
+        [
+            (op, _tuples(ins), _tuples(outs), sighted(place))
+            for op, ins, outs, place in data["calls"]
+        ],
+        [tuple(late) for late in data["lates"]],
     )
 
 

@@ -152,9 +152,12 @@ def measure(
     symbols : addresses of what the code calls
     arrays : converted arguments
     """
-    executor = Executor(image_of(program), load(code, symbols), shared)
+    ops = {repr(call.op): call.op for call in program.calls}
+    executor = Executor(image_of(program), load(code, symbols), shared, ops)
     binding = executor.bind(arrays)
     slots = binding.slots.copy()
+    if executor.frames.used:
+        executor.frames.copy(slots, binding.slots)
     held = [aligned_copy(v.container.array) for v in shared]
     outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
     for kind, start, values in (

@@ -13,7 +13,7 @@ from random_graphs import make
 
 import symgraph as sg
 import symgraph.lower.grain as grains
-import symgraph.lower.program as lowering
+import symgraph.lower.body as lowering
 import symgraph.tensor as T
 from symgraph.backends.cpu import pool
 from symgraph.config import config, from_environment

@@ -11,7 +11,7 @@ from symgraph.backends.cpu.target import features, vector_bytes
 from symgraph.backends.cpu.timed import write_timed_driver
 from symgraph.backends.cpu.unit import compile_module
 from symgraph.backends.cpu.vectors import emit_kernel
-from symgraph.lower.steps import Product, Program, Tiles
+from symgraph.lower.steps import Product, Program, Tiles, walk
 
 
 def module_text(program: Program, ilp64: bool, timed: bool = False) -> str:
@@ -38,7 +38,7 @@ def needs(program: Program) -> list[str]:
     that are called, between spaces.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    for step in program.steps:
+    for step in walk(program.steps):
         tiles = step.tiles if isinstance(step, Product) else step
         if isinstance(tiles, Tiles):
             family = (FAMILY[tiles.operation], tiles.dtype)

@@ -17,9 +17,22 @@ arguments in the slots. In: a Program, and the names of its kernel functions. Ou
 text of the functions.
 """
 
-from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL, Contractions
+from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL
+from symgraph.backends.cpu.driver_loops import Loops, leaves_early
 from symgraph.backends.cpu.llvm import ELEMENT, number
-from symgraph.lower.steps import Copy, Launch, Product, Program, Step, Tiles
+from symgraph.lower.steps import (
+    Bind,
+    Branch,
+    Copy,
+    Host,
+    Launch,
+    Loop,
+    Product,
+    Program,
+    Step,
+    Tiles,
+    walk,
+)
 
 RUN = """
 define i64 @run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows, i64 %row_count,
@@ -103,13 +116,13 @@ def write_driver(program: Program, ilp64: bool) -> str:
     return Driver(program, ilp64).text()
 
 
-class Driver(Contractions):
+class Driver(Loops):
     def __init__(self, program: Program, ilp64: bool) -> None:
         super().__init__(ilp64)
         self.program = program
         self.shares = False
         self.twice = any(
-            isinstance(s, Launch) and s.grain is not None for s in program.steps
+            isinstance(s, Launch) and s.grain is not None for s in walk(program.steps)
         )
 
     def text(self) -> str:
@@ -148,7 +161,7 @@ class Driver(Contractions):
         for step in self.program.steps:
             self._step(step)
         self.lines += ["  ret i64 0"]
-        if any(isinstance(s, Launch) and s.can_fail for s in self.program.steps):
+        if leaves_early(self.program):
             self.lines += [
                 "failed:",
                 "  %flag = load i64, ptr %slots",
@@ -158,7 +171,18 @@ class Driver(Contractions):
         return "\n".join([*head, *self.tables, *self.lines, "}"])
 
     def _step(self, step: Step) -> None:
+        self._write(step)
+
+    def _write(self, step: Step) -> None:
         match step:
+            case Loop():
+                self._loop(step)
+            case Branch():
+                self._branch(step)
+            case Host(number):
+                self._host(number)
+            case Bind(number):
+                self._host(-1 - number)
             case Launch():
                 if self.shares and step.grain is not None:
                     self._share(step)
@@ -290,10 +314,3 @@ block:
   %b.more = icmp slt i64 %b.next, %end
   br i1 %b.more, label %block, label %done
 done:""")
-
-    def _leave_if_failed(self) -> None:
-        flag = self._op("load i64, ptr %slots")
-        bad = self._op(f"icmp ne i64 {flag}, 0")
-        self.count += 1
-        self.lines.append(f"  br i1 {bad}, label %failed, label %ok{self.count}")
-        self.lines.append(f"ok{self.count}:")

@@ -1,0 +1,312 @@
+"""Body: the steps of one graph, that of a function or one inside it.
+
+Runs the lowering passes over a graph and writes its units as steps. The function's own
+graph finds leaves and outputs in slots of their names; the graph inside a loop or a
+branch is told by the outer one where its leaves and outputs are (`Homes`), and uses the
+outer one's atoms, so that its extents are polynomials of the same call. In: a Graph, a
+`Sheet`. Out: steps.
+"""
+
+from collections.abc import Sequence
+
+from symgraph.core.dtypes import ITEMSIZE
+from symgraph.core.graph import Graph
+from symgraph.core.node import Apply, Constant, Variable
+from symgraph.lower import opaque, parallel
+from symgraph.lower.builder import Builder
+from symgraph.lower.canonical import canonical
+from symgraph.lower.contractions import Contractions
+from symgraph.lower.extents import Extents
+from symgraph.lower.failures import text_of
+from symgraph.lower.fuse import Fusion
+from symgraph.lower.grain import LEAST, MOST_BLOCKS
+from symgraph.lower.groups import Group, late_homes
+from symgraph.lower.ir import Kernel
+from symgraph.lower.memory import Storage, place
+from symgraph.lower.nest import Nest
+from symgraph.lower.nested import Homes, Nested
+from symgraph.lower.pairs import split
+from symgraph.lower.prepare import decompose, prepare
+from symgraph.lower.schedule import schedule
+from symgraph.lower.sheet import Sheet
+from symgraph.lower.sizes import ZERO, Poly
+from symgraph.lower.small import bearable, thin_products
+from symgraph.lower.steps import Bind, Copy, Host, Launch, Step
+from symgraph.lower.tiling import CONVOLUTIONS, convolution
+from symgraph.lower.views import matrix_of
+
+FLOAT_PRODUCTS = ("float32", "float64")
+
+
+class Body(Contractions, Nested):
+    """Steps of a graph; `steps`, and for each the nodes that it computes in `sources`."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        graph: Graph,
+        leaves: Sequence[Variable],
+        lengths: Sequence[int | None] = (),
+        homes: Homes | None = None,
+    ) -> None:
+        self.sheet = sheet
+        self.program = sheet.program
+        self.blas = sheet.blas
+        self.leaves = list(leaves)
+        self.homes = homes
+        self.steps: list[Step] = []
+        self.sources: list[tuple[Apply, ...]] = []
+        self._nodes: tuple[Apply, ...] = ()
+        self._lower(graph)
+        self.extents.lengths = lengths
+
+    def _lower(self, graph: Graph) -> None:
+        graph = decompose(graph)
+        self._roots: tuple[Variable, ...] | None = None
+        self.resized: list[Variable] = []
+        if graph.updates:
+            graph, self.resized = _apart(graph, self._extents(graph))
+        graph, points = thin_products(graph, self._extents(graph))
+        graph = prepare(graph, self._extents(graph))
+        while True:  # what decides extents must be computed, and may decide some itself
+            late = [v for v in self._extents(graph).late if v not in late_homes(graph)]
+            if not late:
+                break
+            kept = (*graph.kept, *late)
+            graph = graph.replace(kept=kept)
+            graph = prepare(graph, self._extents(graph))
+        self.graph = graph
+        self.late = {late_homes(graph)[v]: v for v in self._extents(graph).late}
+        if self.homes is not None:
+            self.homes.atoms.adopt(self.extents.atoms)
+            self.extents.atoms = self.homes.atoms
+        self.points = bearable(graph, self.extents, points)
+
+    def _extents(self, graph: Graph) -> Extents:
+        """Extents of the graph; a step that changed nothing costs nothing."""
+        if graph.roots != self._roots:
+            self._roots = graph.roots
+            homes = self.homes
+            if homes is None:
+                self.extents = Extents(graph, self.leaves)
+            else:
+                atoms = homes.atoms.copy()
+                self.extents = Extents(graph, self.leaves, atoms, homes.shapes)
+        return self.extents
+
+    def write(self) -> None:
+        """Write all steps."""
+        graph = self.graph
+        self.fusion = Fusion(graph, self.extents, self.points)
+        units = self.fusion.units
+        told = len(self.sheet.codes)
+        written = [self._written(unit) for unit in units]
+        for code, variable in list(self.sheet.codes.items())[told:]:
+            assert variable.owner is not None
+            text = text_of(variable.owner, self.extents, self._size)
+            self.program.failures[code] = text
+        self.nested = any(isinstance(u, Apply) and self._has_body(u) for u in units)
+        self.storage = place(graph, self.fusion, written, self.leaves)
+        self.count = len(units)
+        self._temps = [
+            self.sheet.temp(size, self.moment(first), self.end(last))
+            for size, first, last in self.storage.temps
+        ]
+        for number, (unit, build) in enumerate(zip(units, written, strict=True)):
+            self._step(unit, build, number)
+            self._bind_late(unit)
+        self.unit = self.count
+        for target, source in self.storage.copies:
+            self._nodes = () if source.owner is None else (source.owner,)
+            size = self.extents.size(source) * ITEMSIZE[source.type.dtype]
+            self._add(
+                Copy(self._buffer_slot(target), self._buffer(source), self._size(size))
+            )
+
+    def _bind_late(self, unit: Group | Apply) -> None:
+        """Read what a unit has computed, if extents wait for it."""
+        made = unit.members if isinstance(unit, Group) else unit.outputs
+        for variable in made:
+            if variable in self.late:
+                own = self.extents.atoms.late.index(self.late[variable])
+                slot, dtype = self._buffer(variable), variable.type.dtype
+                self._add(Bind(self.sheet.late(own, slot, dtype)))
+
+    # --- moments ------------------------------------------------------------------------
+
+    def moment(self, unit: int) -> float:
+        """When a unit runs; memory is shared by what is needed at different moments."""
+        if self.homes is None:
+            return unit
+        part = (unit + 1) / (self.count + 2)
+        return self.homes.start + self.homes.scale * part
+
+    @property
+    def scale(self) -> float:
+        """Time that a unit takes, less a little."""
+        whole = 1.0 if self.homes is None else self.homes.scale / (self.count + 2)
+        return 0.99 * whole
+
+    def end(self, unit: int) -> float:
+        """When a unit has run; bodies inside it run between its moment and this."""
+        return self.moment(unit) + (self.scale if self.nested else 0)
+
+    # --- kernels ----------------------------------------------------------------------
+
+    def _written(self, unit: Group | Apply) -> Builder | None:
+        if isinstance(unit, Group):
+            return Nest(self.fusion, unit, self.sheet.codes).write()
+        if (
+            self._is_product(unit)
+            or unit.op.name in CONVOLUTIONS
+            or unit.op.host
+            or self._has_body(unit)
+        ):
+            return None
+        return opaque.write(self.fusion, unit, self.sheet.codes)
+
+    def _is_product(self, node: Apply) -> bool:
+        if node.op.name == "gemm":
+            return True
+        if node.op.name not in ("dot", "batched_dot"):
+            return False
+        return node.outputs[0].type.dtype in FLOAT_PRODUCTS and all(
+            matrix_of(v, self.extents) is not None for v in node.inputs
+        )
+
+    def _step(self, unit: Group | Apply, build: Builder | None, number: int) -> None:
+        self.unit = number
+        nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+        self._nodes = tuple(node for node in nodes if node is not None)
+        if build is not None:
+            self._kernel(build)
+            return
+        assert isinstance(unit, Apply)
+        if unit.op.host:
+            self._host(unit)
+        elif self._has_body(unit):
+            self._body(unit)
+        elif unit.op.name in CONVOLUTIONS:
+            self._tiles(convolution(unit, self.extents))
+        else:
+            self._product(unit)
+
+    def _host(self, node: Apply) -> None:
+        """Call Python for a node: everything lies contiguous in memory."""
+
+        def told(variables: Sequence[Variable]) -> tuple[object, ...]:
+            return tuple(
+                (
+                    self._buffer(v),
+                    v.type.dtype,
+                    tuple(self._size(e) for e in self.extents.shape(v)),
+                )
+                for v in variables
+            )
+
+        file, line = node.outputs[0].place
+        stored = [v for v in node.outputs if v in self.storage.of]
+        assert len(stored) == len(node.outputs)
+        number = self.sheet.call(
+            node.op, told(node.inputs), told(node.outputs), f"{file}:{line}"
+        )
+        self._add(Host(number))
+
+    def _kernel(self, build: Builder) -> None:
+        places = [node.outputs[0].place for node in self._nodes]
+        kernel = schedule(build.finish("k", places), build.sizes)
+        if not kernel.body:
+            return
+        kernel, sizes = canonical(split(kernel, build.sizes))
+        launch = Launch(
+            self.sheet.kernel(kernel),
+            tuple(self._buffer(v) for v in build.buffers),
+            tuple(self._size(build.sizes[s]) for s in sizes),
+            any(node.op.can_fail for node in self._nodes),
+        )
+        meanings = dict(zip(kernel.sizes, (build.sizes[s] for s in sizes), strict=True))
+        self._add(self._divided(launch, kernel, meanings, build))
+
+    # --- parts for threads --------------------------------------------------------------
+
+    def _divided(
+        self, launch: Launch, kernel: Kernel, sizes: dict[str, Poly], build: Builder
+    ) -> Launch:
+        """The launch with what the pool must know, if the kernel can be divided."""
+        sheet = self.sheet
+        sheet.meant[launch] = sizes
+        rows = dict(build.scratch)
+        private = [(n, rows[v]) for n, v in enumerate(build.buffers) if v in rows]
+        division = parallel.division_of(
+            kernel, sizes, [kernel.buffers[n].name for n, _ in private]
+        )
+        known = sheet.divisions.setdefault(launch.kernel, division)
+        if division is None or known is None or known.index != division.index:
+            return launch
+        count = division.units.constant
+        work = parallel.work_of(kernel, sizes)
+        if work.constant is not None and work.constant < LEAST:
+            return launch
+        if count is not None and count <= division.align:
+            return launch
+        scratch = ZERO
+        for _, size in private:
+            scratch = scratch + size + 64
+        key = ("grain", division.units, work, division.align, scratch)
+        partials = None
+        if division.partial != ZERO:
+            partials = self._workspace(division.partial * (MOST_BLOCKS + 1))
+        divided = launch.replace(
+            grain=self._new_slot(key),
+            private=tuple((n, self._size(size)) for n, size in private),
+            partials=partials,
+        )
+        sheet.meant[divided] = sizes
+        return divided
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.sources.append(self._nodes)
+
+    # --- slots ------------------------------------------------------------------------
+
+    def _new_slot(self, key: object) -> int:
+        return self.sheet.slot(key)
+
+    def _size(self, size: Poly) -> int:
+        return self.sheet.slot(size)
+
+    def _workspace(self, size: Poly) -> int:
+        moment = self.moment(self.unit)
+        return self.sheet.slot(self.sheet.temp(size, moment, self.end(self.unit)))
+
+    def _buffer(self, variable: Variable) -> int:
+        """Slot of the address of a stored variable, leaf or constant."""
+        if isinstance(variable, Constant):
+            return self.sheet.constant(variable.data)
+        return self._buffer_slot(self.storage.of[variable])
+
+    def _buffer_slot(self, storage: Storage) -> int:
+        kind, number = storage
+        if kind == "temp":
+            return self.sheet.slot(self._temps[number])
+        if self.homes is None:
+            return self.sheet.slot(storage)
+        return (self.homes.leaves if kind == "leaf" else self.homes.outputs)[number]
+
+
+def _apart(graph: Graph, extents: Extents) -> tuple[Graph, list[Variable]]:
+    """Updates that may change the shape made outputs, and their targets."""
+    kept: list[tuple[Variable, Variable]] = []
+    news: list[Variable] = []
+    targets: list[Variable] = []
+    for target, new in graph.updates:
+        if new is target or extents.shape(target) == extents.shape(new):
+            kept.append((target, new))
+        else:
+            targets.append(target)
+            news.append(new)
+    if news:
+        outputs = (*graph.outputs, *news)
+        graph = Graph(graph.inputs, outputs, tuple(kept), graph.interner)
+    return graph, targets

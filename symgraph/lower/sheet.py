@@ -1,0 +1,144 @@
+"""Sheet: what the graphs of one program share while it is planned.
+
+A function has one table of slots, one list of kernels and one arena, whatever stands in
+the bodies of its loops and branches. In: requests of the planners of graphs
+(lower/body.py). Out: the `Program`, filled.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.node import Variable
+from symgraph.core.op import Op
+from symgraph.lower import parallel
+from symgraph.lower.ir import Kernel
+from symgraph.lower.memory import Storage
+from symgraph.lower.sizes import ZERO, Atoms, Poly
+from symgraph.lower.steps import HostCall, Late, Launch, Program, Step, changed, walk
+
+
+class Sheet:
+    """The program in the making.
+
+    Attributes
+    ----------
+    blas : whether products of floats may be BLAS's
+    codes : error flag → variable whose node sets it
+    divisions : kernel → how its range can be divided
+    """
+
+    def __init__(self, blas: bool) -> None:
+        self.program = Program()
+        self.blas = blas
+        self.codes: dict[int, Variable] = {}
+        self.divisions: dict[str, parallel.Division | None] = {}
+        self.meant: dict[Launch, dict[str, Poly]] = {}
+        self._slot: dict[Any, int] = {}
+        self._kernels: dict[Kernel, str] = {}
+        self._lates: dict[int, int] = {}
+        self._rows = 0
+
+    def slot(self, key: Any) -> int:
+        """Slot that holds `key`; see `steps.Program.slots`."""
+        found = self._slot.get(key)
+        if found is None:
+            found = self._slot[key] = len(self.program.slots)
+            self.program.slots.append(key)
+        return found
+
+    def constant(self, data: np.ndarray) -> int:
+        """Slot of the address of an array that is known now."""
+        for k, array in enumerate(self.program.constants):
+            if array is data:
+                return self.slot(("constant", k))
+        self.program.constants.append(data)
+        return self.slot(("constant", len(self.program.constants) - 1))
+
+    def temp(self, size: Poly, first: float, last: float) -> Storage:
+        """Memory of this many bytes, from one moment to another."""
+        self.program.temps.append((size, first, last))
+        return "temp", len(self.program.temps) - 1
+
+    def row(self) -> int:
+        """Slot of an address that a loop moves."""
+        self._rows += 1
+        return self.slot(("row", self._rows - 1))
+
+    def kernel(self, kernel: Kernel) -> str:
+        """Name of a kernel; equal ones are one."""
+        key = kernel.replace(origin=())
+        name = self._kernels.get(key)
+        if name is None:
+            name = self._kernels[key] = f"k{len(self._kernels)}"
+            self.program.kernels[name] = kernel.replace(name=name)
+        return name
+
+    def call(self, op: Op, inputs: Any, outputs: Any, place: str) -> int:
+        """Number of a call of Python."""
+        self.slot(("host",))
+        self.program.calls.append(HostCall(op, inputs, outputs, place))
+        return len(self.program.calls) - 1
+
+    def late(self, own: int, slot: int, dtype: str) -> int:
+        """Number of a value that is read while the program runs; `own` is the atoms'."""
+        self.slot(("host",))
+        self._lates[own] = len(self.program.lates)
+        self.program.lates.append(Late(slot, dtype))
+        return self._lates[own]
+
+    def share(self) -> None:
+        """Have the kernels of divided launches take parts of their range."""
+        program = self.program
+        used = {
+            step.kernel
+            for step in walk(program.steps)
+            if isinstance(step, Launch) and step.grain is not None
+        }
+        for name in used:
+            division = self.divisions[name]
+            assert division is not None
+            program.kernels[name] = program.kernels[name].replace(
+                split=division.align, divided=division.index
+            )
+
+        def ranged(step: Step) -> Step:
+            if not isinstance(step, Launch) or step.kernel not in used:
+                return step
+            units, partial = parallel.range_of(
+                program.kernels[step.kernel], self.meant[step]
+            )
+            return step.replace(
+                units=self.slot(units),
+                width=None if partial == ZERO else self.slot(partial),
+            )
+
+        program.steps = changed(program.steps, ranged)
+        if any(
+            isinstance(what, tuple) and what[0] == "grain" for what in program.slots
+        ):
+            self.slot(("parallel",))
+
+    def take_recipes(self, atoms: Atoms) -> None:
+        """Take the atoms over; late values get their numbers in the program."""
+        recipes = atoms.recipes
+        if self._lates or atoms.late:
+            recipes = [_renumbered(r, self._lates) for r in recipes]
+        self.program.recipes = list(recipes)
+
+
+def _renumbered(recipe: Any, numbers: dict[int, int]) -> Any:
+    match recipe:
+        case ("late", number):
+            return ("late", numbers.get(number, -1))
+        case ("poly", terms):
+            return (
+                "poly",
+                tuple(
+                    (c, tuple(_renumbered(r, numbers) for r in factors))
+                    for c, factors in terms
+                ),
+            )
+        case ("call", name, *arguments):
+            return ("call", name, *(_renumbered(a, numbers) for a in arguments))
+    return recipe

@@ -1,0 +1,280 @@
+"""Frames: what Python is asked while a program runs.
+
+A program calls back for two reasons: an op is computed in Python (LAPACK, sorting, an op
+of the user), or a value has been computed that decides extents, and the slots that wait
+for it are to be filled. `Stages` tells what waits for which value; a `Frame` holds what
+belongs to one table of slots; `Frames` is the door through which native code comes in.
+In: an Image. Out: filled slots, computed arrays; an exception is kept for the caller.
+"""
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.core.dtypes import NUMPY
+from symgraph.core.op import Op
+from symgraph.core.record import Record, fresh
+from symgraph.errors import DtypeError, IndexRangeError, ShapeError
+from symgraph.lower.grain import grain
+from symgraph.lower.sizes import Poly, evaluate, lates_of
+from symgraph.runtime.buffers import Arena, layout
+from symgraph.runtime.image import Image
+
+#: error flag of a program that was left because Python raised an exception
+RAISED = 1 << 62
+#: stage of what is known when a call binds its arguments
+AT_ONCE = -1
+
+#: raised by `check_size` with (message, harmless where one size is 1)
+Refusal = Callable[[str, bool], Exception]
+
+
+class Stage(Record, frozen=False):
+    """Positions in an Image of what becomes known together."""
+
+    atoms: list[int] = fresh(factory=list)
+    slots: list[int] = fresh(factory=list)
+    temps: list[int] = fresh(factory=list)
+    outputs: list[int] = fresh(factory=list)
+    checks: list[int] = fresh(factory=list)
+    ranges: list[int] = fresh(factory=list)
+
+
+class Stages:
+    """For each late value, and for the beginning, what is known from then on."""
+
+    def __init__(self, image: Image) -> None:
+        never = len(image.lates)
+        self._of_atom = [
+            max((k if k >= 0 else never for k in lates_of(r)), default=AT_ONCE)
+            for r in image.recipes
+        ]
+        self.stages = {k: Stage() for k in range(AT_ONCE, never + 1)}
+        for number in range(len(image.recipes)):
+            self.stages[self._of_atom[number]].atoms.append(number)
+        for number, (size, *_) in enumerate(image.temps):
+            self._stage(size).temps.append(number)
+        temp_stage = {n: k for k, stage in self.stages.items() for n in stage.temps}
+        for number, what in enumerate(image.slots):
+            if isinstance(what, Poly):
+                self._stage(what).slots.append(number)
+            elif what[0] == "grain":
+                self._stage(what[1], what[2], what[4]).slots.append(number)
+            elif what[0] == "temp":
+                self.stages[temp_stage[what[1]]].slots.append(number)
+            else:
+                self.stages[AT_ONCE].slots.append(number)
+        for number, (_, shape) in enumerate(image.outputs):
+            self._stage(*shape).outputs.append(number)
+        for number, (left, right, *_) in enumerate(image.checks):
+            self._stage(left, right).checks.append(number)
+        for number, (index, extent, *_) in enumerate(image.ranges):
+            self._stage(index, extent).ranges.append(number)
+
+    def _stage(self, *sizes: Poly) -> Stage:
+        atoms = [self._of_atom[a] for size in sizes for a in size.atoms()]
+        return self.stages[max(atoms, default=AT_ONCE)]
+
+    def __getitem__(self, number: int) -> Stage:
+        return self.stages[number]
+
+    @property
+    def late_outputs(self) -> list[int]:
+        """Outputs whose shapes the function computes."""
+        late = [s.outputs for k, s in self.stages.items() if k != AT_ONCE]
+        return sorted(k for outputs in late for k in outputs)
+
+
+class Frame(Record, frozen=False):
+    """What belongs to one table of slots.
+
+    Attributes
+    ----------
+    slots : int64 table
+    atoms : values of the atoms that are known
+    shapes, values : shapes of the leaves, and values of those that decide extents
+    lates : values of the late ones
+    arenas : memory for temporaries, by stage
+    made : outputs whose shapes were computed
+    """
+
+    slots: np.ndarray
+    atoms: list[int]
+    shapes: Sequence[tuple[int, ...]]
+    values: Mapping[int, np.ndarray]
+    lates: dict[int, Any] = fresh(factory=dict)
+    arenas: dict[int, Arena] = fresh(factory=dict)
+    made: dict[int, np.ndarray] = fresh(factory=dict)
+
+
+class Frames:
+    """Python's side of one compiled function."""
+
+    def __init__(self, image: Image, ops: Mapping[str, Op]) -> None:
+        self.image = image
+        self.stages = Stages(image)
+        self.used = bool(image.calls or image.lates)
+        self.error: BaseException | None = None
+        self._ops = [ops[text] for text, *_ in image.calls]
+        self._frames: dict[int, Frame] = {}
+        self._output_slots = {
+            what[1]: position
+            for position, what in enumerate(image.slots)
+            if not isinstance(what, Poly) and what[0] == "output"
+        }
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self._door = kind(self._enter)
+        self.address = ctypes.cast(self._door, ctypes.c_void_p).value or 0
+
+    def add(
+        self,
+        slots: np.ndarray,
+        atoms: Sequence[int],
+        shapes: Sequence[tuple[int, ...]],
+        values: Mapping[int, np.ndarray],
+    ) -> None:
+        """Make a frame for a table of slots, which the frame keeps alive."""
+        self._frames[slots.ctypes.data] = Frame(slots, list(atoms), shapes, values)
+
+    def copy(self, slots: np.ndarray, of: np.ndarray) -> None:
+        """Make a frame for a copy of a table."""
+        frame = self._frames[of.ctypes.data]
+        self.add(slots, frame.atoms, frame.shapes, frame.values)
+
+    def drop(self, slots: np.ndarray) -> None:
+        """Forget a table."""
+        self._frames.pop(slots.ctypes.data, None)
+
+    def of(self, slots: np.ndarray) -> Frame:
+        """The frame of a table."""
+        return self._frames[slots.ctypes.data]
+
+    def _enter(self, number: int, address: int) -> int:
+        try:
+            frame = self._frames[address]
+            if number < 0:
+                self._bind(frame, -1 - number)
+            else:
+                self._call(frame, number)
+        except BaseException as error:  # raised again when the program has been left
+            self.error = error
+            return RAISED
+        return 0
+
+    # --- ops ----------------------------------------------------------------------------
+
+    def _call(self, frame: Frame, number: int) -> None:
+        _, inputs, outputs, place = self.image.calls[number]
+        op, slots = self._ops[number], frame.slots
+        try:
+            results = op.reference(*(_array(slots, *told) for told in inputs))
+        except Exception as error:
+            error.add_note(f"computed by {op}, at {place}")
+            raise
+        for k, (told, result) in enumerate(zip(outputs, results, strict=True)):
+            target = _array(slots, *told)
+            found = np.asarray(result)
+            if found.dtype != target.dtype:
+                raise DtypeError(
+                    f"{op}: output {k} has dtype {found.dtype}, expected "
+                    f"{target.dtype}, at {place}"
+                )
+            if found.shape != target.shape:
+                raise ShapeError(
+                    f"{op}: output {k} has shape {found.shape}, expected "
+                    f"{target.shape}, at {place}"
+                )
+            target[...] = found
+
+    # --- late values --------------------------------------------------------------------
+
+    def _bind(self, frame: Frame, number: int) -> None:
+        image, stage = self.image, self.stages[number]
+        slot, dtype = image.lates[number]
+        frame.lates[number] = _array(frame.slots, slot, dtype, ()).item()
+        for atom in stage.atoms:
+            frame.atoms[atom] = int(
+                evaluate(
+                    image.recipes[atom], frame.shapes, frame.values.__getitem__,
+                    frame.lates,
+                )
+            )  # fmt: skip
+        check(image, stage, frame.atoms, lambda text, _: ShapeError(text))
+        self._place(frame, number, stage)
+        for position in stage.slots:
+            fill(image, frame.slots, position, frame.atoms)
+        for output in stage.outputs:
+            kind, extents = image.outputs[output]
+            shape = tuple(e.value(frame.atoms) for e in extents)
+            made = frame.made[output] = np.empty(shape, NUMPY[kind])
+            if output in self._output_slots:
+                frame.slots[self._output_slots[output]] = made.ctypes.data
+
+    def _place(self, frame: Frame, number: int, stage: Stage) -> None:
+        """Memory for the temporaries whose sizes are known now."""
+        if not stage.temps:
+            return
+        temps = [
+            (size.value(frame.atoms), first, last)
+            for size, first, last in (self.image.temps[k] for k in stage.temps)
+        ]
+        for size, _, _ in temps:
+            if size < 0:
+                raise ShapeError(f"a computed extent is negative: {size} bytes")
+        offsets, total = layout(temps)
+        arena = frame.arenas.setdefault(number, Arena())
+        arena.reserve(total)
+        starts = dict(zip(stage.temps, offsets, strict=True))
+        for position in stage.slots:
+            what = self.image.slots[position]
+            if not isinstance(what, Poly) and what[0] == "temp":
+                frame.slots[position] = arena.address + starts[what[1]]
+
+
+def fill(image: Image, slots: np.ndarray, position: int, atoms: Sequence[int]) -> None:
+    """Put a size, or the size of the blocks of a launch, into its slot."""
+    what = image.slots[position]
+    if isinstance(what, Poly):
+        slots[position] = what.value(atoms)
+    elif what[0] == "grain":
+        _, units, work, align, scratch = what
+        slots[position] = grain(
+            units.value(atoms), work.value(atoms), align, scratch.value(atoms)
+        )
+
+
+def check(image: Image, stage: Stage, atoms: Sequence[int], refuse: Refusal) -> None:
+    """Compare the sizes that must agree, and indices with their axes."""
+    for number in stage.checks:
+        left, right, message, broadcast = image.checks[number]
+        a, b = left.value(atoms), right.value(atoms)
+        if a != b:
+            text = message.replace("{left}", str(a)).replace("{right}", str(b))
+            raise refuse(text, broadcast and 1 in (a, b))
+    for number in stage.ranges:
+        index, extent, message, empty = image.ranges[number]
+        i, n = index.value(atoms), extent.value(atoms)
+        if empty:
+            if n <= 0:
+                raise ShapeError(message.replace("{index}", str(i)))
+        elif not -n <= i < n:
+            raise IndexRangeError(
+                message.replace("{index}", str(i)).replace("{extent}", str(n))
+            )
+
+
+def _array(
+    slots: np.ndarray, slot: int, dtype: str, extents: Sequence[int]
+) -> np.ndarray:
+    """The array whose address and extents are in slots."""
+    shape = tuple(int(slots[e]) for e in extents)
+    kind = np.dtype(NUMPY[dtype])
+    count = 1
+    for extent in shape:
+        count *= extent
+    if not count:
+        return np.empty(shape, kind)
+    memory = (ctypes.c_char * (count * kind.itemsize)).from_address(int(slots[slot]))
+    return np.frombuffer(memory, kind).reshape(shape)
