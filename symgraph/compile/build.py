@@ -24,8 +24,7 @@ from symgraph.config import config
 from symgraph.core.digest import digest
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.inner import all_applies
-from symgraph.core.node import Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
 from symgraph.runtime.cache import default_cache
@@ -125,7 +124,9 @@ def build(
         image = from_json(metadata["image"], places.sighted)
         start = timings.lap("read cache", start)
         symbols |= needed(image.needs)
-        executor = Executor(image, load(code, symbols), shared, host_ops(graph))
+        known = host_nodes(graph)
+        calls_back = [known[text] for text, *_ in image.calls]
+        executor = Executor(image, load(code, symbols), shared, calls_back)
         timings.lap("load", start)
         timings.cached = True
         return executor, timings
@@ -152,18 +153,19 @@ def build(
         code = compile_module(text, symbols)
         start = timings.lap("llvm", start)
     image = image_of(program, calls)
-    ops = {repr(call.op): call.op for call in program.calls}
-    if keeps and ops.keys() <= host_ops(graph).keys():
+    # who finds the object again knows the graph before rewriting alone
+    if keeps and {text for text, *_ in image.calls} <= host_nodes(graph).keys():
         cache.put(key, {"image": to_json(image, places.blind)}, code)
-    executor = Executor(image, load(code, symbols), shared, ops)
+    calls_back = [call.node for call in program.calls]
+    executor = Executor(image, load(code, symbols), shared, calls_back)
     timings.lap("load", start)
     return executor, timings
 
 
-def host_ops(graph: Graph) -> dict[str, Op]:
-    """Text of an op → the op, for those of a graph that are computed in Python."""
-    ops = {node.op for node in all_applies(graph.roots) if node.op.host}
-    return {repr(op): op for op in ops}
+def host_nodes(graph: Graph) -> dict[str, Apply]:
+    """Text of an op that is computed in Python → an application of it."""
+    nodes = (node for node in all_applies(graph.roots) if node.op.host)
+    return {repr(node.op): node for node in nodes}
 
 
 def is_portable(graph: Graph) -> bool:

@@ -208,7 +208,7 @@ class Body(Contractions, Nested):
         stored = [v for v in node.outputs if v in self.storage.of]
         assert len(stored) == len(node.outputs)
         number = self.sheet.call(
-            node.op, told(node.inputs), told(node.outputs), f"{file}:{line}"
+            node, told(node.inputs), told(node.outputs), f"{file}:{line}"
         )
         self._add(Host(number))
 

@@ -17,7 +17,7 @@ def bodies(node: Apply) -> list[Inner]:
     op = node.op
     if op.name == "scan":
         return [op.inner]  # type: ignore[attr-defined]
-    return [op.then, op.otherwise]  # type: ignore[attr-defined]
+    return [op.then, op.orelse]  # type: ignore[attr-defined]
 
 
 def outer_of_leaves(node: Apply) -> list[Variable]:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Variable
 from symgraph.lower import parallel
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage
@@ -74,10 +73,10 @@ class Sheet:
             self.program.kernels[name] = kernel.replace(name=name)
         return name
 
-    def call(self, op: Op, inputs: Any, outputs: Any, place: str) -> int:
+    def call(self, node: Apply, inputs: Any, outputs: Any, place: str) -> int:
         """Number of a call of Python."""
         self.slot(("host",))
-        self.program.calls.append(HostCall(op, inputs, outputs, place))
+        self.program.calls.append(HostCall(node, inputs, outputs, place))
         return len(self.program.calls) - 1
 
     def late(self, own: int, slot: int, dtype: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Apply
-from symgraph.core.op import Op
 from symgraph.core.record import Record, fresh
 from symgraph.lower.extents import Check, Range
 from symgraph.lower.ir import Kernel
@@ -214,12 +213,12 @@ def changed(steps: Sequence[Step], change: Callable[[Step], Step]) -> list[Step]
 
 
 class HostCall(Record):
-    """An op that is computed in Python, and where its arrays are.
+    """A node that is computed in Python, and where its arrays are.
 
     `inputs` and `outputs` are (slot of the address, dtype, slots of the extents).
     """
 
-    op: Op
+    node: Apply
     inputs: tuple[tuple[int, str, tuple[int, ...]], ...]
     outputs: tuple[tuple[int, str, tuple[int, ...]], ...]
     place: str

@@ -10,14 +10,14 @@ compile/.
 import ctypes
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from symgraph.backends.cpu.entry import ArgumentSpec, make_direct, make_entry
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.op import Op
+from symgraph.core.node import Apply
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
@@ -76,7 +76,7 @@ class Executor:
         image: Image,
         library: Any,
         shared: Sequence[SharedVariable],
-        ops: Mapping[str, Op] | None = None,
+        calls: Sequence[Apply] = (),
     ) -> None:
         self.image = image
         self.library = library
@@ -97,7 +97,7 @@ class Executor:
                 self.slot_of[what] = number
         self._constants = [np.ascontiguousarray(a) for a in image.constants]
         self._run: Any = None
-        self.frames = Frames(image, ops or {})
+        self.frames = Frames(image, calls)
         self.late_outputs = self.frames.stages.late_outputs
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.op import Op
+from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
 from symgraph.errors import DtypeError, IndexRangeError, ShapeError
 from symgraph.lower.grain import grain
@@ -112,12 +112,12 @@ class Frame(Record, frozen=False):
 class Frames:
     """Python's side of one compiled function."""
 
-    def __init__(self, image: Image, ops: Mapping[str, Op]) -> None:
+    def __init__(self, image: Image, nodes: Sequence[Apply]) -> None:
         self.image = image
         self.stages = Stages(image)
         self.used = bool(image.calls or image.lates)
         self.error: BaseException | None = None
-        self._ops = [ops[text] for text, *_ in image.calls]
+        self._nodes = nodes
         self._frames: dict[int, Frame] = {}
         self._output_slots = {
             what[1]: position
@@ -167,23 +167,23 @@ class Frames:
 
     def _call(self, frame: Frame, number: int) -> None:
         _, inputs, outputs, place = self.image.calls[number]
-        op, slots = self._ops[number], frame.slots
+        node, slots = self._nodes[number], frame.slots
         try:
-            results = op.reference(*(_array(slots, *told) for told in inputs))
+            results = node.op.values_of(node, [_array(slots, *told) for told in inputs])
         except Exception as error:
-            error.add_note(f"computed by {op}, at {place}")
+            error.add_note(f"computed by {node.op}, at {place}")
             raise
         for k, (told, result) in enumerate(zip(outputs, results, strict=True)):
             target = _array(slots, *told)
             found = np.asarray(result)
             if found.dtype != target.dtype:
                 raise DtypeError(
-                    f"{op}: output {k} has dtype {found.dtype}, expected "
+                    f"{node.op}: output {k} has dtype {found.dtype}, expected "
                     f"{target.dtype}, at {place}"
                 )
             if found.shape != target.shape:
                 raise ShapeError(
-                    f"{op}: output {k} has shape {found.shape}, expected "
+                    f"{node.op}: output {k} has shape {found.shape}, expected "
                     f"{target.shape}, at {place}"
                 )
             target[...] = found

@@ -67,7 +67,7 @@ def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
         dict(program.failures),
         list(program.resized),
         list(needs),
-        [(repr(c.op), c.inputs, c.outputs, c.place) for c in program.calls],
+        [(repr(c.node.op), c.inputs, c.outputs, c.place) for c in program.calls],
         [(late.slot, late.dtype) for late in program.lates],
     )
 

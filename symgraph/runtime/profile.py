@@ -152,8 +152,8 @@ def measure(
     symbols : addresses of what the code calls
     arrays : converted arguments
     """
-    ops = {repr(call.op): call.op for call in program.calls}
-    executor = Executor(image_of(program), load(code, symbols), shared, ops)
+    calls_back = [call.node for call in program.calls]
+    executor = Executor(image_of(program), load(code, symbols), shared, calls_back)
     binding = executor.bind(arrays)
     slots = binding.slots.copy()
     if executor.frames.used:

@@ -12,8 +12,8 @@ import pytest
 from random_graphs import make
 
 import symgraph as sg
-import symgraph.lower.grain as grains
 import symgraph.lower.body as lowering
+import symgraph.lower.grain as grains
 import symgraph.tensor as T
 from symgraph.backends.cpu import pool
 from symgraph.config import config, from_environment
