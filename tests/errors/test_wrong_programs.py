@@ -285,10 +285,10 @@ def setting_is_unknown() -> Any:
     sg.config.flaotX = "float32"
 
 
-@wrong(errors.NotSupportedError, "extent", "input")
-def an_extent_computed_from_data() -> Any:
+@wrong(errors.ShapeError, "-3", "extent", line=False)
+def a_computed_extent_below_zero() -> Any:
     x = T.vector("x")
-    return sg.function([x], x[: T.cast(x.sum(), "int64")])
+    return sg.function([x], T.zeros((T.cast(x.sum(), "int64"),)))(np.float64([-1, -2]))
 
 
 @wrong(errors.NotSupportedError, "complex128", "FAST_COMPILE", line=False)

@@ -9,7 +9,7 @@ from random_networks import Network, make
 
 import symgraph as sg
 import symgraph.lower.grain as grains
-import symgraph.lower.program as lowering
+import symgraph.lower.body as lowering
 
 NETWORKS = 35
 CHUNK = 5
