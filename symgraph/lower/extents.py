@@ -227,9 +227,12 @@ class Extents:
         self.checks.append(Check(left, right, message, broadcast))
         for one, other in ((left, right), (right, left)):
             atom = one.atom
-            if atom is not None and atom not in other.atoms():
-                self.atoms.bind(atom, other)
-                return
+            if atom is None or atom in other.atoms():
+                continue
+            if self.atoms.is_late(other) and not self.atoms.is_late(one):
+                continue  # what is known early stays known
+            self.atoms.bind(atom, other)
+            return
 
 
 Requirement = Callable[[Extents, Apply, list[Shape]], None]

@@ -270,6 +270,15 @@ class Atoms:
         """State what a 0-d variable of an inner graph is, in atoms of the outer one."""
         self._polys[variable] = value
 
+    def is_late(self, size: Poly) -> bool:
+        """Whether a size is known only when something has been computed."""
+        return bool(self.late) and any(lates_of(self.recipes[a]) for a in size.atoms())
+
+    def known(self, variable: Variable) -> Poly | None:
+        """What a 0-d variable is, if somebody asked for it as a size."""
+        found = self._polys.get(variable)
+        return None if found is None else self.resolve(found)
+
     def copy(self) -> "Atoms":
         """Atoms to go on with on trial; `adopt` takes them over."""
         made = Atoms(())

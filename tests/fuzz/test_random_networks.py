@@ -8,8 +8,8 @@ import pytest
 from random_networks import Network, make
 
 import symgraph as sg
-import symgraph.lower.grain as grains
 import symgraph.lower.body as lowering
+import symgraph.lower.grain as grains
 
 NETWORKS = 35
 CHUNK = 5
