@@ -56,7 +56,8 @@ def test_an_op_in_python_gets_contiguous_arrays_and_its_result_goes_on(x: Any) -
 
 
 @pytest.mark.parametrize(
-    ("spoil", "error"), [("raise", RuntimeError), ("dtype", DtypeError), ("shape", ShapeError)]
+    ("spoil", "error"),
+    [("raise", RuntimeError), ("dtype", DtypeError), ("shape", ShapeError)],
 )
 def test_an_exception_in_python_reaches_the_caller(spoil: str, error: Any, x: Any) -> None:
     kept = sg.shared(np.zeros(3), name="kept")
