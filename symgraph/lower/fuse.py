@@ -135,29 +135,8 @@ class Fusion(Reading):
         if not makers:
             return
         for unit in self._unit.values():
-            for number in self._atoms_of(unit) & makers.keys():
+            for number in self.atoms_of(unit) & makers.keys():
                 self._follows(unit, makers[number])
-
-    def _atoms_of(self, unit: Unit) -> set[int]:
-        """Atoms of all extents and offsets that a unit's loops may need."""
-        found: set[int] = set()
-        stack = list(unit.members if isinstance(unit, Group) else unit.outputs)
-        seen = set(stack)
-        own = set(stack)
-        while stack:
-            variable = stack.pop()
-            found.update(a for e in self.dims(variable) for a in e.atoms())
-            size = self.extents.atoms.known(variable)
-            if size is not None:
-                found.update(size.atoms())
-            node = variable.owner
-            if node is None or not (
-                variable in own or variable in self.inline or node.op.name in VIEWS
-            ):
-                continue
-            stack += [v for v in node.inputs if v not in seen]
-            seen.update(node.inputs)
-        return found
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""

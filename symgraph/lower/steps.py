@@ -12,7 +12,7 @@ import numpy as np
 
 from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
-from symgraph.lower.extents import Check, Range
+from symgraph.lower.checks import Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.sizes import Poly, Recipe
 
