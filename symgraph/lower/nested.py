@@ -119,7 +119,8 @@ class Nested:
         last: list[Rows] = []
         clears: list[Clear] = []
         first = 1 + op.sequences
-        leaves = [self._row_of(v, pointers) for v in node.inputs[1:first]]
+        back = n if op.backwards else None
+        leaves = [self._row_of(v, pointers, back) for v in node.inputs[1:first]]
         outputs: list[int] = []
         for number, (taps, keep) in enumerate(zip(op.states, op.keep, strict=True)):
             state = node.outputs[number]
@@ -155,7 +156,8 @@ class Nested:
         for collected in node.outputs[len(op.states) : made]:
             row = self._row_bytes(collected)
             base = self._buffer(collected)
-            outputs.append(self._pointer_to(pointers, base, row, 0, None))
+            outputs.append(self.sheet.row())
+            pointers.append(self._walk(outputs[-1], base, ZERO, row, back))
             clears.append(Clear(base, self._size(row), self._size(n), 0))
         until = done = None
         if op.until:
@@ -202,20 +204,29 @@ class Nested:
             pointers.append(Pointer(slot, base, self._size(row), None, shift, ring))
         return slot
 
-    def _row_of(self, sequence: Variable, pointers: list[Pointer]) -> int:
-        """Slot of the address of row t of a sequence, read where it lies."""
+    def _row_of(
+        self, sequence: Variable, pointers: list[Pointer], back: Poly | None
+    ) -> int:
+        """Slot of the address of a row of a sequence, read where it lies."""
         slot = self.sheet.row()
         size = ITEMSIZE[sequence.type.dtype]
-        if isinstance(sequence, Constant):
-            row = self._size(self._row_bytes(sequence))
-            pointers.append(Pointer(slot, self._buffer(sequence), row))
-            return slot
-        view = view_of(sequence, self.extents)
-        assert view is not None
-        offset = None if view.offset == ZERO else self._size(view.offset * size)
-        stride = self._size(view.strides[0] * size)
-        pointers.append(Pointer(slot, self._buffer(view.source), stride, offset))
+        source, start, step = sequence, ZERO, self._row_bytes(sequence)
+        if not isinstance(sequence, Constant):
+            view = view_of(sequence, self.extents)
+            assert view is not None
+            source, start = view.source, view.offset * size
+            step = view.strides[0] * size
+        pointers.append(self._walk(slot, self._buffer(source), start, step, back))
         return slot
+
+    def _walk(
+        self, slot: int, base: int, start: Poly, step: Poly, back: Poly | None
+    ) -> Pointer:
+        """Row t, or in a loop of `back` steps that goes backwards row back - 1 - t."""
+        if back is not None:
+            start, step = start + (back - poly(1)) * step, -step
+        offset = None if start == ZERO else self._size(start)
+        return Pointer(slot, base, self._size(step), offset)
 
     # --- branches -----------------------------------------------------------------------
 

@@ -58,6 +58,21 @@ def test_sequences_are_read_where_they_lie_backwards_and_transposed() -> None:
         both([x], out, RANDOM.normal(size=(4, 4)))
 
 
+def test_loops_go_backwards_and_their_gradients_read_what_was_stored() -> None:
+    x, w = T.dmatrix("x"), T.dmatrix("w")
+    for back in (False, True):
+        out, _ = sg.scan(
+            lambda a, h, w: T.tanh(a + T.dot(h, w)),
+            x,
+            T.zeros_like(x[0]),
+            non_sequences=w,
+            go_backwards=back,
+        )
+        cost = (out**2).sum() + out[-1].sum()
+        args = RANDOM.normal(size=(5, 3)), RANDOM.normal(size=(3, 3))
+        both([x, w], [cost, *sg.grad(cost, [x, w])], *args)
+
+
 def test_until_ends_the_loop_and_tells_how_far_it_came() -> None:
     limit = T.dscalar("limit")
     out, _ = sg.scan(
