@@ -30,47 +30,32 @@ from symgraph.version import VERSION
 
 __version__ = version = VERSION
 __all__ = [
-    "Apply",
-    "Constant",
-    "In",
-    "Lop",
-    "Op",
-    "OpFromGraph",
-    "OrderedUpdates",
-    "Rop",
-    "SharedVariable",
-    "Variable",
-    "as_op",
-    "as_variable",
-    "clone",
-    "config",
-    "errors",
-    "foldl",
-    "foldr",
-    "function",
-    "grad",
-    "gradient",
-    "hessian",
-    "hessian_vector_product",
-    "ifelse",
-    "jacobian",
-    "map",
-    "nn",
-    "printing",
-    "reduce",
-    "scan",
-    "shared",
-    "tensor",
-    "until",
-    "verify_grad",
-    "version",
+    "Apply", "Constant", "In", "Lop", "Op", "OpFromGraph", "OrderedUpdates", "Rop",
+    "Rule", "SharedVariable", "Variable", "as_op", "as_variable", "check_rule", "clone",
+    "config", "errors", "foldl", "foldr", "function", "grad", "gradient", "hessian",
+    "hessian_vector_product", "ifelse", "jacobian", "map", "nn", "printing", "reduce",
+    "register_rule", "registered_rules", "remove_rule", "rule", "scan", "shared",
+    "tensor", "until", "verify_grad", "version",
 ]  # fmt: skip
 
 
+#: what loads when it is first asked for: name → module
+LATE = {
+    "Rule": "symgraph.rewrite.rule",
+    "rule": "symgraph.rewrite.rule",
+    "check_rule": "symgraph.extend.check_rule",
+    "register_rule": "symgraph.extend.rules",
+    "registered_rules": "symgraph.extend.rules",
+    "remove_rule": "symgraph.extend.rules",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """``sg.nn``, which loads when it is first asked for."""
+    """``sg.nn`` and the names in `LATE`, which load when they are first asked for."""
     if name == "nn":
         return importlib.import_module("symgraph.nn")
+    if name in LATE:
+        return getattr(importlib.import_module(LATE[name]), name)
     raise AttributeError(f"symgraph has no {name!r}")
 
 

@@ -151,6 +151,15 @@ class RewriteError(SymgraphError, RuntimeError):
     """A rewrite rule is malformed, or changed the type of what it replaced."""
 
 
+class RuleError(SymgraphError, AssertionError):
+    """`check_rule` found that a rewrite rule does not hold, or never fires.
+
+    The message has the expression before and after, the operands, and both values.
+    Cure: mend the formula, give the condition under which it holds as ``when=``, or the
+    NaN label that is true.
+    """
+
+
 class KernelError(SymgraphError, ValueError):
     """A Kernel IR tree is not well formed. It is a defect of a lowering pass."""
 

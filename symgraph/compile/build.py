@@ -27,6 +27,7 @@ from symgraph.core.inner import all_applies
 from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
+from symgraph.rewrite.registry import stamp
 from symgraph.runtime.cache import default_cache
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import from_json, image_of, to_json
@@ -106,18 +107,19 @@ def build(
     library = blas()
     used = set(graph.leaves())
     names = [v.name for v in (*graph.inputs, *leaves)]
+    rules = stamp()
     extra = (
         VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in used],
         library and (library.ilp64, sorted(library.symbols)), list(lengths),
-        config.blas, config.winograd,
+        config.blas, config.winograd, rules,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)
     cache = default_cache()
     places = _Places(graph)
     symbols = dict(library.symbols) if library is not None else {}
-    keeps = config.cache and is_portable(graph)
+    keeps = config.cache and rules is not None and is_portable(graph)
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found

@@ -22,6 +22,7 @@ from symgraph.rewrite.collect import collect_factors, collect_terms
 from symgraph.rewrite.distribute import DISTRIBUTION
 from symgraph.rewrite.engine import Index, Optimized, Pass, Transform, run
 from symgraph.rewrite.fold import fold
+from symgraph.rewrite.registry import added
 from symgraph.rewrite.reuse import NAME, reuse_sums
 from symgraph.rewrite.rule import Rule
 from symgraph.rewrite.rules.algebra import ALGEBRA
@@ -78,14 +79,15 @@ _indexes: dict[str, Index] = {}
 
 
 def optimize(
-    graph: Graph, passes: Sequence[Pass] = DEFAULT, assume_equal: bool = False
+    graph: Graph, passes: Sequence[Pass] | None = None, assume_equal: bool = False
 ) -> Optimized:
     """Rewrite a frozen graph.
 
     Parameters
     ----------
     graph : Graph
-    passes : in the order in which they run
+    passes : in the order in which they run; None: those of the package, with the rules
+        that the user registered
     assume_equal : see `engine.run`
 
     Returns
@@ -100,7 +102,14 @@ def optimize(
     >>> print(optimize(freeze([x, y], [(x + y) + (x + y)])).firings[0].after)
     2 * (x + y)
     """
-    return run(graph, passes, _indexes, assume_equal)
+    return run(graph, stages() if passes is None else passes, _indexes, assume_equal)
+
+
+def stages() -> tuple[Pass, ...]:
+    """The passes of the package, with the rules of the user."""
+    if not any(added.values()):
+        return DEFAULT
+    return tuple(p.replace(rules=(*added.get(p.name, ()), *p.rules)) for p in DEFAULT)
 
 
 def all_rules(passes: Sequence[Pass] = DEFAULT) -> list[Rule]:
