@@ -85,7 +85,7 @@ class Op(core.Op):
     ...     def grad(self, inputs, output_gradients):
     ...         return [output_gradients[0] * 2]
     >>> x = T.dvector("x")
-    >>> sg.function([x], Double()(x), mode="FAST_COMPILE")([1.0, 2.0])
+    >>> Double()(x).eval({x: [1.0, 2.0]})
     array([2., 4.])
     """
 

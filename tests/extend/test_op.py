@@ -114,6 +114,34 @@ def test_value_and_gradients_of_all_orders() -> None:
     assert g([1.0, 1.0], [1.0, 2.0]).tolist() == [3.0, 6.0]
 
 
+def test_compiled_functions_call_perform_back() -> None:
+    values, count = Positive()(x)
+    out = Scaled(3.0)(x)
+    f = sg.function([x], [values * 2, count, out, sg.grad((out**2).sum(), x)])
+    assert [v.tolist() for v in f([1.0, -2.0, 3.0])] == [
+        [2, 6], 2, [3, -6, 9], [18, -36, 54],
+    ]  # fmt: skip
+    assert [v.tolist() for v in f([-1.0])] == [[], 0, [-3], [-18]]
+    g = sg.function([x, y], sg.Rop(out, x, y))
+    assert g([1.0, 1.0], [1.0, 2.0]).tolist() == [3.0, 6.0]
+
+
+def test_the_cache_of_code_finds_the_op_of_this_process() -> None:
+    for factor in (2.0, 5.0, 2.0):  # equal types, so that the code is the same
+        op = Scaled(factor)
+        assert sg.function([x], op(x) + 1)([1.0]).tolist() == [factor + 1]
+
+
+def test_broken_promises_in_compiled_code_leave_shared_variables_alone() -> None:
+    state = sg.shared(np.zeros(2))
+    f = sg.function([x], [], updates=[(state, Written(np.zeros(2))(x) + 1)])
+    with pytest.raises(UserOpError, match="infer_shape told 3"):
+        f([1.0, 2.0, 3.0])
+    assert state.get_value().tolist() == [0.0, 0.0]
+    f([1.0, 2.0])
+    assert state.get_value().tolist() == [1.0, 1.0]
+
+
 def test_the_node_is_the_users_own() -> None:
     op = Scaled(3.0)
     out = op(x, name="named")

@@ -33,6 +33,39 @@ def test_it_gives_the_branch_that_the_condition_chooses() -> None:
     np.testing.assert_array_equal(f(0, [1.0, 2.0]), [3.0])
 
 
+def test_compiled_code_evaluates_one_branch() -> None:
+    calls = []
+
+    @sg.as_op(T.dvector, T.dvector, infer_shape=lambda node, shapes: shapes)
+    def counted(v: np.ndarray) -> np.ndarray:
+        calls.append(len(v))
+        return v * 2
+
+    c, x = T.dscalar("c"), T.dvector("x")
+    f = sg.function([c, x], sg.ifelse(c > 0, counted(T.exp(x)), x + 1))
+    assert (f(-1.0, [0.0]).tolist(), calls) == ([1.0], [])
+    assert (f(1.0, [0.0]).tolist(), calls) == ([2.0], [1])
+
+
+def test_compiled_code_agrees_with_the_reference_on_values_and_gradients() -> None:
+    c, x, y = T.dscalar("c"), T.dvector("x"), T.dvector("y")
+    inner = sg.ifelse(c < -1, T.log(y), x + y)
+    out = sg.ifelse(c > 0, T.exp(x) * 2, inner)
+    outputs = [out, *sg.grad((out**2).sum(), [x, y])]
+    compiled, reference = sg.function([c, x, y], outputs), function([c, x, y], outputs)
+    for value in (1.0, -0.5, -2.0):
+        given = (value, [1.0, 2.0], [3.0, 4.0])
+        for have, want in zip(compiled(*given), reference(*given), strict=True):
+            np.testing.assert_allclose(have, want, 1e-12)
+
+
+def test_compiled_extents_may_depend_on_the_condition() -> None:
+    c, x, y = T.bscalar("c"), T.dvector("x"), T.dvector("y")
+    f = sg.function([c, x, y], sg.ifelse(c, x * 2, y) + 1)
+    assert f(1, [1.0], [1.0, 2.0]).tolist() == [3.0]
+    assert f(0, [1.0], [1.0, 2.0]).tolist() == [2.0, 3.0]
+
+
 def test_lists_of_branches_give_a_list_and_names() -> None:
     c, x, n = T.dscalar("c"), T.dvector("x"), T.iscalar("n")
     out = sg.ifelse(c > 0, [x, n], (x + 1, n * 2), name="chosen")
