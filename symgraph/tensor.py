@@ -11,6 +11,7 @@ from typing import Any
 
 # operators of variables, then the ops: each file registers its functions
 import symgraph.core.operators
+import symgraph.ops.along
 import symgraph.ops.arithmetic
 import symgraph.ops.arrange
 import symgraph.ops.broadcast
@@ -19,7 +20,9 @@ import symgraph.ops.complex
 import symgraph.ops.contraction
 import symgraph.ops.convolve
 import symgraph.ops.creation
+import symgraph.ops.cumulative
 import symgraph.ops.diagonal
+import symgraph.ops.einsum
 import symgraph.ops.epilogue
 import symgraph.ops.exponential
 import symgraph.ops.getitem
@@ -33,10 +36,14 @@ import symgraph.ops.linalg_tensor
 import symgraph.ops.masks
 import symgraph.ops.movement
 import symgraph.ops.normalization
+import symgraph.ops.padding
 import symgraph.ops.piecewise
 import symgraph.ops.pool
+import symgraph.ops.positions
+import symgraph.ops.quantiles
 import symgraph.ops.reduction
 import symgraph.ops.shape
+import symgraph.ops.sorting
 import symgraph.ops.special
 import symgraph.ops.specify
 import symgraph.ops.statistics
@@ -52,6 +59,7 @@ from symgraph.ops import linalg as _linalg
 from symgraph.ops import namespaces as _namespaces
 from symgraph.ops.comparison import alias
 from symgraph.ops.families import Elementwise, cast
+from symgraph.ops.grids import mgrid, ogrid
 from symgraph.ops.movement import dimshuffle
 from symgraph.ops.random import RandomStreams
 
@@ -59,6 +67,7 @@ linalg = _linalg.linalg
 nlinalg = _linalg.nlinalg
 slinalg = _linalg.slinalg
 nnet = _namespaces.nnet
+extra_ops = _namespaces.extra_ops
 signal = _namespaces.signal
 TensorVariable = Variable
 TensorConstant = Constant
@@ -379,7 +388,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "PREFIXES", "RandomStreams", "TensorConstant", "TensorSharedVariable", "TensorType",
-    "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant", "linalg",
-    "nlinalg", "nnet", "shared", "signal", "slinalg", "tensor", *RANKS, *_CONSTRUCTORS,
+    "TensorVariable", "Variable", "as_tensor", "as_tensor_variable", "constant",
+    "extra_ops", "linalg", "mgrid", "nlinalg", "nnet", "ogrid", "shared", "signal",
+    "slinalg", "tensor", *RANKS, *_CONSTRUCTORS,
     *(name for name in PUBLIC if name.isidentifier() and name not in _CONSTRUCTORS),
 ]  # fmt: skip

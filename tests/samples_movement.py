@@ -9,7 +9,6 @@ from symgraph.errors import (
     ArgumentError,
     AxisError,
     DtypeError,
-    NotSupportedError,
     ShapeError,
 )
 
@@ -365,8 +364,11 @@ table(
     good(X, [1, 2, 1], axis=1),
     good(X, 0, axis=1),
     good(floats(), 3),
-    bad(NotSupportedError, X, ints(3), axis=1),
+    good(X, np.array([2, 0, 1]), axis=1),
+    good(floats(3), np.array([0, 0, 3])),
     bad(ShapeError, X, [1, 2], axis=1),
+    bad(ShapeError, X, np.array([1, 2]), axis=1),
+    bad(DtypeError, X, floats(3), axis=1),
     bad(ArgumentError, X, [1, -2, 1], axis=1),
     bad(AxisError, X, 2, axis=3),
     bad(ShapeError, X, -1, axis=1),
@@ -382,7 +384,7 @@ table(
     bad(AxisError, X, 3),
 )
 table(
-    lambda x, shift, axis=None: np.roll(x, int(shift), axis),
+    lambda x, shift, axis=None: np.roll(x, sizes(shift), axis),
     "roll",
     good(X, 1, axis=1),
     good(X, -2, axis=-1),
@@ -390,5 +392,8 @@ table(
     good(X, n(5), axis=1),
     good(floats(3), 0),
     good(floats(0), 1),
+    good(X, (1, 2), axis=(0, 2)),
+    good(X, 1, axis=(0, 1)),
     bad(AxisError, X, 1, axis=3),
+    bad(ArgumentError, X, (1, 2, 3), axis=(0, 1)),
 )

@@ -11,8 +11,10 @@ import numpy as np
 import samples_linalg  # noqa: F401
 import samples_masks  # noqa: F401
 import samples_movement  # noqa: F401
+import samples_order  # noqa: F401
 import samples_pooling  # noqa: F401
 import samples_reduction  # noqa: F401
+import samples_running  # noqa: F401
 from structure import ODD, ORACLES, X, bad, floats, good, ints, n, sizes, table
 
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError

@@ -123,7 +123,7 @@ def unsampled(*modules: str) -> list[str]:
 
 #: functions that forget an extent, or make one of a value
 FORGETFUL = {"unbroadcast", "patternbroadcast", "arange", "nonzero", "flatnonzero",
-             "nonzero_values", "compress", "where"}  # fmt: skip
+             "nonzero_values", "compress", "where", "unique", "bincount"}  # fmt: skip
 
 
 def check_values(name: str) -> None:

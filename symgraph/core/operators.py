@@ -42,7 +42,8 @@ METHODS = (
     "all", "any", "argmax", "argmin", "argsort", "astype", "ceil", "choose", "clip",
     "conj", "cumprod", "cumsum", "diagonal", "dimshuffle", "dot", "eval", "exp", "expm1",
     "fill", "flatten", "floor", "log", "log10", "log1p", "log2", "max", "mean", "min",
-    "nonzero", "norm", "ones_like", "prod", "ravel", "repeat", "reshape", "round",
+    "nonzero", "nonzero_values", "norm", "ones_like", "prod", "ptp", "ravel", "repeat",
+    "reshape", "round", "searchsorted",
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "sort",
     "sqr", "sqrt", "squeeze", "std", "sum", "swapaxes", "take", "trace", "transpose",
     "trunc", "var", "zeros_like", "copy",
@@ -76,6 +77,11 @@ def _method(function: str) -> Method:
     method.__name__ = function
     method.__doc__ = f"`symgraph.tensor.{function}` of this variable."
     return method
+
+
+def _compress(self: Variable, condition: Any, axis: int | None = None) -> Variable:
+    found: Variable = PUBLIC["compress"](condition, self, axis)
+    return found
 
 
 def _iterate(self: Variable) -> Iterator[Variable]:
@@ -137,6 +143,7 @@ def install() -> None:
         attach(Variable, name, _method(name))
     for name, function in PROPERTIES.items():
         attach(Variable, name, property(_unary(function)))
+    attach(Variable, "compress", _compress)
     attach(Variable, "__getitem__", _forward("getitem"))
     attach(Variable, "__iter__", _iterate)
     attach(Variable, "__len__", _length)

@@ -197,7 +197,7 @@ class Body(Contractions, Nested):
         def told(variables: Sequence[Variable]) -> tuple[object, ...]:
             return tuple(
                 (
-                    self._buffer(v),
+                    self._address(v),
                     v.type.dtype,
                     tuple(self._size(e) for e in self.extents.shape(v)),
                 )

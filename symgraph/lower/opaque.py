@@ -133,6 +133,33 @@ def _scatter(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(build, out, target, value)
 
 
+def _running(build: Builder, node: Apply, codes: Codes) -> None:
+    """out[i] = out[i-1] + x[i], their product, or a[i] * out[i-1] + b[i], on an axis."""
+    (out,) = node.outputs
+    dtype = out.type.dtype
+    axis = node.op.axis  # type: ignore[attr-defined]
+    combine = getattr(node.op, "combine", None)
+    shape = build.extents.shape(out)
+    with ExitStack() as stack:
+        before = _loops(build, stack, shape[:axis], vector=False)
+        step = stack.enter_context(build.loop(shape[axis]))
+        i = build.index(step)
+        is_first = build.call("eq", "bool", i, Const(0, "int64"))
+        previous = build.call("add", "int64", i, Const(-1, "int64"))
+        previous = build.call("maximum", "int64", previous, Const(0, "int64"))
+        after = _loops(build, stack, shape[axis + 1 :])
+        place = [*before, step, *after]
+        given = [build.load(v, place) for v in node.inputs]
+        # what the first place finds there counts for nothing
+        _, found = _read_back(build, out, [*before, Position(dynamic=previous), *after])
+        neutral = Const(1 if combine == "prod" else 0, dtype)
+        found = build.call("where", dtype, is_first, neutral, found)
+        if combine is None:
+            found = build.call("mul", dtype, given[0], found)
+        word = "mul" if combine == "prod" else "add"
+        _write_to(build, out, place, build.call(word, dtype, found, given[-1]))
+
+
 def _permutation(build: Builder, node: Apply, codes: Codes) -> None:
     """Fisher-Yates: for i = n-1 .. 1 swap element i with a random one of 0 .. i."""
     (out,) = node.outputs
@@ -184,6 +211,8 @@ _WRITERS: dict[str, Callable[[Builder, Apply, Codes], None]] = {
     "set_subtensor": _set_subtensor,
     "scatter_add": _scatter,
     "scatter_set": _scatter,
+    "cumulate": _running,
+    "recurrence": _running,
     "permutation": _permutation,
     "dot": _dot,
     "batched_dot": _dot,

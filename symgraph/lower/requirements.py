@@ -114,6 +114,11 @@ def _indices(
         )  # fmt: skip
 
 
+def _recurrence(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
+    for axis, (a, b) in enumerate(zip(*shapes, strict=True)):
+        extents.equate(a, b, node, (0, 1), axis)
+
+
 def _mask_for(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
     mask, x = shapes
     first = node.op.axis  # type: ignore[attr-defined]
@@ -293,6 +298,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "scatter_add": _scatter,
     "scatter_set": _scatter,
     "mask_for": _mask_for,
+    "recurrence": _recurrence,
     "set_subtensor": _set_subtensor,
     "subtensor": _subtensor,
     "reduce": _reduce,

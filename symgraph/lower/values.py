@@ -234,6 +234,7 @@ class Values:
                 return checked_index(
                     self.build, self.operand(variable, 0, positions),
                     self.operand(variable, 1, positions), variable, self.codes,
+                    node.op.negative,  # type: ignore[attr-defined]
                 )  # fmt: skip
             case "take":
                 return self._taken(variable, positions)
@@ -297,16 +298,19 @@ def checked_index(
     extent: Expression,
     variable: Variable,
     codes: dict[int, Variable],
+    negative: bool = True,
 ) -> Expression:
-    """An index wrapped into its extent; sets the error flag where it lies outside."""
+    """An index, negative ones wrapped; sets the error flag where it lies outside."""
     call = build.call
     if index.dtype != "int64":
         index = call("cast", "int64", index)
     zero = Const(0, "int64")
-    negative = call("lt", "bool", index, zero)
-    wrapped = call(
-        "where", "int64", negative, call("add", "int64", index, extent), index
-    )
+    wrapped = index
+    if negative:
+        wrapped = call(
+            "where", "int64", call("lt", "bool", index, zero),
+            call("add", "int64", index, extent), index,
+        )  # fmt: skip
     outside = call(
         "or", "bool", call("lt", "bool", wrapped, zero),
         call("ge", "bool", wrapped, extent),

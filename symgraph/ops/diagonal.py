@@ -7,10 +7,13 @@ step of the flattened matrix, so its gradient is the gradient of a slice.
 import builtins
 from typing import Any
 
+import numpy as np
+
 from symgraph.config import config
+from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, as_variable, public, scalar_constant
-from symgraph.errors import ArgumentError, ShapeError
+from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.arrange import moveaxis
 from symgraph.ops.creation import iota
 from symgraph.ops.families import cast
@@ -146,6 +149,74 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     flat = reshape(x, (*lead, multiply(rows, columns)))
     along = slice(start, add(start, multiply(count, step)), step)
     return PUBLIC["getitem"](flat, (*(slice(None),) * len(lead), along))
+
+
+@public
+def fill_diagonal(a: Any, val: Any) -> Variable:
+    """out = a, with `val` where all indices are equal.
+
+    Parameters
+    ----------
+    a : a matrix, or of higher rank with equal extents
+    val : scalar, cast to the dtype of a where NumPy's assignment would do it quietly
+
+    Examples
+    --------
+    >>> import symgraph as sg, symgraph.tensor as T
+    >>> x = T.dmatrix("x")
+    >>> sg.function([x], T.fill_diagonal(x, 5))([[1, 2], [3, 4]]).tolist()
+    [[5.0, 2.0], [3.0, 5.0]]
+    """
+    x = as_variable(a)
+    known = {e for e in x.type.shape if e is not None}
+    if x.ndim < 2 or (x.ndim > 2 and len(known) > 1):
+        raise ShapeError(
+            f"fill_diagonal: expected a matrix, or equal extents{listing(x)}"
+        )
+    first, *others = extents(x)
+    row = dimshuffle(iota(first), 0, *["x"] * (x.ndim - 1))
+    hit = None
+    for axis, size in enumerate(others, 1):
+        pattern = (0 if k == axis else "x" for k in range(x.ndim))
+        here = PUBLIC["eq"](row, dimshuffle(iota(size), *pattern))
+        hit = here if hit is None else PUBLIC["and_"](hit, here)
+    return PUBLIC["switch"](hit, _scalar_value(x, val, "fill_diagonal"), x)
+
+
+@public
+def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
+    """out = the matrix a, with `val` on the diagonal number `offset`.
+
+    Parameters
+    ----------
+    val : scalar, as for `fill_diagonal`
+    offset : int or scalar; 0 is the main diagonal, positive ones lie above it
+
+    Examples
+    --------
+    >>> import symgraph as sg, symgraph.tensor as T
+    >>> x = T.dmatrix("x")
+    >>> sg.function([x], T.fill_diagonal_offset(x, 5, 1))([[1, 2], [3, 4]]).tolist()
+    [[1.0, 5.0], [3.0, 4.0]]
+    """
+    x = as_variable(a)
+    if x.ndim != 2:
+        raise ShapeError(f"fill_diagonal_offset: expected a matrix{listing(x)}")
+    rows, columns = extents(x)
+    hit = PUBLIC["eq"](_diagonal_distance(rows, columns, offset), 0)
+    return PUBLIC["switch"](hit, _scalar_value(x, val, "fill_diagonal_offset"), x)
+
+
+def _scalar_value(x: Variable, value: Any, what: str) -> Variable:
+    v = as_variable(value, None, (x.type.dtype,))
+    if v.ndim:
+        raise ShapeError(f"{what}: the value must be a scalar{listing(v)}")
+    if not np.can_cast(NUMPY[v.type.dtype], NUMPY[x.type.dtype], casting="same_kind"):
+        raise DtypeError(
+            f"{what}: a value of dtype {v.type.dtype} does not go into {x.type.dtype}"
+            f"{listing(x, v)}\nCast it first."
+        )
+    return cast(v, x.type.dtype)
 
 
 @public

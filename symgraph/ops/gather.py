@@ -257,11 +257,13 @@ DISTINCT = ("iota", "mask_positions")
 class CheckIndex(Op):
     """out = index, negative ones plus extent, as int64; outside the axis it fails.
 
-    `axis` (-1: none) and `of`, the name of what is indexed, are for the error.
+    `axis` (-1: none) and `of`, the name of what is indexed, are for the error. Without
+    `negative`, negative ones fail as well.
     """
 
     axis: int = -1
     of: str = ""
+    negative: bool = True
 
     name = "check_index"
     can_fail = True
@@ -307,7 +309,7 @@ class CheckIndex(Op):
         index, extent = arrays
         limit = int(extent)
         wide = index.astype(np.int64)
-        bad = (wide < -limit) | (wide >= limit)
+        bad = (wide < (-limit if self.negative else 0)) | (wide >= limit)
         if bad.any():
             first = int(wide[bad].flat[0])
             raise IndexRangeError(self.failure(str(limit), f"index {first}"))

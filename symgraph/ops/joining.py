@@ -12,12 +12,14 @@ import numpy as np
 from symgraph.core.dtypes import is_integer, upcast
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, as_operands, as_variable, public
-from symgraph.errors import ArgumentError, NotSupportedError, ShapeError
+from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.arrange import expand_dims
 from symgraph.ops.broadcast import broadcast_to
 from symgraph.ops.families import cast
+from symgraph.ops.gather import Take
 from symgraph.ops.movement import Concatenate, dimshuffle, flatten, reshape
 from symgraph.ops.movement import slices as _slices
+from symgraph.ops.positions import repeat_positions
 from symgraph.ops.shape import (
     AnyExtent,
     MakeVector,
@@ -255,7 +257,12 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
 
     Parameters
     ----------
-    repeats : int or scalar; or a list or constant vector, one count for each index
+    repeats : int or scalar; or a list or vector, one count for each index
+
+    Raises
+    ------
+    ShapeError : the vector has another extent than the axis
+    ArgumentError : a count is negative
 
     Examples
     --------
@@ -281,10 +288,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
 
 def _repeated_each(x: Variable, counts: Variable, axis: int) -> Variable:
     if not isinstance(counts, Constant):
-        raise NotSupportedError(
-            f"repeat: a symbolic vector of counts is not supported{listing(counts)}\n"
-            "Pass a scalar, or counts that are known while building."
-        )
+        places = repeat_positions(counts, extents(x)[axis])
+        out: Variable = Take(axis, True)(x, places)
+        return out
     length = counts.data.size
     known = x.type.shape[axis]
     if not is_integer(counts.type.dtype) or (counts.data < 0).any():
@@ -310,9 +316,19 @@ def flip(x: Any, axis: Any = None) -> Variable:
 
 
 @public
-def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """out[(i + shift) % n] = x[i] along an axis; x counts as flat for None."""
+def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
+    """out[(i + shift) % n] = x[i] along an axis; x counts as flat for None.
+
+    Several axes are rolled by one shift, or by one of a tuple each.
+    """
     x = as_variable(x)
+    if isinstance(axis, list | tuple):
+        shifts = shift if isinstance(shift, list | tuple) else [shift] * len(axis)
+        if len(shifts) != len(axis):
+            raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axis)} axes")
+        for one, by in zip(axis, shifts, strict=True):
+            x = roll(x, by, one)
+        return x
     if axis is None:
         return reshape(roll(flatten(x), shift, 0), extents(x))
     axis = normalize_axis(axis, x.ndim, "roll", x)

@@ -49,6 +49,14 @@ ABSTRACT = (
 )  # fmt: skip
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv2d_transpose")
 
+#: functions of ``theano.tensor.extra_ops``
+EXTRA = (
+    "bincount", "broadcast_arrays", "broadcast_to", "compress", "cumprod", "cumsum", "diff",
+    "fill_diagonal", "fill_diagonal_offset", "ravel_multi_index", "repeat",
+    "searchsorted", "squeeze", "to_one_hot", "unique", "unravel_index",
+)  # fmt: skip
+
+extra_ops = Namespace("extra_ops", EXTRA)
 signal = Namespace("signal", (), pool=Namespace("signal.pool", POOL))
 nnet = Namespace(
     "nnet",

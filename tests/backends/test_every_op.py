@@ -16,7 +16,6 @@ import symgraph.tensor as T
 from symgraph.core.dtypes import DTYPES, is_complex
 from symgraph.core.node import Variable
 from symgraph.core.op import PUBLIC
-from symgraph.core.traverse import applies
 from symgraph.errors import NotSupportedError
 
 RELATIVE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-12, "complex128": 1e-12}
@@ -37,15 +36,8 @@ def calls(name: str) -> list[Call]:
     return [(sample, *sample.build(name)) for sample in found]
 
 
-def waiting(call: Call) -> bool:
-    """Whether a sample has extents that the run computes, or calls Python back."""
-    return any(node.op.host for node in applies(call[1]))
-
-
 def refused(name: str, call: Call) -> bool:
     """Whether a sample has no compiled form, and says so: the product of complex."""
-    if waiting(call):
-        return True
     if name != "prod" or not any(is_complex(v.type.dtype) for v in call[1]):
         return False
     try:

@@ -23,7 +23,8 @@ from symgraph.core.traverse import applies
 assert samples_structure  # fills SAMPLES
 FILES = ("shape", "specify", "arrange", "movement", "joining", "broadcast", "reduction",
          "statistics", "creation", "diagonal",
-         "masks")  # fmt: skip
+         "masks", "sorting", "quantiles", "along", "cumulative", "einsum", "padding",
+         "grids", "positions")  # fmt: skip
 FILES += ("linalg_cholesky", "linalg_eig", "linalg_eigen", "linalg_expm",
           "linalg_inverse", "linalg_norm", "linalg_qr", "linalg_solve", "linalg_svd",
           "linalg_tensor")  # fmt: skip
@@ -31,7 +32,9 @@ OPS_HERE = {op for op in OPS.values() if op.__module__.rpartition(".")[2] in FIL
 NAMES = sorted(SAMPLES)
 #: whatever goes in, integers come out, or a constant
 INTEGER_VALUED = {"all", "any", "argmax", "argmin", "empty", "eye", "logspace", "ones",
-                  "shape", "size", "tri", "zeros", "nonzero", "flatnonzero"}  # fmt: skip
+                  "shape", "size", "tri", "zeros", "nonzero", "flatnonzero",
+                  "argsort", "argtopk", "searchsorted", "unravel_index",
+                  "ravel_multi_index", "inverse_permutation"}  # fmt: skip
 INTEGER_VALUED |= {"matrix_rank"}
 #: derivatives of complex results are checked in test_linalg.py
 COMPLEX_VALUED = {"eig", "eigvals"}
@@ -51,7 +54,8 @@ def test_every_op_is_reached_by_a_sample() -> None:
     }
     assert {op.__name__ for op in OPS_HERE - reached} == {
         "SumTo",
-        "ProductOfOthers",  # made by gradients
+        "ProductOfOthers",
+        "Recurrence",  # made by gradients
         "MaskFor",  # by indexing
     }
 
