@@ -1,9 +1,10 @@
 """Names that NumPy has dropped, for programs older than that: on request only.
 
-`restore` adds them to the module ``numpy``, `remove` takes them away again. Names that
-NumPy has are never touched.
+`restore` adds them to the module ``numpy``, `remove` takes them away again. Of the
+names that NumPy has, only `linspace` is touched: it takes a float as number again.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ NAMES: dict[str, Any] = {
     "msort": lambda a: np.sort(a, axis=0),
 }  # fmt: skip
 _added: list[str] = []
+_linspace = np.linspace
+
+
+@functools.wraps(_linspace)
+def linspace(start: Any, stop: Any, num: Any = 50, *args: Any, **kwargs: Any) -> Any:
+    """`numpy.linspace`, whose `num` may be a float with a whole value."""
+    whole = int(num) if isinstance(num, float) and num == int(num) else num
+    return _linspace(start, stop, whole, *args, **kwargs)
 
 
 def restore() -> None:
@@ -34,9 +43,11 @@ def restore() -> None:
         if name not in vars(np):
             setattr(np, name, value)
             _added.append(name)
+    np.linspace = linspace
 
 
 def remove() -> None:
     """Take away what `restore` added."""
     while _added:
         delattr(np, _added.pop())
+    np.linspace = _linspace

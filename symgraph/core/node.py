@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 Place = tuple[str, int]
+#: entries of a variable's dictionary that other files keep there for themselves
+CACHES = ("_compiled", "_extents")
 
 
 class _Building(threading.local):
@@ -164,6 +166,10 @@ class Variable:
 
     def __repr__(self) -> str:
         return self.name or (f"{self.owner.op}.out" if self.owner else f"<{self.type}>")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy keeps: all but what can be worked out again."""
+        return {k: v for k, v in self.__dict__.items() if k not in CACHES}
 
     def clone(self, name: str | None = None) -> "Variable":
         """A new leaf (or output of the same owner) of the same type."""

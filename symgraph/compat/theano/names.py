@@ -155,7 +155,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor.fft": (Source(TENSOR, "irfft rfft"),),
     "theano.tensor.nlinalg": (Source(TENSOR, LINEAR),),
     "theano.tensor.nnet": (
-        Source(HERE + ".nnet", "logsoftmax softmax softmax_with_bias"),
+        Source(HERE + ".nnet", "logsoftmax relu softmax softmax_with_bias"),
         Source(TENSOR + ":nnet"),
     ),
     "theano.tensor.nnet.abstract_conv": (Source(TENSOR + ":nnet.abstract_conv"),),
@@ -166,7 +166,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor.nnet.conv": (Source(TENSOR + ":nnet", "conv2d"),),
     "theano.tensor.nnet.conv3d2d": (Source(HERE + ".nnet", "conv3d"),),
     "theano.tensor.nnet.nnet": (
-        Source(HERE + ".nnet", "logsoftmax softmax softmax_with_bias"),
+        Source(HERE + ".nnet", "logsoftmax relu softmax softmax_with_bias"),
         Source(TENSOR + ":nnet"),
     ),
     "theano.tensor.nnet.sigm": (

@@ -1,15 +1,27 @@
 """``theano.tensor.nnet`` where it differs: a softmax is a matrix, also that of a vector.
 
+Old programs also apply `relu` to arrays, to compute expected values.
 In and out: as Theano's functions. Everything else of that module is symgraph's.
 """
 
 from typing import Any
 
+import numpy as np
+
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, as_variable
 from symgraph.errors import ShapeError
 
-__all__ = ["conv3d", "log_softmax", "logsoftmax", "softmax", "softmax_with_bias"]
+__all__ = [
+    "conv3d", "log_softmax", "logsoftmax", "relu", "softmax", "softmax_with_bias",
+]  # fmt: skip
+
+
+def relu(x: Any, alpha: Any = 0) -> Any:
+    """out = x where x > 0, else alpha * x; of an array (with alpha 0) an array."""
+    if isinstance(x, np.ndarray | np.generic) and isinstance(alpha, int) and not alpha:
+        return 0.5 * (x + abs(x))
+    return PUBLIC["relu"](x, alpha)
 
 
 def softmax(c: Any) -> Variable:
