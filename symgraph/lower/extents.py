@@ -114,6 +114,10 @@ class Extents:
 
     def _raw(self, variable: Variable) -> tuple[Any, ...]:
         found = self._shapes.get(variable)
+        if found is None and variable.owner is not None:
+            # not in the graph: an extent of a loop's rows, told in terms of its step
+            self._infer(variable.owner)
+            found = self._shapes[variable]
         return self.shape(variable) if found is None else found
 
     def _visit(self, node: Apply) -> None:
@@ -122,6 +126,10 @@ class Extents:
             require(self, node, [self._polys(v) for v in node.inputs])
         if node.op.name == "elementwise":
             self._broadcast(node)
+        self._infer(node)
+
+    def _infer(self, node: Apply) -> None:
+        if node.op.name == "elementwise":
             outputs: Sequence[Sequence[Any]] = [self._broadcast_shape(node)]
         else:
             given = [self._as_given(v) for v in node.inputs]

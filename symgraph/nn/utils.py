@@ -227,3 +227,64 @@ def create_param(spec: Any, shape: Sequence[int], name: str | None = None) -> Va
     if not spec.name:
         spec.name = name
     return spec
+
+
+def unroll_scan(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any,
+    n_steps: int,
+    go_backwards: bool = False,
+) -> list[Variable]:
+    """out[t] = fn(x[t], ..., out[t-1], ..., w, ...), the steps written out one by one.
+
+    Parameters
+    ----------
+    fn : the step; it returns one output or a list of them, and gets all of them back in
+        the next step
+    sequences, outputs_info, non_sequences : one or a list, as in `symgraph.scan` without
+        taps
+    n_steps : int
+    go_backwards : go through the sequences from row n_steps - 1 to row 0
+
+    Returns
+    -------
+    a list: for each output, the values of all steps along a new first axis, in the order
+    of the steps
+
+    Raises
+    ------
+    ArgumentError : n_steps is not a positive int; the step returns another number of
+        outputs than it takes
+
+    Examples
+    --------
+    >>> x = T.dvector("x")
+    >>> (sums,) = unroll_scan(lambda row, total: total + row, x, T.constant(0.0), [], 3)
+    >>> sums.eval({x: [1.0, 2.0, 3.0]})
+    array([1., 3., 6.])
+    """
+    if isinstance(n_steps, bool) or not isinstance(n_steps, int_types) or n_steps < 1:
+        raise ArgumentError(
+            f"unroll_scan: n_steps={n_steps!r}; use an int of at least 1"
+        )
+    rows, others = _listed(sequences), _listed(non_sequences)
+    states = _listed(outputs_info)
+    steps: list[list[Variable]] = []
+    for i in reversed(range(n_steps)) if go_backwards else range(n_steps):
+        before = steps[-1] if steps else states
+        found = _listed(fn(*(x[i] for x in rows), *before, *others))
+        if len(found) != len(states):
+            raise ArgumentError(
+                f"unroll_scan: the step returns {len(found)} outputs, outputs_info has "
+                f"{len(states)}{listing(*found)}"
+            )
+        steps.append(found)
+    return [T.stack(values) for values in zip(*steps, strict=True)]
+
+
+def _listed(given: Any) -> list[Any]:
+    """One value or several, as a list of variables."""
+    several = given if isinstance(given, list | tuple) else [given]
+    return [T.as_tensor_variable(value) for value in several]

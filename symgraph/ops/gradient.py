@@ -39,6 +39,10 @@ class _Unchanged(Op):
         """A copy of the operand."""
         return (np.array(arrays[0]),)
 
+    def decompose(self, x: Variable) -> Variable:
+        """The operand: a program has no gradients left to change."""
+        return x
+
 
 class DisconnectedGrad(_Unchanged):
     """out = x; no gradient path leads through it."""

@@ -157,3 +157,28 @@ def test_a_cached_loop_is_the_same_loop() -> None:
     second = sg.function([x], out)
     assert second.timings.cached
     np.testing.assert_array_equal(first([1.0, 2.0]), second([1.0, 2.0]))
+
+
+def test_extents_of_rows_told_by_values_of_the_step_alone() -> None:
+    """The gradient of a row's columns is put into zeros, whose extents it takes."""
+    x, h = T.dmatrix("x"), T.dmatrix("h")
+    w = T.constant(RANDOM.normal(size=(2, 4)))
+
+    def step(row: Any, state: Any) -> Any:
+        sums = row + T.dot(state, w)
+        return T.tanh(sums[:, :2]) * sums[:, 2:]
+
+    out, _ = sg.scan(step, T.dot(x, T.dot(h, w))[None], h)
+    both([x, h], sg.grad(out.sum(), [x, h]), np.ones((3, 3)), np.ones((3, 2)))
+
+
+def test_what_changes_gradients_only_is_nothing_in_a_loop() -> None:
+    x = T.dvector("x")
+    kinds = (
+        sg.gradient.zero_grad,
+        sg.gradient.disconnected_grad,
+        lambda v: sg.gradient.grad_clip(v, -1, 1),
+    )
+    for kind in kinds:
+        out, _ = sg.scan(lambda a, b, kind=kind: a + kind(T.tanh(b)), x, x[0])
+        both([x], [out, sg.grad(out.sum(), x)], RANDOM.normal(size=4))

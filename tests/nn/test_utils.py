@@ -125,3 +125,28 @@ def test_variables_of_another_shape():
 def test_what_cannot_be_a_parameter(spec):
     with pytest.raises(ConversionError, match="pass an initializer, array, number"):
         utils.create_param(spec, (2, 3), "W")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_unrolled_steps_give_what_the_loop_gives(backwards, value):
+    x, h = T.dmatrix("x"), T.dvector("h")
+    w = sg.shared(np.array([[0.5, 1.0], [-1.0, 0.2]]))
+
+    def step(row, one, two, w):
+        return T.dot(one, w) + row, two + one
+
+    infos = [h, T.zeros((2,))]
+    loop, _ = sg.scan(step, x, infos, w, go_backwards=backwards)
+    found = utils.unroll_scan(step, x, infos, w, 3, backwards)
+    given = {x: np.arange(6.0).reshape(3, 2), h: np.ones(2)}
+    for one, other in zip(found, loop, strict=True):
+        np.testing.assert_allclose(value(one, given), value(other, given), rtol=1e-14)
+
+
+def test_unrolled_steps_that_cannot_be():
+    x, h = T.dvector("x"), T.dscalar("h")
+    for n in (0, 2.0, True, T.iscalar()):
+        with pytest.raises(ArgumentError, match="an int of at least 1"):
+            utils.unroll_scan(lambda a, b: a + b, x, h, [], n)
+    with pytest.raises(ArgumentError, match="returns 2 outputs, outputs_info has 1"):
+        utils.unroll_scan(lambda a, b: [a, b], x, h, [], 2)

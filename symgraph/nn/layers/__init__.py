@@ -58,6 +58,8 @@ from symgraph.nn.layers.pool import (
     pool_output_length,
 )
 from symgraph.nn.layers.pyramid import SpatialPyramidPoolingLayer
+from symgraph.nn.layers.recurrent import CustomRecurrentLayer, RecurrentLayer
+from symgraph.nn.layers.recurrent_gates import Gate, GRULayer, LSTMLayer
 from symgraph.nn.layers.shape import (
     DimshuffleLayer,
     FlattenLayer,
@@ -96,6 +98,7 @@ __all__ = [
     "Conv1DLayer",
     "Conv2DLayer",
     "Conv3DLayer",
+    "CustomRecurrentLayer",
     "Deconv2DLayer",
     "Deconv3DLayer",
     "DenseLayer",
@@ -109,9 +112,12 @@ __all__ = [
     "FeaturePoolLayer",
     "FeatureWTALayer",
     "FlattenLayer",
+    "GRULayer",
+    "Gate",
     "GaussianNoiseLayer",
     "GlobalPoolLayer",
     "InputLayer",
+    "LSTMLayer",
     "Layer",
     "LocalResponseNormalization2DLayer",
     "MaxPool1DLayer",
@@ -124,6 +130,7 @@ __all__ = [
     "Pool1DLayer",
     "Pool2DLayer",
     "Pool3DLayer",
+    "RecurrentLayer",
     "ReshapeLayer",
     "ScaleLayer",
     "SliceLayer",
