@@ -252,7 +252,9 @@ SAMPLES["relu"] += [s for s in _slopes if not s.special]
 SAMPLES["elu"] += [s for s in _slopes if not s.special]
 SAMPLES["relu"] += [Sample((SPECIAL,), {"alpha": 0.25}, special=True)]
 ORACLES["relu"] = lambda x, alpha=0: (
-    _leaky(np.asarray(x), np.asarray(alpha)) if np.any(alpha) else np.maximum(x, 0)
+    _leaky(np.asarray(x), np.asarray(alpha))
+    if np.ndim(alpha) or np.any(alpha)
+    else np.maximum(x, 0)
 )
 ORACLES["elu"] = lambda x, alpha=1: _elu(np.asarray(x), alpha)
 

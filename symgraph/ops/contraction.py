@@ -277,6 +277,13 @@ def matmul(a: Any, b: Any) -> Variable:
     ----------
     a : (..., m, k) or (k,)
     b : (..., k, n) or (k,)
+        Where both have rank 3, an extent of 1 broadcasts only if it is known while the
+        graph is built (``T.TensorType(dtype, (1, None, None))``); this saves a copy of
+        what need not be broadcast. Other ranks broadcast extents found in a call, too.
+
+    Raises
+    ------
+    ShapeError : a scalar operand; inner or batch extents differ
 
     Examples
     --------

@@ -47,11 +47,16 @@ def _check(op: Op, x: Variable, axes: Iterable[int]) -> None:
     for axis in axes:
         if not 0 <= axis < x.ndim:
             raise AxisError(f"{op.name}: axis {axis} of {x.ndim} axes{listing(x)}")
+        if x.type.shape[axis] == 0:
+            raise ShapeError(
+                f"{op.name}: no elements along axis {axis}{listing(x)}\n"
+                "There is no maximum of nothing."
+            )
 
 
 def _peak(x: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
-    """Maximum along axes, 0 where it is infinite or there is nothing."""
-    found = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    """Maximum along axes, 0 where it is infinite."""
+    found = np.max(x, axis=axes, keepdims=True)
     return np.where(np.isinf(found), x.dtype.type(0), found)
 
 
@@ -120,7 +125,7 @@ class Softmax(Op):
         """exp(x - max) / sum of that, by NumPy."""
         (x,) = arrays
         with np.errstate(all="ignore"):
-            weights = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
+            weights = np.exp(x - np.max(x, self.axis, keepdims=True))
             return (weights / np.sum(weights, axis=self.axis, keepdims=True),)
 
 
@@ -197,7 +202,7 @@ class LogSoftmax(Op):
         """The decomposition, by NumPy."""
         (x,) = arrays
         with np.errstate(all="ignore"):
-            shifted = x - np.max(x, self.axis, keepdims=True, initial=-np.inf)
+            shifted = x - np.max(x, self.axis, keepdims=True)
             total = np.sum(np.exp(shifted), axis=self.axis, keepdims=True)
             return (shifted - np.log(total),)
 
