@@ -170,11 +170,15 @@ class Builder:
         self._scopes[-1].statements.append(Store(buffer, access, value))
 
     def reload(self, buffer: str, access: Access, dtype: str) -> Expression:
-        """The present value of an element that the kernel itself writes."""
-        load = Load(buffer, access, dtype)
-        for scope in self._scopes:
-            scope.memo.pop(load, None)
-        return self.emit(load)
+        """The present value of an element that the kernel itself writes.
+
+        It is read in the current scope: an iteration may see what another one wrote,
+        even where the position does not depend on the loop.
+        """
+        name = self.fresh("v")
+        self._scopes[-1].statements.append(Let(name, Load(buffer, access, dtype)))
+        self._local_depth[name] = self.depth
+        return Local(name, dtype)
 
     def store_early(self, buffer: str, access: Access, value: Expression) -> None:
         """Write an element in the outermost scope where position and value are known."""

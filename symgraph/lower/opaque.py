@@ -11,7 +11,7 @@ from symgraph.core.node import Apply, Variable
 from symgraph.lower import pooling
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.ir import Access, Call, Const, Expression, Load, SizeValue
+from symgraph.lower.ir import Access, Call, Const, Expression, SizeValue
 from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
 from symgraph.lower.values import checked_index
 from symgraph.ops.slices import filled, slice_bounds
@@ -52,7 +52,7 @@ def _read_back(
     """The present element of a buffer that the kernel is writing."""
     access = build.access(positions, row_major(build.extents.shape(out)))
     buffer = build.buffer(out, "inout")
-    return access, build.emit(Load(buffer, access, out.type.dtype))
+    return access, build.reload(buffer, access, out.type.dtype)
 
 
 def _copy(build: Builder, source: Variable, out: Variable) -> None:

@@ -205,3 +205,18 @@ def test_a_mask_of_a_checked_index_is_read_after_it_is_written() -> None:
     right = T.sum(T.cast(T.eq(T.argmax(p, axis=1), y), "int64"))
     labels = np.array([0, 1, 2, 3, 4, 0, 1], "int32")
     same([z, y], [losses, right], [random.normal(size=(7, 5)), labels])
+
+
+def test_a_repeated_index_that_is_constant_is_added_to_each_time() -> None:
+    x, y = T.vector("x", "float64", shape=(3,)), T.dvector("y")
+    m, k = T.dmatrix("m"), T.lscalar("k")
+    same(
+        [x, y, m, k],
+        [
+            T.inc_subtensor(x[[-2, -2, -2]], y),
+            sg.grad(T.sum(x[[1, 1, 1]] * y), x),
+            T.inc_subtensor(m[T.stack([k, k, k])], y),
+            T.inc_subtensor(m[:, [0, 0, 0]], y),
+        ],
+        [np.arange(3.0), np.array([1.0, 10.0, 100.0]), np.ones((4, 3)), np.array(2)],
+    )
