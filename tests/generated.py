@@ -98,9 +98,12 @@ def check(case: Case) -> None:
 
 
 def check_arrays(
-    case: Case, outputs: Sequence[Variable], found: Sequence[np.ndarray]
+    case: Case,
+    outputs: Sequence[Variable],
+    found: Sequence[np.ndarray],
+    hidden: bool = False,
 ) -> None:
-    """Computed arrays are those of the oracle."""
+    """Computed arrays are those of the oracle; rewrites may have hidden a NaN."""
     wanted = case.wanted()
     assert len(wanted) == len(found), case
     for v, have, want in zip(outputs, found, wanted, strict=True):
@@ -109,6 +112,8 @@ def check_arrays(
         assert have.shape == want.shape, f"{note}: {have.shape}, NumPy {want.shape}"
         single = have.dtype.name in ("float32", "complex64")
         bound = (1e-5 if single else case.rough) if case.rough else 0.0
+        if hidden and want.dtype.kind in "fc":
+            want = np.where(np.isnan(want), have, want)
         with np.errstate(all="ignore"):
             np.testing.assert_allclose(
                 have, want.astype(have.dtype), bound, bound, err_msg=note

@@ -277,13 +277,8 @@ def matmul(a: Any, b: Any) -> Variable:
     ----------
     a : (..., m, k) or (k,)
     b : (..., k, n) or (k,)
-        Where both have rank 3, an extent of 1 broadcasts only if it is known while the
-        graph is built (``T.TensorType(dtype, (1, None, None))``); this saves a copy of
-        what need not be broadcast. Other ranks broadcast extents found in a call, too.
-
-    Raises
-    ------
-    ShapeError : a scalar operand; inner or batch extents differ
+        Where both have rank 3, only an extent of 1 that is known while the graph is
+        built broadcasts; this saves a copy. Other ranks broadcast in a call, too.
 
     Examples
     --------
