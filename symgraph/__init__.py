@@ -7,7 +7,7 @@ Declare variables with `symgraph.tensor`, build expressions, differentiate them 
 import importlib
 from typing import Any
 
-from symgraph import errors, gradient, printing, tensor
+from symgraph import errors, gradient, graph, printing, tensor
 from symgraph.autodiff.forward import Lop, Rop, hessian_vector_product
 from symgraph.autodiff.jacobian import hessian, jacobian
 from symgraph.autodiff.reverse import grad
@@ -32,10 +32,10 @@ __version__ = version = VERSION
 __all__ = [
     "Apply", "Constant", "In", "Lop", "Op", "OpFromGraph", "OrderedUpdates", "Rop",
     "Rule", "SharedVariable", "Variable", "as_op", "as_variable", "check_rule", "clone",
-    "config", "errors", "foldl", "foldr", "function", "grad", "gradient", "hessian",
-    "hessian_vector_product", "ifelse", "jacobian", "map", "nn", "printing", "reduce",
-    "register_rule", "registered_rules", "remove_rule", "rule", "scan", "shared",
-    "tensor", "until", "verify_grad", "version",
+    "config", "errors", "foldl", "foldr", "function", "grad", "gradient", "graph",
+    "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn", "printing",
+    "reduce", "register_rule", "registered_rules", "remove_rule", "rule", "scan",
+    "shared", "tensor", "until", "verify_grad", "version",
 ]  # fmt: skip
 
 

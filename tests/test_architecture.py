@@ -35,6 +35,7 @@ FLOORS = {
     "symgraph.compile": 7,
     # what users import by these names: re-exports of all that is below
     "symgraph.gradient": 7,
+    "symgraph.graph": 7,
     "symgraph.printing": 7,
     "symgraph": 7,
     "symgraph.nn": 8,

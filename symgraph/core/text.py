@@ -36,7 +36,8 @@ def expression(variable: Variable, names: dict[Variable, str] | None = None) -> 
     return text if len(text) <= LIMIT else text[: LIMIT - 3] + "..."
 
 
-def _leaf(variable: Variable) -> str:
+def leaf_text(variable: Variable) -> str:
+    """A leaf: its name, its value, or its type."""
     if isinstance(variable, Constant):
         if variable.name:
             return variable.name
@@ -60,7 +61,7 @@ def _render(
         return names[variable], 99
     node = variable.owner
     if node is None:
-        return _leaf(variable), 99
+        return leaf_text(variable), 99
     if depth > 40:
         return "...", 99
     parts = [_render(v, names, depth + 1) for v in node.inputs]

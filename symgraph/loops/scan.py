@@ -450,9 +450,12 @@ def _outside(
     assert isinstance(extent, Variable)
     table: dict[Variable, Variable] = dict(values)
     for node in applies([extent]):
-        if isinstance(node.op, Extent) and node.inputs[0] in known:
-            outer = known[node.inputs[0]][node.op.axis]
-            table[node.outputs[0]] = variable(outer)
+        if isinstance(node.op, Extent):
+            (x,), (out,) = node.inputs, node.outputs
+            if x in known:
+                table[out] = variable(known[x][node.op.axis])
+            elif (told := inferred_extents(x)[node.op.axis]) is not out:
+                table[out] = variable(_outside(told, row, known, values))
     table.pop(row, None)
     (found,) = replace([extent], table)
     inside = [v for v in _sources(found) if v in known]

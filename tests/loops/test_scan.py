@@ -189,6 +189,21 @@ def test_a_step_that_changes_dtype_rank_or_shape_is_refused() -> None:
         compiled([h], out)(np.zeros(3, "float32"))
 
 
+def test_extents_of_values_inside_are_told_by_what_is_outside() -> None:
+    h, w = T.dmatrix("h"), T.dmatrix("w")
+    rng = T.RandomStreams(3)
+
+    def step(before: Any) -> Any:
+        mean = T.dot(before, w)
+        return mean + rng.binomial(size=mean.shape, p=0.5, dtype="float64")
+
+    out, updates = sg.scan(step, outputs_info=[h], n_steps=4)
+    call = compiled([h, w], out, updates=updates)
+    found = call(np.zeros((3, 2)), np.zeros((2, 2)))
+    assert found.shape == (4, 3, 2)
+    assert set(np.unique(found)) == {0, 1}
+
+
 def test_results_whose_shape_depends_on_the_step_are_refused() -> None:
     with pytest.raises(ShapeError, match="depends on values of the step"):
         sg.scan(lambda i: T.zeros((i,)), T.arange(4))
