@@ -32,7 +32,10 @@ class ConvPoolLayer:
         )
         self.b = theano.shared(np.zeros((filter_shape[0],), dtype=theano.config.floatX))
         maps = conv2d(
-            input=input, filters=self.W, filter_shape=filter_shape, input_shape=image_shape
+            input=input,
+            filters=self.W,
+            filter_shape=filter_shape,
+            input_shape=image_shape,
         )
         pooled = pool.pool_2d(input=maps, ws=poolsize, ignore_border=True)
         self.output = T.tanh(pooled + self.b.dimshuffle("x", 0, "x", "x"))

@@ -16,7 +16,9 @@ class LogisticRegression:
 
     def __init__(self, input, n_in, n_out):
         self.W = theano.shared(
-            value=np.zeros((n_in, n_out), dtype=theano.config.floatX), name="W", borrow=True
+            value=np.zeros((n_in, n_out), dtype=theano.config.floatX),
+            name="W",
+            borrow=True,
         )
         self.b = theano.shared(
             value=np.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True

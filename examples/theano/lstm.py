@@ -38,7 +38,9 @@ def parameters(rng, size):
         b=np.zeros(4 * size, config.floatX), out=floats(size, 2),
     )  # fmt: skip
     values["b"][size : 2 * size] = 1
-    return OrderedDict((name, theano.shared(v, name=name)) for name, v in values.items())
+    return OrderedDict(
+        (name, theano.shared(v, name=name)) for name, v in values.items()
+    )
 
 
 def lstm_layer(tparams, embedded, mask, size):

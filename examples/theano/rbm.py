@@ -64,7 +64,9 @@ class RBM:
             name="gibbs_hvh",
         )
         chain_end = outputs[2][-1]
-        cost = T.mean(self.free_energy(self.input)) - T.mean(self.free_energy(chain_end))
+        cost = T.mean(self.free_energy(self.input)) - T.mean(
+            self.free_energy(chain_end)
+        )
         gradients = T.grad(cost, self.params, consider_constant=[chain_end])
         for gradient, param in zip(gradients, self.params):
             updates[param] = param - gradient * T.cast(lr, dtype=theano.config.floatX)
