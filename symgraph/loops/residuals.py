@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import scalar_constant
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.ops.broadcast import BroadcastTo, SumTo
@@ -47,7 +47,8 @@ def is_cheap(node: Apply) -> bool:
     """Whether a node costs little beside loading its operands."""
     op = node.op
     if isinstance(op, Elementwise):
-        return op.scalar in CHEAP
+        known = isinstance(node.inputs[-1], Constant)
+        return op.scalar in CHEAP or (op.scalar == "pow" and known)
     return isinstance(op, MOVES)
 
 

@@ -35,6 +35,7 @@ from symgraph.ops.shape import (
     extent_key,
     folded,
     inferred_extents,
+    offset,
     static,
     subtract,
     variable,
@@ -259,27 +260,8 @@ class _Order(Record):
 
 def _difference(a: AnyExtent, b: AnyExtent) -> int | None:
     """A - b, where that is a known number."""
-    if static(a) is not None and static(b) is not None:
-        return static(a) - static(b)  # type: ignore[operator]
-    (left, one), (right, other) = _offset(a), _offset(b)
-    if left is None or right is None or extent_key(left) != extent_key(right):
-        return None
-    return one - other
-
-
-def _offset(a: AnyExtent) -> tuple[Variable | None, int]:
-    """An extent as an unknown and a number that is added to it."""
-    number = 0
-    while isinstance(a, Variable) and a.owner is not None:
-        if str(a.owner.op) not in ("add", "sub"):
-            break
-        left, right = a.owner.inputs
-        known = static(right)
-        if known is None:
-            break
-        number += known if str(a.owner.op) == "add" else -known
-        a = left
-    return (a if isinstance(a, Variable) else None), number
+    (left, one), (right, other) = offset(a), offset(b)
+    return one - other if extent_key(left) == extent_key(right) else None
 
 
 def _least(a: AnyExtent, b: int) -> AnyExtent:

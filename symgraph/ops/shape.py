@@ -320,6 +320,20 @@ def multiply(a: AnyExtent, b: AnyExtent) -> AnyExtent:
     return a if static(b) == 1 else PUBLIC["mul"](a, b)
 
 
+def offset(value: AnyExtent) -> tuple[AnyExtent, int]:
+    """An extent as an expression (0 where it is known) plus a known number."""
+    number = 0
+    while static(value) is None:
+        node = value.owner  # type: ignore[union-attr]
+        sign = {"add": 1, "sub": -1}.get(getattr(node and node.op, "scalar", ""))
+        known = None if sign is None else static(node.inputs[1])  # type: ignore
+        if sign is None or known is None:
+            return value, number
+        number += sign * known
+        value = node.inputs[0]  # type: ignore[union-attr]
+    return 0, number + (static(value) or 0)
+
+
 def floor_divide(a: AnyExtent, b: AnyExtent) -> AnyExtent:
     """A // b; b must not be 0."""
     if isinstance(a, int) and isinstance(b, int):

@@ -16,7 +16,15 @@ from symgraph.core.node import Variable
 from symgraph.core.op import PUBLIC
 from symgraph.core.op import Extent as AnyExtent
 from symgraph.errors import IndexRangeError
-from symgraph.ops.shape import add, floor_divide, is_never_negative, static, subtract
+from symgraph.ops.shape import (
+    add,
+    extent_key,
+    floor_divide,
+    is_never_negative,
+    offset,
+    static,
+    subtract,
+)
 
 Part = int | str | None
 Entry = int | str | tuple[str, Part, Part, Part]
@@ -185,8 +193,11 @@ def _larger(a: AnyExtent, b: AnyExtent) -> AnyExtent:
 def _smaller(a: AnyExtent, b: AnyExtent) -> AnyExtent:
     if isinstance(a, int) and isinstance(b, int):
         return min(a, b)
-    if a == 0 and isinstance(b, Variable) and is_never_negative(b):
-        return 0
+    (left, one), (right, other) = offset(a), offset(b)
+    if extent_key(left) == extent_key(right):
+        return a if one <= other else b
+    if static(left) is not None and one <= other and is_never_negative(right):
+        return a
     return PUBLIC["minimum"](_int64(a), _int64(b))
 
 

@@ -38,6 +38,7 @@ class Equalities:
 
     def __init__(self, nodes: Iterable[Apply] = (), broadcasting: bool = False) -> None:
         self._parent: dict[object, object] = {}
+        self.broadcasting = broadcasting
         context = Context()
         for node in nodes:
             op = node.op
@@ -106,6 +107,11 @@ class Context:
             self._users.setdefault(v, []).append(None)
         self._axes: dict[Variable, tuple[Axis, ...] | None] = {}
         self._atoms: dict[Variable, Axis] = {}
+
+    @property
+    def assumes_equal(self) -> bool:
+        """Whether unknown extents that meet in an elementwise op count as equal."""
+        return self._equal is not None and self._equal.broadcasting
 
     # --- users -------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 """The passes in order, as data, and `optimize`, which runs them.
 
     canonicalize   shapes, casts, constants, algebra; sums and products collected
+    scans          work is moved out of loops
     stabilize      formulas that overflow or cancel become ones that do not
     specialize     forms that the machine does faster: shared sums, gemm
     layout         images with the channels last inside
     epilogues      what follows a convolution is done in it
     expand         named compositions become primitive ops, powers products
     branches       what one branch alone needs is evaluated in it
+    steps          the steps of loops go through all passes
 
 In: a frozen graph. Out: the rewritten graph and what was done to it. Each pass prints
 its rules; `rules_table` is the text of docs/reference/rules.md.
@@ -34,6 +36,7 @@ from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
+from symgraph.rewrite.scans import LOOP_RULES, STEP_RULES, ScanRewriter
 
 CLEANING: tuple[Rule, ...] = (fold, *MARKERS, *ELEMENTWISE_RULES, *SHAPES, *SLICES)
 COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
@@ -56,10 +59,17 @@ CHANNELS_LAST = Pass("layout", LAYOUT)
 EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
 BRANCHES = Pass("branches", (), (sink_branches,))
+_LOOPS = ScanRewriter(
+    clean=lambda graph, equal: optimize(graph, (CANONICALIZE, SCANS), equal),
+    simplify=lambda graph, equal: optimize(graph, (CANONICALIZE,), equal),
+    finish=lambda graph, equal: optimize(graph, DEFAULT, equal),
+)
+SCANS: Pass = Pass("scans", (), (_LOOPS.reduce_scans,))
+STEPS = Pass("steps", (), (_LOOPS.finish_scans,))
 
 DEFAULT: tuple[Pass, ...] = (
-    CANONICALIZE, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES, EXPANSION,
-    BRANCHES,
+    CANONICALIZE, SCANS, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES,
+    EXPANSION, BRANCHES, STEPS,
 )  # fmt: skip
 #: transform → the names of what it does, and what that is
 DONE: dict[Transform, tuple[tuple[str, str], ...]] = {
@@ -75,6 +85,8 @@ DONE: dict[Transform, tuple[tuple[str, str], ...]] = {
         (SUNK, "what only one branch of an `ifelse` needs is evaluated in that branch"),
     ),
 }
+DONE[_LOOPS.reduce_scans] = LOOP_RULES
+DONE[_LOOPS.finish_scans] = STEP_RULES
 _indexes: dict[str, Index] = {}
 
 

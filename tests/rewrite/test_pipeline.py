@@ -27,7 +27,7 @@ from symgraph.rewrite.pipeline import (
 
 F = PUBLIC
 #: what users read in explain(): before compositions are expanded
-READABLE = DEFAULT[:-2]
+READABLE = DEFAULT[: DEFAULT.index(EXPANSION)]
 
 
 def leaf(name: str, rank: int = 1, dtype: str = "float64") -> Variable:
