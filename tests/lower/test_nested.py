@@ -110,7 +110,7 @@ def test_loops_inside_loops() -> None:
 
     def row(r: Any) -> Any:
         inner, _ = sg.scan(
-            lambda v, total: total + v * v, r, T.constant(0.0)
+            lambda v, total: T.tanh(total) + v * v, r, T.constant(0.0)
         )
         return inner[-1]
 
