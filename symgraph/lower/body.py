@@ -20,7 +20,7 @@ from symgraph.lower.extents import Extents
 from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.grain import LEAST, MOST_BLOCKS
-from symgraph.lower.groups import Group, late_homes
+from symgraph.lower.groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage, place
 from symgraph.lower.nest import Nest
@@ -125,8 +125,7 @@ class Body(Contractions, Nested):
 
     def _bind_late(self, unit: Group | Apply) -> None:
         """Read what a unit has computed, if extents wait for it."""
-        made = unit.members if isinstance(unit, Group) else unit.outputs
-        for variable in made:
+        for variable in made_by(unit):
             if variable in self.late:
                 own = self.extents.atoms.late.index(self.late[variable])
                 slot, dtype = self._buffer(variable), variable.type.dtype
@@ -176,7 +175,7 @@ class Body(Contractions, Nested):
 
     def _step(self, unit: Group | Apply, build: Builder | None, number: int) -> None:
         self.unit = number
-        nodes = [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
+        nodes = [v.owner for v in made_by(unit)] if isinstance(unit, Group) else [unit]
         self._nodes = tuple(node for node in nodes if node is not None)
         if build is not None:
             self._kernel(build)

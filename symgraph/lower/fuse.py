@@ -29,6 +29,7 @@ from symgraph.lower.groups import (
     is_cheap,
     late_homes,
 )
+from symgraph.lower.joins import join_in_place
 from symgraph.lower.reading import Reading
 from symgraph.lower.sizes import ONE, lates_of
 from symgraph.lower.storing import inline_values, stored_values
@@ -72,6 +73,15 @@ class Fusion(Reading):
         self.stored = stored_values(self, self.units, self.unit_of)
         self._merge_neighbours()  # what is made again may be made by one for two
         self.units = self._sorted()
+        self.parts = join_in_place(
+            self.units, self.unit_of, self.stored, graph, extents
+        )
+        if self.parts:
+            joins = {id(part.whole.owner) for part in self.parts.values()}
+            self.units = [unit for unit in self.units if id(unit) not in joins]
+            self.stored -= self.parts.keys()
+        #: members that are written to memory, under their own name or as parts
+        self.saved = self.stored | self.parts.keys()
         for unit in self.units:
             if isinstance(unit, Group):
                 self._restore_loops(unit)

@@ -78,11 +78,13 @@ class Group(Record, frozen=False):
     members : variable → the axis that indexes each of its dimensions (None: no loop,
         its extent is 1 or one of the points)
     domains : reduction or take → the axes of what it reads
+    joins : concatenation → its parts, members that are written where it has them
     """
 
     axes: list[Axis] = fresh(factory=list)
     members: dict[Variable, Axes] = fresh(factory=dict)
     domains: dict[Variable, Axes] = fresh(factory=dict)
+    joins: dict[Variable, list[Variable]] = fresh(factory=dict)
 
     @property
     def outer(self) -> list[Axis]:
@@ -96,6 +98,13 @@ class Group(Record, frozen=False):
 
 
 Unit = Group | Apply
+
+
+def made_by(unit: Unit) -> list[Variable]:
+    """What a unit computes."""
+    if isinstance(unit, Group):
+        return [*unit.members, *unit.joins]
+    return list(unit.outputs)
 
 
 class Use(Record):

@@ -7,7 +7,7 @@ that fails leaves shared variables as they were. In: Graph, Fusion, the written 
 Out: `Placement`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
@@ -15,7 +15,7 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Group, can_fail
+from symgraph.lower.groups import Group, can_fail, made_by
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
 from symgraph.lower.sizes import Poly
 
@@ -49,10 +49,12 @@ def place(
     for k, leaf in enumerate(leaves):
         result.of[leaf] = ("leaf", k)
     reads = [_reads(fusion, unit) for unit in fusion.units]
-    made: dict[Variable, int] = {}
+    made: dict[Variable, int] = {}  # by the last of the units that write it
+    begun: dict[Variable, int] = {}
     for number, unit in enumerate(fusion.units):
-        for variable in _made(unit):
+        for variable in made_by(unit):
             made[variable] = number
+            begun.setdefault(variable, number)
     for k, variable in enumerate(graph.outputs):
         if variable in result.of:
             result.copies.append((("output", k), variable))
@@ -62,7 +64,7 @@ def place(
     fails = [
         number
         for number, unit in enumerate(fusion.units)
-        if can_fail(unit) or any(v in kept for v in _made(unit))
+        if can_fail(unit) or any(v in kept for v in made_by(unit))
     ]
     for target, new in graph.updates:
         home = result.of[target]
@@ -86,7 +88,7 @@ def place(
             size = fusion.extents.size(variable) * ITEMSIZE[variable.type.dtype]
             result.of[variable] = ("temp", len(result.temps))
             result.temps.append(
-                (size, made[variable], last.get(variable, made[variable]))
+                (size, begun[variable], last.get(variable, made[variable]))
             )
     for number, build in enumerate(kernels):
         for row, size in build.scratch if build is not None else ():
@@ -97,10 +99,6 @@ def place(
 
 def _is_copied(result: Placement, target: Variable) -> list[bool]:
     return [source is target for _, source in result.copies]
-
-
-def _made(unit: Group | Apply) -> Iterable[Variable]:
-    return unit.members if isinstance(unit, Group) else unit.outputs
 
 
 def _reads(fusion: Fusion, unit: Group | Apply) -> set[Variable]:

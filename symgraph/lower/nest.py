@@ -48,7 +48,7 @@ class Nest(Values):
             known = tuple(a for a in full if a is not None)
             better = len(known) > len(best) or (
                 len(known) == len(best)
-                and variable in self.fusion.stored
+                and variable in self.fusion.saved
                 and variable not in self.group.domains
             )
             if better:
@@ -61,7 +61,7 @@ class Nest(Values):
         """Pick the axis that vectors run along, and whether inner axes are unrolled."""
         weight: dict[Axis, int] = {}
         for variable, axes in self.group.members.items():
-            seen = [axes] if variable in self.fusion.stored else []
+            seen = [axes] if variable in self.fusion.saved else []
             seen += [
                 use.axes
                 for use in self.fusion.reads(self.group, variable)
@@ -118,7 +118,7 @@ class Nest(Values):
                 if (
                     self._operand_level(v) == number
                     if self._reduces(v)
-                    else v in self.fusion.stored
+                    else v in self.fusion.saved
                     and self._is_full(v)
                     and self._level(v) == number
                 )
@@ -214,7 +214,7 @@ class Nest(Values):
         return [
             v
             for v in self.group.members
-            if v in self.fusion.stored
+            if v in self.fusion.saved
             and v not in self.written
             and self._is_full(v) == full
             and self._level(v) <= number
@@ -225,7 +225,7 @@ class Nest(Values):
         for variable in self.group.members:
             if self._reduces(variable):
                 count = max(count, self._operand_level(variable) + 1)
-            elif variable in self.fusion.stored and self._is_full(variable):
+            elif variable in self.fusion.saved and self._is_full(variable):
                 count = max(count, self._level(variable) + 1)
         return count
 

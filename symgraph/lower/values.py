@@ -107,12 +107,22 @@ class Values:
     # --- values -----------------------------------------------------------------------
 
     def store(self, variable: Variable) -> None:
-        """Write all values of a member at the present positions of the loops."""
-        strides = row_major(self.extents.shape(variable))
+        """Write all values of a member at the present positions of the loops.
+
+        The part of a concatenation is written where the whole has it.
+        """
+        part = self.fusion.parts.get(variable)
+        whole = variable if part is None else part.whole
+        strides = row_major(self.extents.shape(whole))
         for positions in self.places(variable):
             value = self.value(variable, positions)
-            access = self.build.access(positions, strides)
-            self.build.store_early(self.build.buffer(variable, "out"), access, value)
+            places = list(positions)
+            if part is not None:
+                places[part.axis] = self.build.scaled(
+                    positions[part.axis], part.start, ONE
+                )
+            access = self.build.access(places, strides)
+            self.build.store_early(self.build.buffer(whole, "out"), access, value)
 
     def value(self, variable: Variable, positions: Positions) -> Expression:
         """The value of a member."""
@@ -121,7 +131,8 @@ class Values:
         if found is not None:
             return found
         dtype = variable.type.dtype
-        if variable in self.written and not is_cheap(variable.owner):
+        saved = variable in self.written and variable not in self.fusion.parts
+        if saved and not is_cheap(variable.owner):
             strides = row_major(self.extents.shape(variable))
             access = self.build.access(positions, strides)
             name = self.build.buffer(variable, "inout")

@@ -31,6 +31,7 @@ from symgraph.rewrite.rules.algebra import ALGEBRA
 from symgraph.rewrite.rules.elementwise import ELEMENTWISE_RULES
 from symgraph.rewrite.rules.expand import EXPAND, MARKERS
 from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leaky
+from symgraph.rewrite.rules.joins import JOINS
 from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.shapes import SHAPES
@@ -54,7 +55,7 @@ STABILIZE = Pass(
     ),  # fmt: skip
 )
 SHARE = Pass("share", (), (reuse_sums,))
-SPECIALIZE = Pass("specialize", (*GEMM, positive_to_positive_leaky))
+SPECIALIZE = Pass("specialize", (*GEMM, *JOINS, positive_to_positive_leaky))
 CHANNELS_LAST = Pass("layout", LAYOUT)
 EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))

@@ -172,7 +172,11 @@ def _quotients(
     elif isinstance(op, ScatterAdd | SetSubtensor) and number_of(owner.inputs[0]) == 0:
         at = 1 if isinstance(op, SetSubtensor) else 2
         before, after = owner.inputs[:at], owner.inputs[at + 1 :]
-        reader: Op = Take(op.axis) if isinstance(op, ScatterAdd) else Subtensor(op.spec)
+        reader: Op = (
+            Take(op.axis, op.safe)
+            if isinstance(op, ScatterAdd)
+            else Subtensor(op.spec)
+        )
         where = before[1:] if isinstance(op, ScatterAdd) else after
         for divided, pattern, product in _without_divisors(owner.inputs[at]):
             read = divided.owner

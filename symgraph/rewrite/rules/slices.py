@@ -18,7 +18,8 @@ T = PUBLIC
 # --- slices -----------------------------------------------------------------------------
 
 
-def _is_all(entry: Entry) -> bool:
+def is_all(entry: Entry) -> bool:
+    """Whether a slice takes all of its axis."""
     return isinstance(entry, tuple) and entry[1:] in (
         (None, None, None), (0, None, None), (None, None, 1), (0, None, 1),
     )  # fmt: skip
@@ -33,7 +34,7 @@ def subtensor_to_operand(node: Apply, context: Context) -> Variable | None:
     assert isinstance(node.op, Subtensor)
     x = node.inputs[0]
     for axis, entry in enumerate(node.op.spec):
-        if _is_all(entry):
+        if is_all(entry):
             continue
         known = x.type.shape[axis]
         if not isinstance(entry, tuple) or known is None or "v" in entry:
@@ -87,10 +88,10 @@ def subtensor_subtensor_to_one(node: Apply, context: Context) -> Variable | None
         other = next(outer)
         count = scalar_count((other,))
         theirs, then = then[:count], then[count:]
-        if _is_all(entry):
+        if is_all(entry):
             spec.append(other)
             scalars.extend(theirs)
-        elif _is_all(other):
+        elif is_all(other):
             spec.append(entry)
             scalars.extend(mine)
         else:
