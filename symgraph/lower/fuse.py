@@ -32,7 +32,7 @@ from symgraph.lower.groups import (
 from symgraph.lower.joins import join_in_place
 from symgraph.lower.reading import Reading
 from symgraph.lower.sizes import ONE, lates_of
-from symgraph.lower.storing import inline_values, stored_values
+from symgraph.lower.storing import inline_values, stored_values, summed_products
 
 
 class Fusion(Reading):
@@ -47,7 +47,7 @@ class Fusion(Reading):
         self._order: dict[int, int] = {}
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)
-        summed = self._summed_products(nodes)
+        summed = summed_products(self, nodes)
         for position, node in enumerate(nodes):
             if node.op.name in VIEWS or node.outputs[0] in self.inline:
                 continue
@@ -85,31 +85,6 @@ class Fusion(Reading):
         for unit in self.units:
             if isinstance(unit, Group):
                 self._restore_loops(unit)
-
-    def _summed_products(self, nodes: Sequence[Apply]) -> set[Variable]:
-        """Products that only a sum reads: they stay with it, never with their factors.
-
-        So the terms of a thin product of matrices are not stored.
-        """
-        readers: dict[Variable, int] = {}
-        for node in nodes:
-            for variable in node.inputs:
-                readers[variable] = readers.get(variable, 0) + 1
-        for root in self.graph.roots:
-            readers[root] = readers.get(root, 0) + 2
-        found: set[Variable] = set()
-        for node in nodes:
-            if node.op.name != "reduce" or node.op.combine != "sum":  # type: ignore[attr-defined]
-                continue
-            below = node.inputs[0]
-            if (
-                readers[below] == 1
-                and below not in self.inline
-                and below.owner is not None
-                and getattr(below.owner.op, "scalar", "") == "mul"
-            ):
-                found.add(below)
-        return found
 
     # --- the graph of units ---------------------------------------------------------
 

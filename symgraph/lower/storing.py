@@ -128,3 +128,29 @@ def _recipe(
     if len(steps) > 3 or len([v for v in bases if v.ndim]) != 1:
         return None
     return steps
+
+
+def summed_products(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
+    """Products that only a sum reads: they stay with it, never with their factors.
+
+    So the terms of a thin product of matrices are not stored.
+    """
+    readers: dict[Variable, int] = {}
+    for node in nodes:
+        for variable in node.inputs:
+            readers[variable] = readers.get(variable, 0) + 1
+    for root in reading.graph.roots:
+        readers[root] = readers.get(root, 0) + 2
+    found: set[Variable] = set()
+    for node in nodes:
+        if node.op.name != "reduce" or node.op.combine != "sum":  # type: ignore[attr-defined]
+            continue
+        below = node.inputs[0]
+        if (
+            readers[below] == 1
+            and below not in reading.inline
+            and below.owner is not None
+            and getattr(below.owner.op, "scalar", "") == "mul"
+        ):
+            found.add(below)
+    return found
