@@ -11,11 +11,10 @@ neighbours that read the same values, as long as domains agree and no cycle appe
 In: Graph and Extents. Out: a list of units in a valid order.
 """
 
-from collections.abc import Sequence
 from itertools import combinations
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Variable
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import (
     COMPUTING,
