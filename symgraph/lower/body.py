@@ -22,7 +22,7 @@ from symgraph.lower.fuse import Fusion
 from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel
-from symgraph.lower.memory import Storage, place
+from symgraph.lower.memory import Storage, is_change, place
 from symgraph.lower.nest import Nest
 from symgraph.lower.nested import Homes, Nested
 from symgraph.lower.pairs import split
@@ -107,6 +107,11 @@ class Body(Contractions, Nested):
             self.program.failures[code] = text
         self.nested = any(isinstance(u, Apply) and self._has_body(u) for u in units)
         self.storage = place(graph, self.fusion, written, self.leaves)
+        for number, unit in enumerate(units):
+            if is_change(unit, self.storage):
+                written[number] = opaque.write_change(
+                    self.fusion, unit, self.sheet.codes
+                )
         self.count = len(units)
         self._temps = [
             self.sheet.temp(size, self.moment(first), self.end(last))

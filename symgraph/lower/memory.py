@@ -19,6 +19,8 @@ from symgraph.lower.groups import Group, can_fail, made_by
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
 from symgraph.lower.sizes import Poly
 
+#: ops whose result is their first operand with some elements changed
+CHANGING = ("set_subtensor", "scatter_add", "scatter_set")
 #: ("leaf", k), ("output", k) or ("temp", k)
 Storage = tuple[str, int]
 
@@ -83,7 +85,20 @@ def place(
         else:
             result.copies.append((home, new))
     last = _last_uses(reads, made, result, len(fusion.units))
+    bases = _overwritten(fusion, kernels, last)
+    for variable in reversed(made):  # what is changed into a result lies where it will
+        base = bases.get(variable)
+        if base is not None and result.of.get(variable, ("",))[0] == "output":
+            result.of.setdefault(base, result.of[variable])
     for variable in made:
+        base = bases.get(variable)
+        if base is not None and variable not in result.of:
+            kind, number = result.of[base]
+            if kind == "temp":  # results stay as they are
+                size, first, _ = result.temps[number]
+                end = last.get(variable, made[variable])
+                result.temps[number] = (size, first, end)
+                result.of[variable] = result.of[base]
         if variable in fusion.stored and variable not in result.of:
             size = fusion.extents.size(variable) * ITEMSIZE[variable.type.dtype]
             result.of[variable] = ("temp", len(result.temps))
@@ -95,6 +110,34 @@ def place(
             result.of[row] = ("temp", len(result.temps))
             result.temps.append((size, number, number))
     return result
+
+
+def _overwritten(
+    fusion: Fusion, kernels: Sequence[Builder | None], last: dict[Variable, int]
+) -> dict[Variable, Variable]:
+    """Changed copy → what it is a copy of, where nothing reads that any more."""
+    found: dict[Variable, Variable] = {}
+    for number, unit in enumerate(fusion.units):
+        if isinstance(unit, Group) or unit.op.name not in CHANGING:
+            continue
+        (new,), base = unit.outputs, unit.inputs[0]
+        if (
+            base.owner is not None
+            and base in fusion.stored
+            and last.get(base) == number
+            and fusion.extents.shape(base) == fusion.extents.shape(new)
+            and _same_places(unit, kernels[number], base, new)
+        ):
+            found[new] = base
+    return found
+
+
+def is_change(node: Group | Apply, placement: Placement) -> bool:
+    """Whether a node changes its first operand where that lies, and need not copy it."""
+    if isinstance(node, Group) or node.op.name not in CHANGING:
+        return False
+    home = placement.of.get(node.inputs[0])
+    return home is not None and home == placement.of.get(node.outputs[0])
 
 
 def _is_copied(result: Placement, target: Variable) -> list[bool]:

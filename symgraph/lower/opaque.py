@@ -26,6 +26,14 @@ def write(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
     return build
 
 
+def write_change(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
+    """The kernel of a node whose first operand already lies where the result will."""
+    build = Builder(fusion.extents, fusion.stored)
+    change = _change if node.op.name == "set_subtensor" else _scattered
+    change(build, node, codes)
+    return build
+
+
 def _loops(
     build: Builder, stack: ExitStack, shape: Sequence[Poly], vector: bool = True
 ) -> list[Position]:
@@ -81,9 +89,14 @@ def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
 
 
 def _set_subtensor(build: Builder, node: Apply, codes: Codes) -> None:
+    _copy(build, node.inputs[0], node.outputs[0])
+    _change(build, node, codes)
+
+
+def _change(build: Builder, node: Apply, codes: Codes) -> None:
+    """The slice of `set_subtensor`."""
     (out,) = node.outputs
     x, y, *scalars = node.inputs
-    _copy(build, x, out)
     region: list[Poly] = []
     for entry, extent in zip(
         filled(node.op.spec, scalars),  # type: ignore[attr-defined]
@@ -108,10 +121,15 @@ def _set_subtensor(build: Builder, node: Apply, codes: Codes) -> None:
 
 
 def _scatter(build: Builder, node: Apply, codes: Codes) -> None:
+    _copy(build, node.inputs[0], node.outputs[0])
+    _scattered(build, node, codes)
+
+
+def _scattered(build: Builder, node: Apply, codes: Codes) -> None:
+    """The elements of `scatter_add` and `scatter_set`."""
     (out,) = node.outputs
     base, indices, values = node.inputs
     axis = node.op.axis  # type: ignore[attr-defined]
-    _copy(build, base, out)
     shape = build.extents.shape(values)
     rank = indices.ndim
     with ExitStack() as stack:
