@@ -49,11 +49,13 @@ LATE = {
     "remove_rule": "symgraph.extend.rules",
 }
 
+__all__ += ["sparse"]  # loads when it is first asked for, as `nn`
+
 
 def __getattr__(name: str) -> Any:
-    """``sg.nn`` and the names in `LATE`, which load when they are first asked for."""
-    if name == "nn":
-        return importlib.import_module("symgraph.nn")
+    """``sg.nn``, ``sg.sparse`` and the names in `LATE`, which load when they are first asked for."""
+    if name in ("nn", "sparse"):
+        return importlib.import_module(f"symgraph.{name}")
     if name in LATE:
         return getattr(importlib.import_module(LATE[name]), name)
     raise AttributeError(f"symgraph has no {name!r}")

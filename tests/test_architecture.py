@@ -28,6 +28,7 @@ FLOORS = {
     "symgraph.autodiff": 3,
     "symgraph.loops": 3,
     "symgraph.rewrite": 3,
+    "symgraph.sparse": 3,
     "symgraph.lower": 4,
     "symgraph.backends": 5,
     "symgraph.runtime": 6,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from symgraph.core.bundle import Bundle
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
 from symgraph.core.node import Apply, Variable, building, listing
 from symgraph.core.op import PUBLIC, as_variable, public
@@ -45,7 +46,8 @@ def grad(
     Parameters
     ----------
     cost : scalar float variable; None if `known_grads` is given
-    wrt : variable, or list or tuple of variables
+    wrt : variable, or list or tuple of variables; the gradient of a sparse matrix is one
+        of the same structure
     consider_constant : variables that nothing flows through
     disconnected_inputs : "raise", "warn" or "ignore" where `cost` does not depend on an
         entry of `wrt`
@@ -83,7 +85,10 @@ def grad(
         if value not in choices:
             raise ArgumentError(f"grad: {name}={value!r}; use one of {choices}")
     many = isinstance(wrt, list | tuple)
-    targets: list[Variable] = list(wrt) if many else [wrt]
+    asked = list(wrt) if many else [wrt]
+    targets: list[Variable] = [
+        v.parts[v.differentiable] if isinstance(v, Bundle) else v for v in asked
+    ]
     for target in targets:
         if not isinstance(target, Variable):
             raise ArgumentError(f"grad: wrt has {target!r}, which is not a variable")
@@ -95,6 +100,9 @@ def grad(
             _result(target, found.get(target), cost, disconnected_inputs,
                     return_disconnected, add_names)
         )  # fmt: skip
+    for place, bundle in enumerate(asked):
+        if isinstance(bundle, Bundle) and results[place] is not None:
+            results[place] = bundle.with_gradient(results[place])
     return type(wrt)(results) if many else results[0]
 
 

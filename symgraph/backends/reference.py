@@ -67,11 +67,7 @@ def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ..
     try:
         return node.op.values_of(node, arrays)
     except (IndexRangeError, LinearAlgebraError, ShapeError) as error:
-        if ", at " in str(error):  # of an inner graph
-            raise
-        file, line = node.outputs[0].place
-        shown = [v for v in node.inputs if v.ndim or v.owner is None]  # no extents
-        raise type(error)(f"{error}, at {file}:{line}{listing(*shown)}") from None
+        raise located(error, node) from None
     except SymgraphError:
         raise
     except ValueError as error:
@@ -81,6 +77,15 @@ def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ..
             f"{node.op}: {error}, at {file}:{line}\noperands of shapes {shapes}"
             f"{listing(*node.inputs)}"
         ) from None
+
+
+def located(error: SymgraphError, node: Apply) -> SymgraphError:
+    """The error of an op with the user's line and the operands, once."""
+    if ", at " in str(error):  # of an inner graph
+        return error
+    file, line = node.outputs[0].place
+    shown = [v for v in node.inputs if v.ndim or v.owner is None]  # no extents
+    return type(error)(f"{error}, at {file}:{line}{listing(*shown)}")
 
 
 def _needed(

@@ -11,6 +11,7 @@ from typing import Any
 
 from symgraph.compile.inputs import In, input_of
 from symgraph.config import config
+from symgraph.core.bundle import Bundle
 from symgraph.core.dtypes import can_cast_safely
 from symgraph.core.node import Constant, Variable, described, listing
 from symgraph.core.op import as_variable
@@ -58,7 +59,7 @@ def request(
     on_unused_input: str | None,
 ) -> Request:
     """Check and normalise the arguments of `function`."""
-    if isinstance(inputs, Variable):
+    if isinstance(inputs, Variable | Bundle):
         raise ArgumentError("function: inputs must be a list of variables")
     entries = [input_of(item) for item in inputs]
     seen: set[Variable] = set()

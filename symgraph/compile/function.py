@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from symgraph.compile.arguments import request
+from symgraph.compile.bundles import BundledFunction, flattened, has_bundles
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.modes import mode_of
 from symgraph.config import CHOICES, config
+from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable
 from symgraph.core.op import public
 from symgraph.core.shared import SharedVariable
@@ -70,10 +72,20 @@ def function(
                 f"device {where!r}: this version compiles for the CPU only"
             )
         raise ModeError(f"device {where!r} is unknown; there is 'cpu'")
+    layout = None
+    if not isinstance(inputs, Variable | Bundle):
+        inputs = list(inputs)
+        if has_bundles(inputs, outputs, updates, givens):
+            layout, inputs, outputs, updates, givens = flattened(
+                inputs, outputs, updates, givens
+            )
     checked = request(
         inputs, outputs, updates, givens, no_default_updates, on_unused_input
     )
-    return CompiledFunction(checked, mode_of(mode), name, allow_input_downcast)
+    options = (checked, mode_of(mode), name, allow_input_downcast)
+    if layout is not None:
+        return BundledFunction(*options, layout)
+    return CompiledFunction(*options)
 
 
 @public
@@ -92,7 +104,8 @@ def eval(variable: Variable, inputs_to_values: Mapping[Any, Any] | None = None) 
     3.0
     """
     given = dict(inputs_to_values or {})
-    by_name = {v.name: v for v in leaves([variable]) if v.name}
+    roots = variable.parts if isinstance(variable, Bundle) else [variable]
+    by_name = {v.name: v for v in leaves(roots) if v.name}
     for key in [k for k in given if isinstance(k, str)]:
         if key not in by_name:
             raise MissingInputError(f"eval: the expression has no variable {key!r}")

@@ -8,6 +8,7 @@ themselves are registered by the files of ops/ and looked up when first called.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC
 from symgraph.errors import SymbolicValueError
@@ -61,6 +62,15 @@ def _unary(function: str) -> Method:
 
 def _forward(function: str) -> Method:
     return lambda self, other: PUBLIC[function](self, other)
+
+
+def _operator(function: str) -> Method:
+    def operator(self: Variable, other: Any) -> Any:
+        if isinstance(other, Bundle):  # it knows what to do, in its reflected method
+            return NotImplemented
+        return PUBLIC[function](self, other)
+
+    return operator
 
 
 def _reflected(function: str) -> Method:
@@ -136,7 +146,7 @@ def install() -> None:
     for name, function in UNARY.items():
         attach(Variable, name, _unary(function))
     for name, function in (BINARY | COMPARISONS).items():
-        attach(Variable, name, _forward(function))
+        attach(Variable, name, _operator(function))
     for name, function in BINARY.items():
         attach(Variable, "__r" + name[2:], _reflected(function))
     for name in METHODS:

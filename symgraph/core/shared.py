@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.bundle import package_of
 from symgraph.core.dtypes import NUMPY, canonical, is_complex, is_float
 from symgraph.core.node import Place, Variable, described
 from symgraph.core.types import StaticShape, TensorType
@@ -221,6 +222,9 @@ def shared(
     >>> w.get_value().shape
     (1, 1)
     """
+    package = package_of(value)
+    if package is not None:
+        return package.shared(value, name, strict, allow_downcast, borrow)
     array = _as_array(value)
     dtype = canonical(array.dtype)
     if broadcastable is not None and shape is not None:

@@ -136,7 +136,7 @@ def matrix_of(
         if count == ONE:
             return Matrix(view.source, view.offset, transposed, run, batch)
         constant = lead.constant
-        if lead == ZERO or _backward(lead):
+        if lead == ZERO or (lead != run and _backward(lead)):
             continue
         least = run.constant
         if constant is not None and least is not None and constant < least:

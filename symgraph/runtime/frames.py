@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.backends.reference import located
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
-from symgraph.errors import DtypeError, IndexRangeError, ShapeError
+from symgraph.errors import (
+    DtypeError,
+    IndexRangeError,
+    LinearAlgebraError,
+    ShapeError,
+)
 from symgraph.lower.grain import grain
 from symgraph.lower.sizes import Poly, evaluate, lates_of
 from symgraph.runtime.buffers import Arena, layout
@@ -170,6 +176,8 @@ class Frames:
         node, slots = self._nodes[number], frame.slots
         try:
             results = node.op.values_of(node, [_array(slots, *told) for told in inputs])
+        except (IndexRangeError, LinearAlgebraError, ShapeError) as error:
+            raise located(error, node) from None
         except Exception as error:
             error.add_note(f"computed by {node.op}, at {place}")
             raise

@@ -22,11 +22,6 @@ RELATIVE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-12, "complex128": 
 #: NumPy leaves the sign of a zero open where operands are 0.0 and -0.0
 OPEN_ZEROS = {"maximum", "minimum", "relu", "largest", "smallest", "clip", "fmax",
               "fmin", "max", "min"}  # fmt: skip
-#: made of ops that compiled functions cannot call yet
-ON_THE_HOST = {
-    n for n in NAMES if PUBLIC[n].__module__.startswith("symgraph.ops.linalg_")
-}
-
 Call = tuple[Sample, list[Variable], dict[Variable, np.ndarray]]
 
 
@@ -76,7 +71,7 @@ def compare(name: str, sample: Any, v: Variable, want: Any, have: Any) -> None:
         assert (np.signbit(want) == np.signbit(have))[zeros].all(), note
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - ON_THE_HOST))
+@pytest.mark.parametrize("name", NAMES)
 def test_compiled_values_are_those_of_the_reference(name: str) -> None:
     some = [call for call in calls(name) if not refused(name, call)]
     wanted = compiled(some, "FAST_COMPILE")

@@ -1,0 +1,196 @@
+"""Functions whose inputs, outputs, updates or givens are bundles, as sparse matrices are.
+
+`flattened` writes every bundle out as its parts, so that nothing below knows of bundles;
+`BundledFunction` takes the values of a call apart and puts results together again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.compile.arguments import Request
+from symgraph.compile.callable import CompiledFunction
+from symgraph.compile.inputs import In
+from symgraph.compile.modes import Mode
+from symgraph.core.bundle import Bundle
+from symgraph.core.node import Constant, Variable
+from symgraph.core.record import Record
+from symgraph.core.shared import SharedVariable
+from symgraph.core.traverse import ancestors
+from symgraph.errors import ArgumentError, InputError, MissingInputError
+
+
+class Layout(Record):
+    """Where the parts of bundles stand among the flat inputs and outputs.
+
+    Attributes
+    ----------
+    inputs : for each input of the user's a bundle and the numbers of the parts that are
+        inputs, or None
+    outputs : for each output a bundle and the numbers of its parts among the flat ones
+    form : "list", "single", "dict" or "none": what a call returns
+    keys : of a dict result
+    """
+
+    inputs: list[tuple[Bundle, list[int]] | None]
+    outputs: list[tuple[Bundle | None, list[int]]]
+    form: str
+    keys: list[str]
+
+
+def has_bundles(inputs: Any, outputs: Any, updates: Any, givens: Any) -> bool:
+    """Whether anything that was given to `function` is a bundle."""
+    listed = outputs.values() if isinstance(outputs, Mapping) else outputs
+    if not isinstance(outputs, list | tuple | Mapping):
+        listed = (outputs,)
+    return any(isinstance(v, Bundle) for v in (*inputs, *listed)) or any(
+        isinstance(old, Bundle) for old, _ in (*_pairs(updates), *_pairs(givens))
+    )
+
+
+def _pairs(items: Any) -> list[tuple[Any, Any]]:
+    if isinstance(items, Mapping):
+        return list(items.items())
+    if isinstance(items, list | tuple):
+        return [tuple(pair) for pair in items if len(pair) == 2]
+    return []
+
+
+def flattened(
+    inputs: Iterable[Any], outputs: Any, updates: Any, givens: Any
+) -> tuple[Layout, list[Any], list[Any], Any, Any]:
+    """Layout, then inputs, outputs, updates and givens without bundles.
+
+    A part that nothing depends on is no input, unless no part of its bundle is used.
+    """
+    updates, givens = _expanded(updates), _expanded(givens)
+    form, keys, results = _listed(outputs)
+    flat_outputs: list[Any] = []
+    places = []
+    for result in results:
+        parts = list(result.parts) if isinstance(result, Bundle) else [result]
+        numbers = list(range(len(flat_outputs), len(flat_outputs) + len(parts)))
+        places.append((result if isinstance(result, Bundle) else None, numbers))
+        flat_outputs += parts
+    roots = [v for v in flat_outputs if isinstance(v, Variable)]
+    for _, new in (*_pairs(updates), *_pairs(givens)):
+        roots += [new] if isinstance(new, Variable) else []
+    used = set(ancestors(roots))
+    flat_inputs: list[Any] = []
+    layout: list[tuple[Bundle, list[int]] | None] = []
+    for item in inputs:
+        if not isinstance(item, Bundle):
+            flat_inputs.append(item)
+            layout.append(None)
+            continue
+        fixed = [v for v in item.parts if isinstance(v, SharedVariable | Constant)]
+        if fixed or any(v.owner is not None for v in item.parts):
+            raise ArgumentError(f"function: {item!r} is an expression, not an input")
+        numbers = [i for i, v in enumerate(item.parts) if v in used] or [0]
+        flat_inputs += [In(item.parts[i]) for i in numbers]
+        layout.append((item, numbers))
+    return (
+        Layout(layout, places, form, keys),
+        flat_inputs,
+        flat_outputs,
+        updates,
+        givens,
+    )
+
+
+def _expanded(items: Any) -> Any:
+    found: list[tuple[Any, Any]] = []
+    changed = False
+    for old, new in _pairs(items):
+        if isinstance(old, Bundle):
+            found += old.replaced_by(new)
+            changed = True
+        else:
+            found.append((old, new))
+    return found if changed else items
+
+
+def _listed(outputs: Any) -> tuple[str, list[str], list[Any]]:
+    if outputs is None:
+        return "none", [], []
+    if isinstance(outputs, Mapping):
+        keys = sorted(outputs)
+        return "dict", keys, [outputs[key] for key in keys]
+    if isinstance(outputs, list | tuple):
+        return "list", [], list(outputs)
+    return "single", [], [outputs]
+
+
+class BundledFunction(CompiledFunction):
+    """A compiled function that takes and gives values of bundles.
+
+    Examples
+    --------
+    >>> import scipy.sparse, symgraph as sg, symgraph.sparse as sparse
+    >>> x = sparse.csr_matrix("x", "float64")
+    >>> f = sg.function([x], [x + x, sparse.sp_sum(x)])
+    >>> double, total = f(scipy.sparse.eye(2, format="csr"))
+    >>> double.nnz, float(total)
+    (2, 2.0)
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        mode: Mode,
+        name: str | None,
+        downcast: bool | None,
+        layout: Layout,
+    ) -> None:
+        self.layout = layout
+        super().__init__(request, mode, name, downcast)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run once with the values of the inputs."""
+        flat, named = self._taken_apart(args, dict(kwargs))
+        return self._put_together(super().__call__(*flat, **named))
+
+    def _taken_apart(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        inputs = self.layout.inputs
+        if len(args) > len(inputs):
+            raise InputError(
+                f"{self!r} takes {len(inputs)} values, {len(args)} were given"
+            )
+        flat: list[Any] = []
+        named: dict[str, Any] = {}
+        for number, entry in enumerate(inputs):
+            if entry is None:
+                flat += args[number : number + 1]
+                continue
+            bundle, numbers = entry
+            if number < len(args):
+                value, put = args[number], flat
+            elif bundle.name in kwargs:
+                value, put = kwargs.pop(bundle.name), None
+            else:
+                raise MissingInputError(f"{self!r}: no value for input {bundle!r}")
+            arrays = bundle.taken_apart(value)
+            if put is not None:
+                put += [arrays[i] for i in numbers]
+            else:
+                named |= {bundle.parts[i].name: arrays[i] for i in numbers}
+        return flat, {**kwargs, **named}
+
+    def _put_together(self, results: list[np.ndarray]) -> Any:
+        found = [
+            results[numbers[0]]
+            if bundle is None
+            else bundle.put_together([results[i] for i in numbers])
+            for bundle, numbers in self.layout.outputs
+        ]
+        match self.layout.form:
+            case "single":
+                return found[0]
+            case "dict":
+                return dict(zip(self.layout.keys, found, strict=True))
+            case "none":
+                return None
+        return found

@@ -1,0 +1,65 @@
+"""Bundle: what users hold in place of several variables that belong together.
+
+A sparse matrix is one: its graph is made of ordinary vectors, and the bundle says how a
+value (a SciPy matrix) is taken apart into arrays and put together again. `function`,
+`grad`, `dot` and `shared` understand bundles by this contract and know no kind of them.
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symgraph.core.node import Variable
+
+#: an attribute of a value → the package that makes a bundle of it; loaded when needed
+PACKAGES = {"tocsr": "symgraph.sparse"}
+
+
+class Bundle:
+    """Variables that stand for one value.
+
+    Attributes
+    ----------
+    name : what a keyword argument of a compiled function calls it
+    parts : the variables
+    differentiable : the position of the part that gradients flow to
+    """
+
+    name: str | None
+    parts: tuple[Variable, ...]
+    differentiable: ClassVar[int] = 0
+
+    __array_priority__ = 1001
+    __array_ufunc__ = None  # NumPy arrays on the left of an operator defer to us
+
+    def with_gradient(self, gradient: Variable) -> Any:
+        """The gradient of the bundle, given that of its differentiable part."""
+        raise NotImplementedError
+
+    def taken_apart(self, value: Any) -> list[np.ndarray]:
+        """The arrays of the parts for a value; InputError where it is none."""
+        raise NotImplementedError
+
+    def put_together(self, arrays: Sequence[np.ndarray]) -> Any:
+        """The value made of arrays for the parts."""
+        raise NotImplementedError
+
+    def replaced_by(self, other: Any) -> list[tuple[Variable, Variable]]:
+        """(part, its replacement) for each part, in updates and givens."""
+        raise NotImplementedError
+
+    def product(self, left: Any, right: Any) -> Any:
+        """`dot` of two operands, at least one of them a bundle of this kind."""
+        raise NotImplementedError
+
+
+def package_of(value: Any) -> Any:
+    """The package that makes a bundle of a value, or None."""
+    if isinstance(value, np.ndarray | np.generic | Variable | Bundle):
+        return None
+    for attribute, package in PACKAGES.items():
+        if hasattr(value, attribute):
+            return importlib.import_module(package)
+    return None
