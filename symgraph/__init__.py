@@ -53,7 +53,7 @@ __all__ += ["sparse"]  # loads when it is first asked for, as `nn`
 
 
 def __getattr__(name: str) -> Any:
-    """``sg.nn``, ``sg.sparse`` and the names in `LATE`, which load when they are first asked for."""
+    """``sg.nn``, ``sg.sparse`` and the names in `LATE`, loaded when asked for."""
     if name in ("nn", "sparse"):
         return importlib.import_module(f"symgraph.{name}")
     if name in LATE:

@@ -55,6 +55,11 @@ class Bundle:
         raise NotImplementedError
 
 
+def bundle_of(*values: Any) -> Bundle | None:
+    """The first value that is a bundle."""
+    return next((value for value in values if isinstance(value, Bundle)), None)
+
+
 def package_of(value: Any) -> Any:
     """The package that makes a bundle of a value, or None."""
     if isinstance(value, np.ndarray | np.generic | Variable | Bundle):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.bundle import Bundle
+from symgraph.core.bundle import bundle_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
@@ -240,13 +240,6 @@ def _promoted(*values: Any) -> tuple[Variable, ...]:
     return tuple(cast(v, common) for v in operands)
 
 
-def _bundle(a: Any, b: Any) -> Bundle | None:
-    """The operand that is a bundle (a sparse matrix), and so knows how to multiply."""
-    if isinstance(a, Bundle):
-        return a
-    return b if isinstance(b, Bundle) else None
-
-
 def _outer(a: Variable, b: Variable) -> Variable:
     return PUBLIC["dimshuffle"](a, 0, "x") * PUBLIC["dimshuffle"](b, "x", 0)
 
@@ -270,8 +263,7 @@ def dot(a: Any, b: Any) -> Variable:
     >>> T.dot(T.fmatrix("x"), T.fvector("w")).type
     float32 (None,)
     """
-    bundle = _bundle(a, b)
-    if bundle is not None:
+    if (bundle := bundle_of(a, b)) is not None:
         return bundle.product(a, b)
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -298,8 +290,7 @@ def matmul(a: Any, b: Any) -> Variable:
     >>> T.matmul(T.ftensor3("a"), T.fmatrix("b")).type
     float32 (None, None, None)
     """
-    bundle = _bundle(a, b)
-    if bundle is not None:
+    if (bundle := bundle_of(a, b)) is not None:
         return bundle.product(a, b)
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:

@@ -40,9 +40,9 @@ def as_sparse(x: Any, name: str | None = None) -> SparseVariable:
             "a sparse variable; csr_from_dense makes one of a dense variable."
         )
     matrix = compressed(x)
-    parts = [constant_of(a) for a in arrays_of(matrix)]
+    data, indices, indptr = (constant_of(a) for a in arrays_of(matrix))
     minor = matrix.shape[1 if matrix.format == "csr" else 0]
-    return SparseVariable(matrix.format, *parts, minor, name)
+    return SparseVariable(matrix.format, data, indices, indptr, minor, name)
 
 
 def _shown(x: Any) -> str:
@@ -246,7 +246,7 @@ def _stacked(blocks: Any, format: str, dtype: Any, inner: str) -> SparseVariable
         raise ArgumentError("a stack needs one sparse matrix or more")
     parts = [x.asformat(inner) for x in parts]
     first, other = ("csr", 1) if inner == "csr" else ("csc", 0)
-    known = {x.type.shape[other] for x in parts} - {None}
+    known = {n for x in parts if (n := x.type.shape[other]) is not None}
     if len(known) > 1:
         raise ShapeError(
             f"sparse matrices whose extents along axis {other} are {sorted(known)} do "

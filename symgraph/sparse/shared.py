@@ -63,4 +63,5 @@ def shared(
         )
     ]
     minor = matrix.shape[1 if matrix.format == "csr" else 0]
-    return SparseSharedVariable(matrix.format, *parts, minor, name)
+    data, indices, indptr = parts
+    return SparseSharedVariable(matrix.format, data, indices, indptr, minor, name)

@@ -16,7 +16,7 @@ from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, described
 from symgraph.core.op import PUBLIC, as_variable
 from symgraph.core.types import TensorType
-from symgraph.errors import ConversionError, GradientError, ShapeError, UpdateError
+from symgraph.errors import ConversionError, ShapeError, UpdateError
 from symgraph.ops.families import cast
 from symgraph.ops.shape import (
     AnyExtent,
@@ -284,9 +284,3 @@ def of_parts(
         raise ShapeError(f"{what}: a sparse matrix has two extents, not {len(pair)}")
     minor = pair[1 if format == "csr" else 0]
     return SparseVariable(format, data, vectors[0], vectors[1], minor)
-
-
-def refuse_gradient(x: SparseVariable) -> None:
-    """GradientError for a matrix of integers."""
-    if is_discrete(x.dtype):
-        raise GradientError(f"{x!r} has integers: nothing flows to them")

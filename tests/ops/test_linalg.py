@@ -317,3 +317,50 @@ def test_the_exponential_of_a_matrix_that_overflows_is_not_a_number() -> None:
     x = T.dmatrix("x")
     (found,) = evaluate([T.linalg.expm(x)], {x: np.full((2, 2), np.inf)})
     assert np.isnan(found).all()
+
+
+# --- compiled functions ---------------------------------------------------------------
+
+
+def test_compiled_functions_call_lapack_with_gradients_of_both_orders() -> None:
+    x, v = T.dmatrix("x"), T.dvector("v")
+    out = T.linalg.solve(T.linalg.expm(x), v) + T.linalg.eigh(x + x.T)[0]
+    cost = T.sum(T.sin(out)) + T.linalg.logdet(x) + T.linalg.norm(x, "nuc")
+    first = sg.grad(cost, [x, v])
+    second = sg.grad(T.sum(T.sqr(first[0])), [x, v])
+    outputs = [cost, *first, *second]
+    values = (GENERAL, POSITIVE[0])
+    some = [sg.function([x, v], outputs, mode=m)(*values) for m in (MODE, "FAST_RUN")]
+    for one, other in zip(*some, strict=True):
+        np.testing.assert_allclose(one, other, 1e-8, 1e-10)
+
+
+def test_an_operand_may_be_a_view_of_what_is_computed() -> None:
+    x, v = T.dmatrix("x"), T.dvector("v")
+    outputs = [
+        T.linalg.solve(x.T, (v * 2)[::-1]),
+        T.linalg.inv(x.reshape((1, 3, 3))),
+        T.linalg.det(x[:2, 1:]),
+    ]
+    found = sg.function([x, v], outputs)(GENERAL, POSITIVE[0])
+    wanted = [
+        np.linalg.solve(GENERAL.T, 2 * POSITIVE[0][::-1]),
+        np.linalg.inv(GENERAL)[None],
+        np.linalg.det(GENERAL[:2, 1:]),
+    ]
+    for have, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(have, want, 1e-12)
+
+
+def test_a_failure_in_a_compiled_function_leaves_shared_variables_as_they_are() -> None:
+    x = T.dmatrix("covariance")
+    kept = sg.shared(np.eye(3), name="kept")
+    step = sg.function([x], T.linalg.cholesky(x).sum(), updates=[(kept, kept + x)])
+    step(POSITIVE)
+    with pytest.raises(LinearAlgebraError) as caught:
+        step(-POSITIVE)
+    assert "covariance : float64" in str(caught.value)
+    assert "test_linalg.py:" in str(caught.value)
+    assert "(3, 3)" in str(caught.value)
+    np.testing.assert_array_equal(kept.get_value(), np.eye(3) + POSITIVE)
+    assert np.isfinite(step(POSITIVE))
