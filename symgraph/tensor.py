@@ -25,6 +25,7 @@ import symgraph.ops.diagonal
 import symgraph.ops.einsum
 import symgraph.ops.epilogue
 import symgraph.ops.exponential
+import symgraph.ops.gemm
 import symgraph.ops.getitem
 import symgraph.ops.gradient
 import symgraph.ops.indexing

@@ -1,8 +1,9 @@
 """Sums of products: dot and what is made of it.
 
-The ops are `Dot` (vectors and matrices), `BatchedDot` (a stack of matrix products) and
-`Gemm` (made by rewrites only). Products of tensors of higher rank are these between
-reshapes. All operands of an op have one dtype; the public functions promote.
+The ops are `Dot` (vectors and matrices) and `BatchedDot` (a stack of matrix products);
+`Gemm`, which rewrites make, is in ops/gemm.py. Products of tensors of higher rank are
+these between reshapes. All operands of an op have one dtype; the public functions
+promote.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def _named(v: Variable, fallback: str) -> str:
     return v.name or fallback
 
 
-def _check_extents(
+def check_extents(
     what: str, a: Variable, axis_a: int, b: Variable, axis_b: int, kind: str = "inner"
 ) -> None:
     """ShapeError where two known extents that are summed over (or shared) differ."""
@@ -39,7 +40,8 @@ def _check_extents(
         )
 
 
-def _check_dtypes(what: str, *operands: Variable) -> str:
+def check_dtypes(what: str, *operands: Variable) -> str:
+    """The one dtype of the operands of a product."""
     dtypes = {v.type.dtype for v in operands}
     if len(dtypes) > 1:
         raise DtypeError(
@@ -55,7 +57,7 @@ def _check_dtypes(what: str, *operands: Variable) -> str:
     return dtype
 
 
-def _adjoint(x: Variable) -> Variable:
+def adjoint(x: Variable) -> Variable:
     """The transpose, of complex numbers the conjugate too: what gradients multiply by."""
     found: Variable = PUBLIC["conj"](_transposed(x))
     return found
@@ -82,8 +84,8 @@ class Dot(Op):
                 f"dot: the op takes vectors and matrices{listing(a, b)}\n"
                 "Use the function dot for other ranks."
             )
-        dtype = _check_dtypes("dot", a, b)
-        _check_extents("dot", a, a.ndim - 1, b, 0)
+        dtype = check_dtypes("dot", a, b)
+        check_extents("dot", a, a.ndim - 1, b, 0)
         return (fast_type(dtype, a.type.shape[:-1] + b.type.shape[1:]),)
 
     def infer_shape(
@@ -102,7 +104,7 @@ class Dot(Op):
         if g is None or is_discrete(a.type.dtype):
             return (None, None)
         if a.ndim == 2 and b.ndim == 2:
-            return (Dot()(g, _adjoint(b)), Dot()(_adjoint(a), g))
+            return (Dot()(g, adjoint(b)), Dot()(adjoint(a), g))
         conj = PUBLIC["conj"]
         if a.ndim == 1 and b.ndim == 1:
             return (g * conj(b), g * conj(a))
@@ -132,9 +134,9 @@ class BatchedDot(Op):
                 f"batched_dot: the op takes two stacks of matrices{listing(a, b)}\n"
                 "Use the function batched_dot or matmul for other ranks."
             )
-        dtype = _check_dtypes("batched_dot", a, b)
-        _check_extents("batched_dot", a, 0, b, 0, "batch")
-        _check_extents("batched_dot", a, 2, b, 1)
+        dtype = check_dtypes("batched_dot", a, b)
+        check_extents("batched_dot", a, 0, b, 0, "batch")
+        check_extents("batched_dot", a, 2, b, 1)
         batch = a.type.shape[0] if a.type.shape[0] is not None else b.type.shape[0]
         return (fast_type(dtype, (batch, a.type.shape[1], b.type.shape[2])),)
 
@@ -153,7 +155,7 @@ class BatchedDot(Op):
         (g,), (a, b) = gradients, inputs
         if g is None or is_discrete(a.type.dtype):
             return (None, None)
-        return (BatchedDot()(g, _adjoint(b)), BatchedDot()(_adjoint(a), g))
+        return (BatchedDot()(g, adjoint(b)), BatchedDot()(adjoint(a), g))
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's matmul of stacks of equal length."""
@@ -162,73 +164,6 @@ class BatchedDot(Op):
             raise _mismatch("batched_dot", a, b)
         with np.errstate(all="ignore"):
             return (np.matmul(a, b),)
-
-
-class Gemm(Op):
-    """out = beta * z + alpha * (a @ b), for matrices; alpha and beta are scalars.
-
-    Operands in the order z, alpha, a, b, beta. z may have known extents of 1, which
-    broadcast.
-    """
-
-    name = "gemm"
-
-    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
-        """Matrices of one dtype whose shapes fit."""
-        z, alpha, a, b, beta = inputs
-        dtype = _check_dtypes("gemm", *inputs)
-        if (z.ndim, alpha.ndim, a.ndim, b.ndim, beta.ndim) != (2, 0, 2, 2, 0):
-            raise ShapeError(
-                f"gemm: it takes a matrix, a scalar, two matrices, a scalar"
-                f"{listing(*inputs)}"
-            )
-        _check_extents("gemm", a, 1, b, 0)
-        shape = []
-        for axis, outer in enumerate((a, b)):
-            known = outer.type.shape[axis]
-            if z.type.shape[axis] != 1:
-                _check_extents("gemm", z, axis, outer, axis, "outer")
-                known = z.type.shape[axis] if known is None else known
-            shape.append(known)
-        return (fast_type(dtype, tuple(shape)),)
-
-    def infer_shape(
-        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        """Rows of a, columns of b."""
-        return ((shapes[2][0], shapes[3][1]),)
-
-    def grad(
-        self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-        gradients: Gradients,
-    ) -> Gradients:  # fmt: skip
-        """That of the expression it stands for."""
-        (g,), (z, alpha, a, b, beta) = gradients, inputs
-        if g is None or is_discrete(a.type.dtype):
-            return (None,) * 5
-        total, conj = PUBLIC["sum"], PUBLIC["conj"]
-        to_z = g * conj(beta)
-        axes = tuple(axis for axis in (0, 1) if z.type.shape[axis] == 1)
-        if axes:
-            to_z = total(to_z, axis=axes, keepdims=True)
-        return (
-            to_z,
-            total(g * conj(Dot()(a, b))),
-            conj(alpha) * Dot()(g, _adjoint(b)),
-            conj(alpha) * Dot()(_adjoint(a), g),
-            total(g * conj(z)),
-        )
-
-    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The expression, by NumPy."""
-        z, alpha, a, b, beta = arrays
-        if a.shape[1] != b.shape[0]:
-            raise _mismatch("gemm", a, b)
-        shape = (a.shape[0], b.shape[1])
-        if any(n not in (1, m) for n, m in zip(z.shape, shape, strict=True)):
-            raise ShapeError(f"gemm: z has shape {z.shape}, the product {shape}")
-        with np.errstate(all="ignore"):
-            return (np.asarray(beta * z + alpha * np.dot(a, b)).astype(a.dtype),)
 
 
 # --- public functions --------------------------------------------------------------
@@ -304,7 +239,7 @@ def matmul(a: Any, b: Any) -> Variable:
         row = matmul(PUBLIC["dimshuffle"](a, "x", 0), b)
         kept = [axis for axis in range(row.ndim) if axis != row.ndim - 2]
         return PUBLIC["dimshuffle"](row, *kept)
-    _check_extents("matmul", a, a.ndim - 1, b, b.ndim - 2)
+    check_extents("matmul", a, a.ndim - 1, b, b.ndim - 2)
     shape_a, shape_b = extents(a), extents(b)
     batch = max(a.ndim, b.ndim) - 2
     _check_batch(a, b)
@@ -356,7 +291,7 @@ def batched_dot(a: Any, b: Any) -> Variable:
             f"batched_dot: a scalar has no batch axis{listing(a, b)}\n"
             "Use * for scalars."
         )
-    _check_extents("batched_dot", a, 0, b, 0, "batch")
+    check_extents("batched_dot", a, 0, b, 0, "batch")
     if a.ndim == 1:
         return PUBLIC["dimshuffle"](a, 0, *["x"] * (b.ndim - 1)) * b
     if b.ndim == 1:
@@ -469,9 +404,9 @@ def _contracted(
 ) -> Variable:
     """Sum over pairs of axes, as one matrix product (or one for each of a batch)."""
     for i, j in zip(axes_a, axes_b, strict=True):
-        _check_extents(what, a, i, b, j)
+        check_extents(what, a, i, b, j)
     if batch:
-        _check_extents(what, a, 0, b, 0, "batch")
+        check_extents(what, a, 0, b, 0, "batch")
     free_a = [i for i in range(batch, a.ndim) if i not in axes_a]
     free_b = [j for j in range(batch, b.ndim) if j not in axes_b]
     lead = list(range(batch))

@@ -17,7 +17,8 @@ from symgraph.backends.reference import evaluate
 from symgraph.core.text import expression
 from symgraph.core.types import TensorType
 from symgraph.errors import DtypeError, ShapeError
-from symgraph.ops.contraction import BatchedDot, Dot, Gemm
+from symgraph.ops.contraction import BatchedDot, Dot
+from symgraph.ops.gemm import Gemm
 
 NAMES = {"dot", "matmul", "batched_dot", "tensordot", "batched_tensordot", "outer",
          "inner", "vdot"}  # fmt: skip

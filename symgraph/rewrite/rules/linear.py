@@ -9,9 +9,10 @@ import numpy as np
 from symgraph.core.dtypes import is_complex, is_float
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
-from symgraph.ops.contraction import BatchedDot, Dot, Gemm
+from symgraph.ops.contraction import BatchedDot, Dot
 from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise
+from symgraph.ops.gemm import Gemm
 from symgraph.ops.indexing import CheckIndex
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
