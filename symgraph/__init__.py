@@ -18,9 +18,6 @@ from symgraph.core.clone import clone
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import as_variable
 from symgraph.core.shared import SharedVariable, shared
-from symgraph.extend.from_function import as_op
-from symgraph.extend.from_graph import OpFromGraph
-from symgraph.extend.op import Op
 from symgraph.gradient import verify_grad
 from symgraph.loops.arguments import OrderedUpdates, until
 from symgraph.loops.build import scan
@@ -32,10 +29,10 @@ __version__ = version = VERSION
 __all__ = [
     "Apply", "Constant", "In", "Lop", "Op", "OpFromGraph", "OrderedUpdates", "Rop",
     "Rule", "SharedVariable", "Variable", "as_op", "as_variable", "check_rule", "clone",
-    "config", "errors", "foldl", "foldr", "function", "grad", "gradient", "graph",
-    "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn", "printing",
-    "reduce", "register_rule", "registered_rules", "remove_rule", "rule", "scan",
-    "shared", "tensor", "until", "verify_grad", "version",
+    "config", "elemwise_op", "errors", "foldl", "foldr", "function", "grad", "gradient",
+    "graph", "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn",
+    "printing", "reduce", "register_rule", "registered_rules", "remove_rule", "rule",
+    "scan", "shared", "tensor", "until", "verify_grad", "version",
 ]  # fmt: skip
 
 
@@ -43,7 +40,11 @@ __all__ = [
 LATE = {
     "Rule": "symgraph.rewrite.rule",
     "rule": "symgraph.rewrite.rule",
+    "Op": "symgraph.extend.op",
+    "OpFromGraph": "symgraph.extend.from_graph",
+    "as_op": "symgraph.extend.from_function",
     "check_rule": "symgraph.extend.check_rule",
+    "elemwise_op": "symgraph.extend.elementwise",
     "register_rule": "symgraph.extend.rules",
     "registered_rules": "symgraph.extend.rules",
     "remove_rule": "symgraph.extend.rules",

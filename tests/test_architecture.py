@@ -33,6 +33,9 @@ FLOORS = {
     "symgraph.backends": 5,
     "symgraph.runtime": 6,
     "symgraph.extend": 6,
+    # what the backends know of functions of the user
+    "symgraph.extend.scalar_function": 3,
+    "symgraph.extend.tracing": 3,
     "symgraph.compile": 7,
     # what users import by these names: re-exports of all that is below
     "symgraph.gradient": 7,

@@ -24,6 +24,7 @@ from typing import ClassVar
 from symgraph.backends.special import HELPERS
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
+    USER,
     Access,
     Call,
     Const,
@@ -122,6 +123,8 @@ def source(*kernels: Kernel) -> str:
 class Writer:
     """Writes one kernel. A dialect overrides its tables and the methods it must."""
 
+    #: whether functions of the user can be called by their names
+    calls_python: ClassVar[bool] = True
     #: primitive → template
     templates: ClassVar[Mapping[str, str]] = ChainMap(
         PYTHON,
@@ -270,6 +273,8 @@ class Writer:
         """Return a primitive of arguments of dtype `of`; `dtype` is its result's."""
         if function == "cast" and of == dtype:
             return arguments[0]
+        if function.startswith(USER) and self.calls_python:
+            return f"{function}({', '.join(map(bare, arguments))})"
         *helpers, value = (part.strip() for part in self.template(function, of, dtype))
         words = dict(zip("abc", arguments, strict=False))
         found = WORD.findall(" ".join([*helpers, value]))

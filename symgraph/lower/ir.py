@@ -37,6 +37,8 @@ PRIMITIVES = frozenset(
     arccosh arctanh sigmoid softplus log_sigmoid erf erfc erfinv erfcinv erfcx gammaln
     digamma philox cast real imag conj angle""".split()
 )
+#: what the names of functions of the user begin with; each is a primitive of its own
+USER = "user_"
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 #: combine of an accumulator → its identity, given the dtype (see `identity`)
 COMBINES = ("add", "mul", "maximum", "minimum", "and", "or")

@@ -16,6 +16,7 @@ from symgraph.lower.ir import (
     COMBINES,
     COMPARISONS,
     PRIMITIVES,
+    USER,
     Access,
     Call,
     Const,
@@ -240,9 +241,9 @@ def _load_fits(load: Load, scope: Scope) -> str:
 
 def _call_is_typed(call: Call, scope: Scope) -> str:
     name, dtypes = call.function, [a.dtype for a in call.arguments]
-    if name not in PRIMITIVES:
+    if name not in PRIMITIVES and not name.startswith(USER):
         return f"{name} is no primitive"
-    if len(dtypes) != ARITY.get(name, 1):
+    if not name.startswith(USER) and len(dtypes) != ARITY.get(name, 1):
         return f"{name} of {len(dtypes)} arguments"
     want = _result(name, dtypes)
     if want is None:

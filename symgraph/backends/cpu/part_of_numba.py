@@ -6,7 +6,7 @@ than half of that time. So the import is left after these modules: they stay imp
 the package does not. Whoever imports Numba later gets all of it, with the modules that
 are there already, and nobody sees it half imported: until we leave, we hold the lock of
 its import. Where Numba is imported already, or does not come apart like this, it is
-imported as usual. In: nothing. Out: two modules of Numba.
+imported as usual. In: nothing. Out: two modules of Numba, or all of it.
 """
 
 import importlib
@@ -37,6 +37,11 @@ def code_library() -> list[ModuleType]:
             if all(name in sys.modules for name in NAMES):
                 return [sys.modules[name] for name in NAMES]
         return [importlib.import_module(name) for name in NAMES]
+
+
+def whole() -> ModuleType:
+    """All of Numba, for functions of the user: this takes a while."""
+    return importlib.import_module("numba")
 
 
 def _import_part() -> None:

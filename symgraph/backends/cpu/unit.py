@@ -5,7 +5,7 @@ the bytes of a relocatable object that refers to what it does not define by name
 it can be kept on disk and mapped by `loader` in this or any other process of the
 same target.
 
-This is the only file that uses Numba, and what it uses is internal to Numba:
+This file and user_functions.py use Numba; what this one uses is internal to Numba:
 `numba.core.codegen`. Everything relied upon is looked up in `_parts`, and a test
 guards it. Numba is imported here on the first compilation and nowhere else, and no
 more of it than that (part_of_numba.py).
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from symgraph.backends.cpu import loader, target
+from symgraph.backends.cpu import loader, target, user_functions
 from symgraph.backends.cpu.part_of_numba import code_library
 from symgraph.errors import BackendError
 
@@ -73,6 +73,9 @@ def _compile(
         module.verify()
     except RuntimeError as error:
         raise BackendError(_rejected(llvm_ir, error)) from error
+    for name in [f.name for f in module.functions if f.is_declaration]:
+        if name.startswith(user_functions.SYMBOL):
+            module.link_in(parts.llvm.parse_assembly(user_functions.definition(name)))
     _check_externals(module, symbols)
     try:
         library = codegen.create_library("symgraph")

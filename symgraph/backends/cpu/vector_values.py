@@ -7,11 +7,13 @@ IR in a `Builder`. Statements and loops are in vectors.py.
 """
 
 from symgraph.backends.cpu import math as primitives
+from symgraph.backends.cpu import user_functions
 from symgraph.backends.cpu.llvm import ELEMENT, Builder, Value, suffix
 from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
 from symgraph.core.record import Record
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
+    USER,
     Access,
     Call,
     Const,
@@ -115,6 +117,8 @@ class Values:
     ) -> Value:
         values = [self._value(argument) for argument in arguments]
         kind = values[-1].dtype if function == "where" else values[0].dtype
+        if function.startswith(USER):
+            return user_functions.emit(self.b, function, values, dtype)
         if is_complex(kind) or not primitives.supports(function, kind):
             raise NotSupportedError(
                 f"{function} of {kind} has no compiled form for the CPU"

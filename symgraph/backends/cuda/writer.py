@@ -158,6 +158,7 @@ def write(kernel: Kernel) -> CudaKernel:
 class CudaWriter(Writer):
     """Writes one kernel for a grid of threads."""
 
+    calls_python: ClassVar[bool] = False
     templates: ClassVar[Mapping[str, str]] = ChainMap(
         CUDA,
         {
