@@ -26,7 +26,18 @@ from symgraph.lower.ir import (
     Store,
     expressions,
 )
-from symgraph.lower.steps import Copy, Launch, Product, Program, Step, Tiles
+from symgraph.lower.steps import (
+    Bind,
+    Branch,
+    Copy,
+    Host,
+    Launch,
+    Product,
+    Program,
+    Step,
+    Tiles,
+)
+from symgraph.lower.steps import Loop as Repeat
 
 #: primitives that choose or convert, and do not compute
 _FREE = frozenset(("cast", "where", "isnan", "signbit", "real", "imag", "and", "or",
@@ -77,7 +88,42 @@ def work_of(program: Program, step: Step, slots: Sequence[int]) -> Work:
         case Copy():
             size = int(slots[step.size])
             return Work(0, 2 * size, "float32", f"{size} bytes")
+        case Repeat():
+            times = int(slots[step.count])
+            inside = _together(program, step.body, slots)
+            return Work(
+                inside.flops * times, inside.bytes * times, inside.dtype,
+                f"{times} times {len(step.body)} steps",
+            )  # fmt: skip
+        case Branch():
+            sides = [
+                _together(program, side, slots) for side in (step.then, step.otherwise)
+            ]
+            return max(sides, key=lambda work: (work.flops, work.bytes))
+        case Host():
+            call = program.calls[step.number]
+            arrays = [*call.inputs, *call.outputs]
+            moved = sum(
+                ITEMSIZE[dtype] * math.prod(int(slots[e]) for e in extents)
+                for _, dtype, extents in arrays
+            )
+            return Work(0, moved, "float32", "in Python")
+        case Bind():
+            return Work(0, 8, "float32", "an extent")
     raise AssertionError(step)
+
+
+def _together(
+    program: Program, steps: Sequence[Step], slots: Sequence[int]
+) -> Work:
+    """The work of several steps; lengths that change in a loop count as at its end."""
+    works = [work_of(program, step, slots) for step in steps]
+    wide = any(work.dtype == "float64" for work in works)
+    return Work(
+        sum(work.flops for work in works),
+        sum(work.bytes for work in works),
+        "float64" if wide else "float32",
+    )
 
 
 def _tiles(step: Tiles, slots: Sequence[int]) -> Work:

@@ -132,3 +132,17 @@ def test_compilation_is_told_by_stage_and_pass() -> None:
     assert found.seconds == pytest.approx(sum(found.stages.values()))
     assert "canonicalize" in str(found)
     assert str(found).startswith("f: compiled in")
+
+
+def test_loops_branches_and_ops_in_python_have_rows_of_their_own() -> None:
+    x, w = T.fmatrix("x"), T.fmatrix("w")
+    out, _ = sg.scan(lambda row, h, w: T.tanh(row + T.dot(h, w)), x, x[0] * 0, [w])
+    y = T.sort(T.ifelse(x.sum() > 0, out, out * 2), axis=1)
+    f = sg.function([x, w], y)
+    args = np.ones((9, 16), "float32"), np.ones((16, 16), "float32")
+    found = f.profile(*args, calls=2)
+    rows = {row.kind: row for row in found.rows}
+    assert {"scan", "ifelse", "sort"} <= rows.keys()
+    assert rows["scan"].flops >= 9 * 2 * 16 * 16
+    assert "9 times" in rows["scan"].what
+    assert str(found)

@@ -52,6 +52,8 @@ def sum_of_parts_to_join(node: Apply, context: Context) -> Variable | None:
     total = joined[0]
     for term in (*joined[1:], *rest):
         total = ADD(total, term)
+    if context.assumes_equal and total.type == out.type:
+        return total  # its parts fill what the sum fills
     return context.fit(total, out)
 
 
@@ -96,12 +98,23 @@ def _part_of(term: Variable, context: Context) -> tuple[int, Part] | None:
     places = _places(spec[axis], whole)
     if places is None or y.type.shape[axis] != places[1] - places[0]:
         return None
-    mine, outer = context.axes(y), context.axes(term)
-    if mine is None or outer is None:
-        return None
-    if any(a != b for k, (a, b) in enumerate(zip(mine, outer, strict=True)) if k != axis):
+    if not _fills(y, term, axis, context):
         return None
     return axis, (*places, y, zeros)
+
+
+def _fills(y: Variable, whole: Variable, cut: int, context: Context) -> bool:
+    """Whether y has the extents of the whole, but for the axis that is cut."""
+    mine, outer = context.axes(y), context.axes(whole)
+    if mine is None or outer is None:
+        return False
+    for axis, (one, other) in enumerate(zip(mine, outer, strict=True)):
+        if axis == cut or one == other:
+            continue
+        unknown = y.type.shape[axis] is None and whole.type.shape[axis] is None
+        if not (unknown and context.assumes_equal):
+            return False
+    return True
 
 
 def _places(entry: Entry, whole: int | None) -> tuple[int, int] | None:
