@@ -17,6 +17,7 @@ import numpy as np
 import symgraph.tensor as T
 from symgraph import nn
 from symgraph.errors import DataError, NotSupportedError
+from symgraph.nn.layers.recurrent_loop import Recurrence
 
 _BIASED_CONV = ("num_filters", "filter_size", "untie_biases", "nonlinearity")
 _CONV = (*_BIASED_CONV, "stride", "pad", "flip_filters", "num_groups", "convolution")
@@ -26,6 +27,19 @@ _TRANSPOSED = (
 _MAX_POOL = ("pool_size", "stride", "pad", "ignore_border")
 _POOL = (*_MAX_POOL, "mode")
 _UPSCALE = ("scale_factor", "mode")
+_LOOP = (
+    "backwards", "learn_init", "gradient_steps", "grad_clipping", "unroll_scan",
+    "precompute_input", "only_return_final",
+)  # fmt: skip
+#: gated layer → gate → the attribute that is its nonlinearity
+GATES: dict[str, dict[str, str]] = {
+    "LSTMLayer": {g: f"nonlinearity_{g}" for g in nn.layers.LSTMLayer.stacked},
+    "GRULayer": {
+        "resetgate": "nonlinearity_resetgate",
+        "updategate": "nonlinearity_updategate",
+        "hidden_update": "nonlinearity_hid",
+    },
+}
 #: layer class → arguments that are kept, each also an attribute of the layer
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "InputLayer": ("shape",),
@@ -61,8 +75,21 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "LocalResponseNormalization2DLayer": ("alpha", "k", "beta", "n"),
     "BatchNormLayer": ("axes", "epsilon", "alpha"),
     "StandardizationLayer": ("axes", "epsilon"),
-}
+    "RecurrentLayer": ("num_units", "nonlinearity", *_LOOP),
+    "LSTMLayer": (
+        "num_units", "nonlinearity", "peepholes", *GATES["LSTMLayer"].values(), *_LOOP
+    ),
+    "GRULayer": ("num_units", *GATES["GRULayer"].values(), *_LOOP),
+}  # fmt: skip
 _WEIGHTS = ("W", "b")
+
+
+def _weights_of_gates(kind: str) -> tuple[str, ...]:
+    return tuple(
+        w + gate for gate in GATES[kind] for w in ("W_in_to_", "W_hid_to_", "b_")
+    )
+
+
 #: layer class → parameters, each an attribute; None where the layer has none
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "DenseLayer": _WEIGHTS,
@@ -71,7 +98,17 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "ScaleLayer": ("scales",),
     **{kind: _WEIGHTS for kind in ARGUMENTS if "Conv" in kind},
     "BatchNormLayer": ("beta", "gamma", "mean", "inv_std"),
+    "RecurrentLayer": ("W_in_to_hid", "W_hid_to_hid", "b", "hid_init"),
+    "LSTMLayer": (
+        *_weights_of_gates("LSTMLayer"),
+        *(f"W_cell_to_{gate}" for gate in ("ingate", "forgetgate", "outgate")),
+        "cell_init",
+        "hid_init",
+    ),
+    "GRULayer": (*_weights_of_gates("GRULayer"), "hid_init"),
 }
+#: what layers below a recurrent layer are to it, in the order of its inputs
+ROLES = ("mask_input", "hid_init", "cell_init")
 #: name → function that an argument may be
 FUNCTIONS: dict[str, Any] = {
     "conv1d": T.nnet.conv1d, "conv2d": T.nnet.conv2d, "conv3d": T.nnet.conv3d,
@@ -116,9 +153,11 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         if kind == "InputLayer":
             variable = layer.input_var
             record["input"] = {"dtype": variable.dtype, "name": variable.name}
+        if isinstance(layer, Recurrence):
+            record["roles"] = ["incoming", *_roles(layer)]
         for attribute in PARAMETERS.get(kind, ()):
-            variable = getattr(layer, attribute)
-            if variable is None:
+            variable = getattr(layer, attribute, None)
+            if variable is None or isinstance(variable, nn.layers.Layer):
                 continue
             if not hasattr(variable, "get_value"):
                 raise NotSupportedError(
@@ -131,7 +170,7 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
                 "tensor": name,
                 "dtype": variable.dtype,
                 "name": variable.name,
-                "tags": sorted(layer.params[variable]),
+                "tags": sorted(_tags_of(layer, variable)[variable]),
             }
         records.append(record)
     return records, variables
@@ -175,7 +214,7 @@ def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
             variable = getattr(layer, attribute)
             known.setdefault(entry["tensor"], variable)
             variable.name = entry["name"]
-            layer.params[variable] = set(entry["tags"])
+            _tags_of(layer, variable)[variable] = set(entry["tags"])
         layers.append(layer)
     return layers
 
@@ -203,6 +242,9 @@ def _make(
             arguments[attribute] = known[entry["tensor"]]
         else:
             arguments[attribute] = functools.partial(np.zeros, dtype=entry["dtype"])
+    if issubclass(make, Recurrence):
+        arguments = {**arguments, **_by_role(record, incoming, where)}
+        return make(name=name, **_with_gates(kind, arguments))
     takes_many = issubclass(make, nn.layers.MergeLayer)
     if not takes_many and len(incoming) != 1:
         raise DataError(f"{where}: a {kind} takes one layer, not {len(incoming)}")
@@ -214,6 +256,53 @@ def _incoming(layer: Any) -> list[Any]:
         return list(layer.input_layers)
     below = getattr(layer, "input_layer", None)
     return [] if below is None else [below]
+
+
+def _tags_of(layer: Any, variable: Any) -> dict[Any, set[str]]:
+    """The table of tags that holds this parameter: the layer's, or one inside it."""
+    networks = [
+        getattr(layer, f"{part}_to_hidden", None) for part in ("input", "hidden")
+    ]
+    for owner in (layer, *networks):
+        if owner is not None and variable in owner.params:
+            found: dict[Any, set[str]] = owner.params
+            return found
+    raise KeyError(variable)
+
+
+def _roles(layer: Any) -> list[str]:
+    places = {role: role.replace("_input", "") for role in ROLES}
+    found = {r: getattr(layer, f"{p}_incoming_index", -1) for r, p in places.items()}
+    return sorted((r for r, place in found.items() if place > 0), key=found.__getitem__)
+
+
+def _by_role(record: dict[str, Any], incoming: list[Any], where: str) -> dict[str, Any]:
+    """The layers below a recurrent layer as its arguments."""
+    roles = record["roles"]
+    if (
+        len(roles) != len(incoming)
+        or roles[:1] != ["incoming"]
+        or not set(roles[1:]) <= set(ROLES)
+    ):
+        raise DataError(
+            f"{where}: {len(incoming)} layers below have the roles {roles}; the first "
+            f"must be 'incoming', others may be {', '.join(ROLES)}"
+        )
+    return dict(zip(roles, incoming, strict=True))
+
+
+def _with_gates(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments in which weights and nonlinearity of each gate have become a Gate."""
+    rest = dict(arguments)
+    for gate, nonlinearity in GATES.get(kind, {}).items():
+        rest[gate] = nn.layers.Gate(
+            rest.pop(f"W_in_to_{gate}"),
+            rest.pop(f"W_hid_to_{gate}"),
+            rest.pop(f"W_cell_to_{gate}", None),
+            rest.pop(f"b_{gate}"),
+            rest.pop(nonlinearity),
+        )
+    return rest
 
 
 def _to_json(value: Any) -> Any:

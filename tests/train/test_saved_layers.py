@@ -1,5 +1,7 @@
 """Every layer that a file can describe comes back and computes the same."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,29 @@ MAKERS = {
     "ReshapeLayer": (1, lambda x: L.ReshapeLayer(x, ([0], -1))),
     "ConcatLayer": (1, lambda x: L.ConcatLayer([x, x], axis=2)),
     "ElemwiseSumLayer": (1, lambda x: L.ElemwiseSumLayer([x, x], coeffs=[1, 2])),
+    "RecurrentLayer": (
+        1,
+        lambda x: L.RecurrentLayer(
+            x, 3, NORMAL, b=None, nonlinearity=tanh, hid_init=NORMAL, learn_init=True,
+            only_return_final=True,
+        ),
+    ),
+    "LSTMLayer": (
+        1,
+        lambda x: L.LSTMLayer(
+            x, 3, L.Gate(b=NORMAL), cell=L.Gate(W_cell=None, nonlinearity=None),
+            cell_init=NORMAL, hid_init=L.FlattenLayer(L.DenseLayer(x, 3)),
+            backwards=True,
+            mask_input=L.ReshapeLayer(L.FeaturePoolLayer(x, 6, 2, T.max), ([0], 4)),
+        ),
+    ),
+    "GRULayer": (
+        1,
+        lambda x: L.GRULayer(
+            x, 3, L.Gate(NORMAL), L.Gate(b=NORMAL), L.Gate(nonlinearity=tanh),
+            gradient_steps=2, grad_clipping=1.5, name="unit",
+        ),
+    ),
 }  # fmt: skip
 
 
@@ -120,8 +145,6 @@ def test_functions_of_the_user_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["eval", ["max"], None])
 def test_other_functions_in_a_file_are_refused(name, tmp_path):
-    import json
-
     _, path = save_model(
         tmp_path / "net", L.GlobalPoolLayer(L.InputLayer((None, 4, 6)))
     )
@@ -130,3 +153,30 @@ def test_other_functions_in_a_file_are_refused(name, tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(DataError, match=r"net\.json"):
         load_model(tmp_path / "net")
+
+
+def test_an_lstm_without_peepholes_comes_back_without(tmp_path):
+    layer = L.LSTMLayer(L.InputLayer((None, None, 2)), 3, peepholes=False)
+    save_model(tmp_path / "net", layer)
+    again = load_model(tmp_path / "net").output
+    assert len(again.params) == len(layer.params) == 14
+    assert not hasattr(again, "W_cell_to_ingate")
+    assert again.cell_init.get_value().shape == (1, 3)
+
+
+def test_roles_of_layers_below_are_checked(tmp_path):
+    layer = L.GRULayer(L.InputLayer((None, None, 2)), 3)
+    _, path = save_model(tmp_path / "net", layer)
+    document = json.loads(path.read_text())
+    for roles in (["mask_input"], [], ["incoming", "mask_input"], ["incoming", "x"]):
+        document["layers"][1]["roles"] = roles
+        path.write_text(json.dumps(document))
+        with pytest.raises(DataError, match="1 layers below have the roles"):
+            load_model(tmp_path / "net")
+
+
+def test_networks_inside_a_layer_are_refused(tmp_path):
+    parts = [L.NonlinearityLayer(L.InputLayer((None, 2))) for _ in range(2)]
+    layer = L.CustomRecurrentLayer(L.InputLayer((None, None, 2)), *parts)
+    with pytest.raises(NotSupportedError, match="cannot describe a CustomRecurrent"):
+        save_model(tmp_path / "net", layer)

@@ -14,7 +14,7 @@ from symgraph.nn.layers.base import LayerShape
 from symgraph.nn.layers.dense import DenseLayer
 from symgraph.nn.layers.helper import get_all_layers, get_all_params, get_output
 from symgraph.nn.layers.input import InputLayer
-from symgraph.nn.layers.recurrent_loop import Recurrence
+from symgraph.nn.layers.recurrent_loop import Recurrence, fit
 from symgraph.nn.nonlinearities import identity, rectify
 from symgraph.nn.utils import inspect_kwargs, unique
 
@@ -107,29 +107,29 @@ class CustomRecurrentLayer(Recurrence):
         before = _single_input(self, "hidden_to_hidden").output_shape
         shape = self.input_shapes[0]
         f, g = self.input_to_hidden.output_shape, self.hidden_to_hidden.output_shape
-        if not _fit(start.output_shape[1:], shape[2:]):
+        if not fit(start.output_shape[1:], shape[2:]):
             raise ShapeError(
                 f"{self!r}: input_to_hidden takes {start.output_shape}, but a step of "
                 f"the input {shape} has the shape {(shape[0], *shape[2:])}"
             )
         rows = None if None in shape[:2] else shape[0] * shape[1]
-        if self.precompute_input and not _fit(f[:1], (rows,)):
+        if self.precompute_input and not fit(f[:1], (rows,)):
             raise ShapeError(
                 f"{self!r}: with precompute_input=True, input_to_hidden gets all steps "
                 f"of all examples as {rows} rows (batch * time), but its output shape "
                 f"is {f}; use None or {rows} as its first extent"
             )
-        if not self.precompute_input and not _fit(f[:1], g[:1]):
+        if not self.precompute_input and not fit(f[:1], g[:1]):
             raise ShapeError(
                 f"{self!r}: with precompute_input=False, input_to_hidden and "
                 f"hidden_to_hidden must give the same number of rows, not {f} and {g}"
             )
-        if not _fit(f[1:], g[1:]):
+        if not fit(f[1:], g[1:]):
             raise ShapeError(
                 f"{self!r}: input_to_hidden and hidden_to_hidden must give the same "
                 f"shape behind the batch, not {f} and {g}"
             )
-        if not _fit(g[1:], before[1:]):
+        if not fit(g[1:], before[1:]):
             raise ShapeError(
                 f"{self!r}: hidden_to_hidden takes {before}, but a state has the shape "
                 f"{g}; they must agree behind the batch"
@@ -293,10 +293,3 @@ def _single_input(owner: CustomRecurrentLayer, name: str) -> InputLayer:
             f"{owner!r}: {name} must begin with exactly one InputLayer, not {len(found)}"
         )
     return found[0]
-
-
-def _fit(a: Any, b: Any) -> bool:
-    """Whether two shapes can be the same; None fits anything."""
-    return len(a) == len(b) and all(
-        x is None or y is None or x == y for x, y in zip(a, b, strict=True)
-    )

@@ -86,6 +86,13 @@ class Recurrence(MergeLayer):
             raise ShapeError(
                 f"{self!r}: the input shape {shape} must be (batch, time, ...)"
             )
+        if self.mask_incoming_index > 0:
+            found = self.input_shapes[self.mask_incoming_index]
+            if not fit(found, shape[:2]):
+                raise ShapeError(
+                    f"{self!r}: the mask has the shape {found}; it must be (batch, "
+                    f"time), and the input has the shape {shape}"
+                )
         if not self.unroll_scan:
             return
         if steps != -1:
@@ -117,6 +124,12 @@ class Recurrence(MergeLayer):
     def add_initial(self, name: str, spec: Any, shape: Sequence[int]) -> Any:
         """The layer that gives a first state, or a parameter (1, *shape)."""
         if isinstance(spec, Layer):
+            batch = self.input_shapes[0][0]
+            if not fit(spec.output_shape[1:], shape):
+                raise ShapeError(
+                    f"{self!r}: {name}={spec!r} gives the shape {spec.output_shape}, "
+                    f"states have the shape {(batch, *shape)}"
+                )
             return spec
         return self.add_param(
             spec, (1, *shape), name, trainable=self.learn_init, regularizable=False
@@ -197,6 +210,13 @@ class Recurrence(MergeLayer):
             extents = [found.shape[axis] for axis in range(1, found.ndim)]
             found = T.broadcast_to(found, (sequence.shape[1], *extents))
         return found
+
+
+def fit(a: Sequence[int | None], b: Sequence[int | None]) -> bool:
+    """Whether two shapes can be the same; None fits anything."""
+    return len(a) == len(b) and all(
+        x is None or y is None or x == y for x, y in zip(a, b, strict=True)
+    )
 
 
 def _place(incomings: list[Any], given: Any, is_input: bool) -> int:

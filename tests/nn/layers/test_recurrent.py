@@ -301,7 +301,13 @@ def test_a_mixture_of_dtypes_takes_the_wider_one(kind, x):
         ((2, 3, None), {}, ShapeError, "must be known|number of features known"),
         ((2, 3, 4), {"num_units": 0}, ArgumentError, "num_units=0; use 1 or more"),
         ((2, 3, 4), {"hid_init": np.zeros((2, 5))}, ShapeError,
-         r"hid_init'?: the value given has shape \(2, 5\), should be \(1, 5\)"),
+         r"hid_init': the value given has shape \(2, 5\), should be \(1, 5\)"),
+        ((2, 3, 4), {"hid_init": L.InputLayer((2, 6))}, ShapeError,
+         r"gives the shape \(2, 6\), states have the shape \(2, 5\)"),
+        ((2, 3, 4), {"mask_input": L.InputLayer((2, 4))}, ShapeError,
+         r"the mask has the shape \(2, 4\); it must be \(batch, time\)"),
+        ((2, 3, 4), {"mask_input": L.InputLayer((2, 3, 1))}, ShapeError,
+         r"the mask has the shape \(2, 3, 1\)"),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be(kind, shape, options, error, text):
