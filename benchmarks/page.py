@@ -323,7 +323,7 @@ other processes kept more than a quarter of a processor busy.
 Precision is as stated in each row: float32 means float32 arithmetic in all frameworks.
 Every process is held to as many processors as it may have threads, and the thread variables
 of OpenMP, OpenBLAS, MKL, Numba and symgraph say the same number. `OPENBLAS_CORETYPE` is
-unset for all. Recurrent networks are absent: symgraph has no scan yet.
+unset for all.
 """
 
 

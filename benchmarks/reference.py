@@ -19,7 +19,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks import workloads
-from benchmarks.workloads import Activation, Conv, Dense, Layer, Network, Pool
+from benchmarks.workloads import (
+    Activation,
+    Conv,
+    Dense,
+    Layer,
+    Linear,
+    Lstm,
+    Network,
+    Pool,
+    Recurrent,
+)
 
 STORED = Path(__file__).with_name("reference_losses.json")
 Backward = Callable[[Any], tuple[Any, list[Any]]]
@@ -45,6 +55,65 @@ def _activation(name: str, x: Any) -> tuple[Any, Backward]:
 def _dense(values: list[Any], x: Any) -> tuple[Any, Backward]:
     weight, bias = values
     return x @ weight + bias, lambda g: (g @ weight.T, [x.T @ g, g.sum(0)])
+
+
+def _linear(values: list[Any], x: Any) -> tuple[Any, Backward]:
+    (weight,) = values
+    return x @ weight, lambda g: (g @ weight.T, [_product(x, g)])
+
+
+def _product(x: Any, g: Any) -> Any:
+    """x.T @ g, summed over all time steps too."""
+    axes = tuple(range(g.ndim - 1))
+    return np.tensordot(x, g, (axes, axes))
+
+
+def _recurrent(values: list[Any], x: Any) -> tuple[Any, Backward]:
+    inner, outer = values
+    h = np.zeros((len(x) + 1, x.shape[1], len(outer)), x.dtype)
+    for t, row in enumerate(x @ inner):
+        h[t + 1] = sigmoid(row + h[t] @ outer)
+
+    def backward(g: Any) -> tuple[Any, list[Any]]:
+        total, carried = np.empty_like(g), 0
+        for t in reversed(range(len(x))):
+            total[t] = (g[t] + carried) * h[t + 1] * (1 - h[t + 1])
+            carried = total[t] @ outer.T
+        return total @ inner.T, [_product(x, total), _product(h[:-1], total)]
+
+    return h[1:], backward
+
+
+def _lstm(values: list[Any], x: Any) -> tuple[Any, Backward]:
+    inner, outer, bias = values
+    units = len(outer)
+    h = np.zeros((len(x) + 1, x.shape[1], units), x.dtype)
+    c, kept = np.zeros_like(h), []
+    for t, row in enumerate(x @ inner + bias):
+        sums = np.split(row + h[t] @ outer, 4, axis=1)
+        i, f, g, o = (np.tanh(s) if k == 2 else sigmoid(s) for k, s in enumerate(sums))
+        c[t + 1] = f * c[t] + i * g
+        h[t + 1] = o * np.tanh(c[t + 1])
+        kept.append((i, f, g, o))
+
+    def backward(dh: Any) -> tuple[Any, list[Any]]:
+        total = np.empty((*x.shape[:2], 4 * units), x.dtype)
+        dc: Any = 0
+        for t in reversed(range(len(x))):
+            (i, f, g, o), now = kept[t], np.tanh(c[t + 1])
+            dc = dc + dh * o * (1 - now * now)
+            parts = (
+                dc * g * i * (1 - i),
+                dc * c[t] * f * (1 - f),
+                dc * i * (1 - g * g),
+                dh * now * o * (1 - o),
+            )
+            total[t] = np.concatenate(parts, axis=1)
+            dc, dh = dc * f, total[t] @ outer.T
+        own = [_product(x, total), _product(h[:-1], total), total.sum((0, 1))]
+        return total @ inner.T, own
+
+    return h[-1], backward
 
 
 def _windows(x: Any, size: int) -> Any:
@@ -97,13 +166,20 @@ def _forward(layer: Layer, values: list[Any], x: Any) -> tuple[Any, Backward]:
             return _pool(layer, x)
         case Activation(name):
             return _activation(name, x)
+        case Linear():
+            return _linear(values, x)
+        case Recurrent():
+            return _recurrent(values, x)
+        case Lstm():
+            return _lstm(values, x)
     return x.reshape(len(x), -1), lambda g: (g.reshape(x.shape), [])
 
 
 def _loss(network: Network, z: Any, y: Any) -> tuple[Any, Any]:
     """The loss, and its gradient with respect to what the last layer gave."""
     if not network.has_labels:
-        scale = 1.0 / z.size if network.loss == "mse" else 1.0
+        scales = {"mse": 1.0 / z.size, "sequence": 0.5 / network.batch}
+        scale = scales.get(network.loss, 1.0)
         return scale * ((z - y) ** 2).sum(), 2 * scale * (z - y)
     power = np.exp(z - z.max(1, keepdims=True))
     p = power / power.sum(1, keepdims=True)

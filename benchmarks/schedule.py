@@ -62,6 +62,10 @@ class Settings:
         return self.python.get(framework, self.default_python)
 
 
+#: networks of which a quick run has PyTensor too: it was the fastest peer there
+_QUICK_PYTENSOR = ("or_gate", "mlp431", "rnn_addition")
+
+
 def skipped(network: Network | None, framework: str, variant: str) -> bool:
     """Whether a quick run leaves a variant out of a network, or of the functions (None).
 
@@ -72,7 +76,7 @@ def skipped(network: Network | None, framework: str, variant: str) -> bool:
         case ("torch", "compile") | ("pytensor", "numba_scan"):
             return network is not None
         case "pytensor", _:
-            return network is None or network.name not in ("or_gate", "mlp431")
+            return network is None or network.name not in _QUICK_PYTENSOR
         case "numpy", _:
             return network is not None and network.has_convolutions
         case "tensorflow", _:

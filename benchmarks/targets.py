@@ -81,6 +81,7 @@ TARGETS: tuple[Target, ...] = (
     *_each("moons_h50", "loop ratio", 1.2, 1.5),
     *_each("mnist_softmax mnist_mlp catdog_mlp", "step ratio", 1.2, 1.5),
     *_each("mnist_cnn cifar_cnn lasagne_cnn", "step ratio", 1.2, 1.6),
+    *_each("rnn_addition rnn_large lstm", "step ratio", 1.2, 1.5),
     *_each("chain-1000000-float32", "map ratio", 2.0, 3.0),
     *_each(_WIDE, "map ratio", 1.2, 1.5),
     *_each("mnist_mlp", "cold", 0.6, 0.3),

@@ -35,7 +35,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks import reference, workloads
+from benchmarks import data, reference, workloads
 from benchmarks.frameworks import FRAMEWORKS, Framework
 from benchmarks.workloads import Function, Network, Unavailable
 
@@ -208,7 +208,7 @@ class Worker:
         """Train mnist_cnn for one epoch: seconds of it, share of right test images."""
         if self.variant not in self.framework.epochs:
             raise Unavailable(f"{self.framework.name} {self.variant} trains no epoch")
-        x, y, test_x, test_y = workloads.mnist(folder)
+        x, y, test_x, test_y = data.mnist(folder)
         train, classes = self.module.epoch(workloads.MNIST, self.variant, x, y)
         begin = clock()
         train()
@@ -258,9 +258,15 @@ class Worker:
     def resize(self, name: str) -> Answer:
         """Seconds of the first call with three quarters of the rows, and of later ones."""
         opened = self.opened[name]
+        network = workloads.ALL[name]
         x, y = opened.turns[0]
-        rows = max(1, len(x) * 3 // 4)
-        values = (np.ascontiguousarray(x[:rows]), np.ascontiguousarray(y[:rows]))
+        rows = max(1, network.batch * 3 // 4)
+        values = tuple(
+            np.ascontiguousarray(
+                a[:, :rows] if network.time and a.ndim > 1 else a[:rows]
+            )
+            for a in (x, y)
+        )
         found = []
         for _ in range(12):
             begin = clock()

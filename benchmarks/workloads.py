@@ -10,18 +10,18 @@ weights (in, out). Convolutions do not flip their window and have stride 1; pool
 the maximum, without padding. All numbers come from seeds, so every framework starts from
 the same values and must give the same losses.
 
-Recurrent networks (rnn_addition, rnn_large, lstm) are absent: they need a scan.
+Sequences are (time, batch, features).
 """
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import data
 
 SEED = 20240607
 Arrays = list[np.ndarray]
@@ -67,7 +67,32 @@ class Flatten:
     """All axes but the batch become one."""
 
 
-Layer = Dense | Conv | Pool | Activation | Flatten
+@dataclass(frozen=True)
+class Linear:
+    """x @ W."""
+
+    units: int
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """h[t] = sigmoid(x[t] @ Wx + h[t-1] @ Wh), h[-1] = 0; gives every h."""
+
+    units: int
+
+
+@dataclass(frozen=True)
+class Lstm:
+    """Long short-term memory without peepholes; gives the last h.
+
+    Weights Wx, Wh and b of the gates i, f, g, o stand side by side.
+    c[t] = sigmoid(f) * c[t-1] + sigmoid(i) * tanh(g); h[t] = sigmoid(o) * tanh(c[t])
+    """
+
+    units: int
+
+
+Layer = Dense | Linear | Conv | Pool | Activation | Flatten | Recurrent | Lstm
 
 
 @dataclass(frozen=True)
@@ -86,15 +111,16 @@ class Network:
     name: str
     layers: tuple[Layer, ...]
     example: tuple[int, ...]  # shape of one example
-    loss: str  # mse | sse | crossentropy | binary (on the softmax)
+    loss: str  # mse | sse | sequence | crossentropy | binary (on the softmax)
     rule: Rule
     batch: int
-    data: str = "images"  # or | real | moons | images
+    data: str = "images"  # or | real | moons | images | addition | sequence
     dtype: str = "float32"
     batches: int = 8  # distinct mini-batches, used in turn
     epoch: int = 8  # steps of one call in a native loop
     decay: float = 0.0  # loss += decay * sum(W**2), biases left out
     classes: int = 10
+    time: int = 0  # steps of a sequence; 0: no sequences
 
     @property
     def has_labels(self) -> bool:
@@ -166,6 +192,20 @@ def _real(name: str, batch: int, batches: int, epoch: int) -> Network:
         dtype="float64",
         batches=batches,
         epoch=epoch,
+    )
+
+
+def _addition(name: str, units: int, batch: int, time: int, **settings: Any) -> Network:
+    """Add two numbers bit by bit; loss = sum of squares / 2, a mean over the batch."""
+    return Network(
+        name,
+        (Recurrent(units), Linear(1), Activation("sigmoid")),
+        (2,),
+        "sequence",
+        batch=batch,
+        time=time,
+        data="addition",
+        **settings,
     )
 
 
@@ -271,6 +311,22 @@ NETWORKS: dict[str, Network] = {
             batch=128,
             decay=1e-4,
         ),
+        _addition(
+            "rnn_addition", 16, 1, 8, rule=Rule("sgd", 0.1), batches=1000, epoch=1000
+        ),
+        _addition(
+            "rnn_large", 128, 64, 50, rule=Rule("sgd", 0.01), batches=20, epoch=20
+        ),
+        Network(
+            "lstm",
+            (Lstm(128), Dense(10)),
+            (64,),
+            "crossentropy",
+            Rule("adam", 1e-3),
+            batch=64,
+            data="sequence",
+            time=50,
+        ),
     )
 }
 
@@ -302,6 +358,7 @@ GROUPS: dict[str, list[str]] = {
     "small": ["or_gate", "mlp431", "mlp431_b1", "moons_h3", "moons_h50"],
     "dense": ["mnist_softmax", "mnist_mlp", "catdog_mlp"],
     "conv": ["mnist_cnn", "cifar_cnn", "lasagne_cnn"],
+    "recurrent": ["rnn_addition", "rnn_large", "lstm"],
     "networks": list(NETWORKS),
     "maps": list(FUNCTIONS),
     "quick": [*NETWORKS, *_QUICK_MAPS],
@@ -328,7 +385,7 @@ def chosen(names: list[str]) -> list[Workload]:
 
 def batches(network: Network, labels: str = "int64") -> tuple[Arrays, Arrays]:
     """The mini-batches: inputs and targets, contiguous; class numbers of dtype `labels`."""
-    x, y = _DATA[network.data](network, np.random.default_rng(SEED))
+    x, y = data.MAKERS[network.data](network, np.random.default_rng(SEED))
     kind = labels if network.has_labels else network.dtype
     return (
         [np.ascontiguousarray(part, network.dtype) for part in x],
@@ -348,36 +405,6 @@ def stacked(network: Network, labels: str = "int64") -> tuple[np.ndarray, np.nda
     return np.stack(x)[turn], np.stack(y)[turn]
 
 
-def _or(network: Network, rng: np.random.Generator) -> tuple[Any, Any]:
-    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    return x[None], x.any(1)[None, :, None]
-
-
-def _uniform(network: Network, rng: np.random.Generator) -> tuple[Any, Any]:
-    rows = (network.batches, network.batch)
-    return rng.random((*rows, *network.example)), rng.random((*rows, 1))
-
-
-def _half_circles(network: Network, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Two half circles that reach into one another, with noise of deviation 0.2."""
-    half = network.batch // 2
-    angle = np.linspace(0, np.pi, half)
-    upper = np.stack([np.cos(angle), np.sin(angle)], 1)
-    lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)
-    x = np.concatenate([upper, lower])
-    x += 0.2 * rng.standard_normal(x.shape)
-    return x[None], np.repeat([0, 1], half)[None]
-
-
-def _images(network: Network, rng: np.random.Generator) -> tuple[Any, Any]:
-    rows = (network.batches, network.batch)
-    x = rng.random((*rows, *network.example), dtype=np.float32)
-    return x, rng.integers(0, network.classes, rows)
-
-
-_DATA = {"or": _or, "real": _uniform, "moons": _half_circles, "images": _images}
-
-
 def arguments(function: Function) -> tuple[np.ndarray, ...]:
     """The arrays that a function is called with: two for addxy, else one."""
     rng = np.random.default_rng(SEED)
@@ -386,27 +413,6 @@ def arguments(function: Function) -> tuple[np.ndarray, ...]:
         np.asarray(rng.standard_normal(function.shape), function.dtype)
         for _ in range(count)
     )
-
-
-def mnist(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """MNIST from its four IDX files: training images and labels, then those for the test.
-
-    Images are float32 in 0..1 of shape (n, 1, 28, 28), labels int64.
-
-    Raises
-    ------
-    FileNotFoundError : a file is there neither plain nor with .gz
-    """
-    found = []
-    for part in ("train", "t10k"):
-        for what, header in (("images-idx3", 16), ("labels-idx1", 8)):
-            plain = folder / f"{part}-{what}-ubyte"
-            packed = plain.with_name(f"{plain.name}.gz")
-            data = plain.read_bytes() if plain.exists() else gzip.open(packed).read()
-            found.append(np.frombuffer(data, np.uint8, offset=header))
-    images = [(a.reshape(-1, 1, 28, 28) / np.float32(255)) for a in found[::2]]
-    labels = [a.astype("int64") for a in found[1::2]]
-    return images[0], labels[0], images[1], labels[1]
 
 
 #: one epoch of it reaches 0.985 of the test images
@@ -422,7 +428,7 @@ def shapes(network: Network) -> list[tuple[int, ...]]:
     for layer in network.layers:
         shape = found[-1]
         match layer:
-            case Dense(units):
+            case Dense(units) | Linear(units) | Recurrent(units) | Lstm(units):
                 shape = (units,)
             case Conv(filters, size, padding):
                 lost = 0 if padding == "same" else size - 1
@@ -438,7 +444,7 @@ def shapes(network: Network) -> list[tuple[int, ...]]:
 
 
 def parameters(network: Network) -> list[Arrays]:
-    """First values of [W, b] of each layer; an empty list where there are none."""
+    """First values of each layer: [W, b], [W], [Wx, Wh] or [Wx, Wh, b], or none."""
     rng = np.random.default_rng(SEED + 1)
     made: list[Arrays] = []
     for layer, shape in zip(network.layers, shapes(network)):
@@ -447,6 +453,17 @@ def parameters(network: Network) -> list[Arrays]:
             case Dense(units):
                 weight = rng.standard_normal((shape[-1], units))
                 values = [weight * (1.0 / shape[-1]) ** 0.5, np.zeros(units)]
+            case Linear(units):
+                weight = rng.standard_normal((shape[-1], units))
+                values = [weight * (1.0 / shape[-1]) ** 0.5]
+            case Recurrent(units):
+                scale = 1 if units <= 16 else units**-0.5
+                values = [rng.uniform(-1, 1, (n, units)) for n in (shape[-1], units)]
+                values = [value * scale for value in values]
+            case Lstm(units):
+                inputs = (shape[-1], units)
+                values = [rng.standard_normal((n, 4 * units)) * n**-0.5 for n in inputs]
+                values.append(np.zeros(4 * units))
             case Conv(filters, size, _):
                 window = (shape[0], size, size)
                 weight = rng.standard_normal((filters, *window))
@@ -461,12 +478,18 @@ def operations(network: Network) -> int:
     A multiply-add counts as 2. Each product is done three times (forward and towards both
     of its factors) but for the first layer, whose input has no gradient.
     """
-    products = []
     extents = shapes(network)
+    products = []
+    rows = network.batch * max(1, network.time)
     for layer, before, after in zip(network.layers, extents, extents[1:]):
         match layer:
-            case Dense():
-                products.append(network.batch * before[-1] * after[-1])
+            case Dense() | Linear():
+                products.append(rows * before[-1] * after[-1])
             case Conv(_, size, _):
                 products.append(network.batch * prod(after) * before[0] * size**2)
+            case Recurrent(units) | Lstm(units):
+                gates = 4 if isinstance(layer, Lstm) else 1
+                products += [rows * gates * n * units for n in (before[-1], units)]
+                if isinstance(layer, Lstm):  # gives the last step only
+                    rows = network.batch
     return 2 * (3 * sum(products) - products[0])

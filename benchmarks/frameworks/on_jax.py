@@ -20,8 +20,11 @@ from benchmarks.workloads import (
     Conv,
     Dense,
     Layer,
+    Linear,
+    Lstm,
     Network,
     Pool,
+    Recurrent,
     Unavailable,
 )
 
@@ -32,6 +35,30 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": jax.nn.relu,
     "leaky": lambda x: jax.nn.leaky_relu(x, 0.01),
 }
+
+
+def _recurrent(values: list[Any], x: Any) -> Any:
+    inner, outer = values
+
+    def cell(h: Any, row: Any) -> tuple[Any, Any]:
+        h = jax.nn.sigmoid(row + h @ outer)
+        return h, h
+
+    start = jnp.zeros((x.shape[1], len(outer)), x.dtype)
+    return lax.scan(cell, start, x @ inner)[1]
+
+
+def _lstm(values: list[Any], x: Any) -> Any:
+    inner, outer, bias = values
+
+    def cell(state: Any, row: Any) -> tuple[Any, None]:
+        h, c = state
+        i, f, g, o = jnp.split(row + h @ outer, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+    start = jnp.zeros((x.shape[1], len(outer)), x.dtype)
+    return lax.scan(cell, (start, start), x @ inner + bias)[0][0]
 
 
 def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
@@ -46,6 +73,12 @@ def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
             return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, "VALID")
         case Activation(name):
             return _ACTIVATIONS[name](x)
+        case Linear():
+            return x @ values[0]
+        case Recurrent():
+            return _recurrent(values, x)
+        case Lstm():
+            return _lstm(values, x)
     return x.reshape(x.shape[0], -1)
 
 
@@ -62,6 +95,8 @@ def _loss(network: Network, layers: Any, x: Any, y: Any) -> Any:
             loss = -(t * jnp.log(p) + (1 - t) * jnp.log(1 - p)).mean()
         case "mse":
             loss = ((x - y) ** 2).mean()
+        case "sequence":
+            loss = ((x - y) ** 2).sum() * (0.5 / network.batch)
         case _:
             loss = ((x - y) ** 2).sum()
     if network.decay:

@@ -3,7 +3,8 @@
 numba       its default mode: one compiled function per step, parameters shared
 numba_scan  a whole epoch as one pytensor.scan
 
-It has neither convolution over channels nor pooling, so no convolution network.
+It has neither convolution over channels nor pooling, so no convolution network. A native
+loop of recurrent networks, a scan over time inside a scan over steps, is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import pytensor
 import pytensor.tensor as pt
 
 from benchmarks import workloads
-from benchmarks.workloads import Activation, Dense, Layer, Network, Unavailable
+from benchmarks.workloads import (
+    Activation,
+    Dense,
+    Layer,
+    Linear,
+    Lstm,
+    Network,
+    Recurrent,
+    Unavailable,
+)
 
 LABELS = "int64"
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -26,12 +36,55 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _recurrent(values: list[Any], x: Any) -> Any:
+    inner, outer = values
+    return pytensor.scan(
+        lambda row, h, outer: pt.sigmoid(row + h @ outer),
+        sequences=[x @ inner],
+        outputs_info=[_start(x, outer)],
+        non_sequences=[outer],
+        return_updates=False,
+        strict=True,
+    )
+
+
+def _start(x: Any, outer: Any) -> Any:
+    """Zeros whose batch axis is not known to be 1, whatever the batch is."""
+    return pt.zeros((x.shape[1], outer.shape[0]), dtype=x.dtype)
+
+
+def _lstm(values: list[Any], x: Any, units: int) -> Any:
+    inner, outer, bias = values
+
+    def cell(row: Any, h: Any, c: Any, outer: Any) -> tuple[Any, Any]:
+        sums = row + h @ outer
+        i, f, g, o = (sums[:, k * units : (k + 1) * units] for k in range(4))
+        c = pt.sigmoid(f) * c + pt.sigmoid(i) * pt.tanh(g)
+        return pt.sigmoid(o) * pt.tanh(c), c
+
+    h, _ = pytensor.scan(
+        cell,
+        sequences=[x @ inner + bias],
+        outputs_info=[_start(x, outer)] * 2,
+        non_sequences=[outer],
+        return_updates=False,
+        strict=True,
+    )
+    return h[-1]
+
+
 def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
     match layer:
         case Dense():
             return x @ values[0] + values[1]
         case Activation(name):
             return _ACTIVATIONS[name](x)
+        case Linear():
+            return x @ values[0]
+        case Recurrent():
+            return _recurrent(values, x)
+        case Lstm(units):
+            return _lstm(values, x, units)
     raise Unavailable("PyTensor has no convolution over channels and no pooling")
 
 
@@ -49,6 +102,8 @@ def _loss(network: Network, layers: list[list[Any]], x: Any, y: Any) -> Any:
             loss = -(t * pt.log(p) + (1 - t) * pt.log(1 - p)).mean()
         case "mse":
             loss = ((x - y) ** 2).mean()
+        case "sequence":
+            loss = ((x - y) ** 2).sum() * number(0.5 / network.batch)
         case _:
             loss = ((x - y) ** 2).sum()
     if network.decay:
@@ -95,7 +150,7 @@ def _shared(network: Network) -> tuple[list[list[Any]], list[list[Any]]]:
 
 
 def _inputs(network: Network, extra: int) -> tuple[Any, Any]:
-    free = (None,) * (extra + 1 + len(network.example))
+    free = (None,) * (extra + 1 + (network.time > 0) + len(network.example))
     x = pt.tensor("x", dtype=network.dtype, shape=free)
     if network.has_labels:
         return x, pt.tensor("y", dtype="int64", shape=(None,) * (extra + 1))
@@ -122,6 +177,8 @@ def step(network: Network, variant: str) -> Callable[..., float]:
 
 def loop(network: Network, variant: str) -> Callable[..., Any]:
     """Many steps in one call."""
+    if network.time:
+        raise Unavailable("a scan over time inside a scan over steps is left out")
     layers, state = _shared(network)
     lengths = [len(values) for values in layers]
     flat = [value for part in state for value in part]

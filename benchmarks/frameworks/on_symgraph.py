@@ -16,7 +16,18 @@ import numpy as np
 import symgraph as sg
 import symgraph.tensor as T
 from benchmarks import workloads
-from benchmarks.workloads import Activation, Conv, Dense, Flatten, Layer, Network, Pool
+from benchmarks.workloads import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    Linear,
+    Lstm,
+    Network,
+    Pool,
+    Recurrent,
+)
 from symgraph.nn import updates
 
 LABELS = "int64"
@@ -39,6 +50,30 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _recurrent(values: list[Any], x: Any, units: int) -> Any:
+    inner, outer = values
+
+    def step(row: Any, h: Any) -> Any:
+        return T.nnet.sigmoid(row + T.dot(h, outer))
+
+    start = T.zeros((x.shape[1], units), x.dtype)
+    return sg.scan(step, T.dot(x, inner), start)[0]
+
+
+def _lstm(values: list[Any], x: Any, units: int) -> Any:
+    inner, outer, bias = values
+
+    def step(row: Any, h: Any, c: Any) -> Any:
+        sums = row + T.dot(h, outer)
+        i, f, g, o = (sums[:, k * units : (k + 1) * units] for k in range(4))
+        c = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+        return T.nnet.sigmoid(o) * T.tanh(c), c
+
+    start = T.zeros((x.shape[1], units), x.dtype)
+    (h, _), _ = sg.scan(step, T.dot(x, inner) + bias, [start, start])
+    return h[-1]
+
+
 def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
     match layer:
         case Dense():
@@ -59,6 +94,12 @@ def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
             return _ACTIVATIONS[name](x)
         case Flatten():
             return x.flatten(2)
+        case Linear():
+            return T.dot(x, values[0])
+        case Recurrent(units):
+            return _recurrent(values, x, units)
+        case Lstm(units):
+            return _lstm(values, x, units)
 
 
 def _loss(network: Network, z: Any, y: Any) -> Any:
@@ -68,6 +109,8 @@ def _loss(network: Network, z: Any, y: Any) -> Any:
         hot = T.cast(T.eq(y[:, None], T.arange(network.classes)), network.dtype)
         return T.nnet.binary_crossentropy(T.nnet.softmax(z), hot).mean()
     square = T.sqr(z - y)
+    if network.loss == "sequence":
+        return square.sum() * (0.5 / network.batch)
     return square.mean() if network.loss == "mse" else square.sum()
 
 
@@ -85,17 +128,18 @@ def _compiled(network: Network) -> Any:
     return _functions(network)[0]
 
 
-def _functions(network: Network) -> tuple[Any, Any]:
+def _functions(network: Network, batch_first: bool = False) -> tuple[Any, Any]:
     """The step, and what makes the function from x to the last layer's values."""
     sg.config.floatX = network.dtype
     layers = [
-        [sg.shared(a, name=f"{letter}{i}") for letter, a in zip("Wb", values)]
+        [sg.shared(a, name=f"p{i}.{k}") for k, a in enumerate(values)]
         for i, values in enumerate(workloads.parameters(network))
     ]
-    free = (None,) * (1 + len(network.example))  # any batch size, any extents
+    rank = 1 + len(network.example) + (network.time > 0)
+    free = (None,) * rank  # any batch size, any extents
     x = T.TensorType(network.dtype, free)("x")
     y = T.lvector("y") if network.has_labels else T.TensorType(network.dtype, free)("y")
-    z = x
+    z = x.dimshuffle(1, 0, 2) if batch_first else x
     for layer, values in zip(network.layers, layers):
         z = _apply(layer, values, z)
     loss = _loss(network, z, y)
@@ -114,14 +158,19 @@ def step(network: Network, variant: str) -> Callable[..., float]:
 
 
 def loop(network: Network, variant: str) -> Callable[..., Any]:
-    """Many steps in one native call."""
-    compiled = _compiled(network)
+    """Many steps in one native call, which takes its mini-batches from the first axis.
+
+    A sequence per row and a label per row: for that x is turned, in the measured time.
+    """
+    turned = network.time > 0 and network.has_labels
+    compiled, _ = _functions(network, turned)
     if network.batches == 1:
         return lambda xs, ys: compiled.repeat(network.epoch, xs[0], ys[0])
 
     def run(xs: Any, ys: Any) -> Any:
+        xs = xs.swapaxes(1, 2) if turned else xs
         x, y = (a.reshape(-1, *a.shape[2:]) for a in (xs, ys))
-        return compiled.epoch(x, y, batch_size=network.batch)
+        return compiled.epoch(x, y, batch_size=xs.shape[1])
 
     return run
 

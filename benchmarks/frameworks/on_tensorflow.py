@@ -12,7 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import workloads
-from benchmarks.workloads import Activation, Conv, Dense, Layer, Network, Pool
+from benchmarks.workloads import (
+    Activation,
+    Conv,
+    Dense,
+    Layer,
+    Network,
+    Pool,
+    Unavailable,
+)
 
 LABELS = "int32"
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -69,6 +77,8 @@ def _loss(network: Network, layers: list[list[Any]], x: Any, y: Any) -> Any:
 
 def step(network: Network, variant: str) -> Callable[..., float]:
     """One training step."""
+    if network.time:
+        raise Unavailable("recurrent networks are left out for TensorFlow")
     rule = network.rule
     layers = [[tf.Variable(a) for a in own] for own in workloads.parameters(network)]
     flat = [value for own in layers for value in own]

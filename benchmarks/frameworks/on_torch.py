@@ -21,8 +21,11 @@ from benchmarks.workloads import (
     Conv,
     Dense,
     Layer,
+    Linear,
+    Lstm,
     Network,
     Pool,
+    Recurrent,
     Unavailable,
 )
 
@@ -37,6 +40,26 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def _recurrent(values: list[Any], x: Any) -> Any:
+    inner, outer = values
+    h, found = x.new_zeros(x.shape[1], outer.shape[0]), []
+    for row in (x @ inner).unbind(0):
+        h = torch.sigmoid(row + h @ outer)
+        found.append(h)
+    return torch.stack(found)
+
+
+def _lstm(values: list[Any], x: Any) -> Any:
+    """What torch.nn.LSTM runs; it keeps weights as (4 * units, in), and two biases."""
+    inner, outer, bias = values
+    start = x.new_zeros(1, x.shape[1], outer.shape[0])
+    weights = [inner.t().contiguous(), outer.t().contiguous(), bias]
+    weights.append(torch.zeros_like(bias))
+    return torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, False)[0][
+        -1
+    ]
+
+
 def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
     match layer:
         case Dense():
@@ -47,6 +70,12 @@ def _apply(layer: Layer, values: list[Any], x: Any) -> Any:
             return F.max_pool2d(x, size, stride)
         case Activation(name):
             return _ACTIVATIONS[name](x)
+        case Linear():
+            return x @ values[0]
+        case Recurrent():
+            return _recurrent(values, x)
+        case Lstm():
+            return _lstm(values, x)
     return x.flatten(1)
 
 
@@ -61,6 +90,8 @@ def _loss(network: Network, layers: list[list[Any]], x: Any, y: Any) -> Any:
             loss = F.binary_cross_entropy(F.softmax(x, 1), hot)
         case "mse":
             loss = F.mse_loss(x, y)
+        case "sequence":
+            loss = ((x - y) ** 2).sum() * (0.5 / network.batch)
         case _:
             loss = ((x - y) ** 2).sum()
     if network.decay:
@@ -139,6 +170,8 @@ def _optimizer(network: Network, flat: list[Any]) -> Any:
 def _compiled(network: Network) -> Callable[..., float]:
     if not shutil.which("g++") and not shutil.which("clang++"):
         raise Unavailable("torch.compile needs a C++ compiler")
+    if any(isinstance(layer, Lstm) for layer in network.layers):
+        raise Unavailable("torch.compile leaves torch.lstm as it is")
     rule, layers = network.rule, _parameters(network)
     moments = [
         [(torch.zeros_like(a), torch.zeros_like(a)) for a in values]

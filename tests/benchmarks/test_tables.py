@@ -144,8 +144,8 @@ def test_reasons_are_sentences_about_targets(tmp_path):
         assert key
         assert len(text) > 10
     wrong = tmp_path / "reasons.toml"
-    wrong.write_text('[reasons]\n"lstm step" = "no scan"\n')
-    with pytest.raises(ValueError, match="'lstm step' is not a target"):
+    wrong.write_text('[reasons]\n"vgg step" = "too long"\n')
+    with pytest.raises(ValueError, match="'vgg step' is not a target"):
         targets.reasons_from(wrong)
 
 
@@ -196,7 +196,7 @@ def test_interpreters_of_peers_are_read(capsys):
     with pytest.raises(ValueError, match="expected NAME=INTERPRETER"):
         interpreters(["theano=/x"])
     for wrong, text in (
-        (["--workloads", "lstm"], "no workload or group 'lstm'"),
+        (["--workloads", "vgg"], "no workload or group 'vgg'"),
         (["--frameworks", "torch:fast"], "torch has no variant 'fast'"),
         (["--frameworks", "theano"], "no framework 'theano'"),
         (["--threads", "0"], "expected 1 or more"),

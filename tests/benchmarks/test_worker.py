@@ -13,11 +13,12 @@ import pytest
 
 import symgraph as sg
 from benchmarks import process, worker, workloads
+from benchmarks.data import mnist
 from benchmarks.frameworks import FRAMEWORKS, OURS
 from benchmarks.process import ROOT, Process
-from benchmarks.workloads import NETWORKS, Unavailable
+from benchmarks.workloads import GROUPS, NETWORKS, Unavailable
 
-SMALL = ["or_gate", "mlp431_b1", "moons_h50", "mnist_softmax"]
+SMALL = ["or_gate", "mlp431_b1", "moons_h50", "mnist_softmax", *GROUPS["recurrent"]]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,19 @@ def test_another_batch_size_is_called_with_three_quarters_of_the_rows(ours):
     assert found["later_s"] > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "of_y"), [("lstm", (48,)), ("rnn_large", (50, 48, 1))]
+)
+def test_rows_of_sequences_lie_behind_the_time(ours, name, of_y):
+    xs, ys = workloads.batches(NETWORKS[name])
+    seen = []
+    ours["step"].opened[name] = worker.Opened(
+        lambda x, y: seen.append((x.shape[:2], y.shape)), [(xs[0], ys[0])]
+    )
+    ours["step"].answer({"do": "resize", "workload": name})
+    assert seen == [((50, 48), of_y)] * 12
+
+
 def test_a_variant_that_a_framework_lacks_is_unavailable(ours):
     with pytest.raises(Unavailable, match="no variant 'call' for or_gate"):
         ours["call"].answer({"do": "open", "workload": "or_gate"})
@@ -108,7 +122,7 @@ def tiny_mnist(tmp_path, monkeypatch):
 
 
 def test_an_epoch_trains_on_all_rows_and_tells_the_accuracy(ours, tiny_mnist):
-    x, y, test_x, test_y = workloads.mnist(tiny_mnist)
+    x, y, test_x, test_y = mnist(tiny_mnist)
     assert (x.shape, x.dtype, y.dtype) == ((600, 1, 28, 28), np.float32, np.int64)
     assert (len(test_x), len(test_y), x.max()) == (100, 100, 1.0)
     found = ours["loop"].answer({"do": "epoch", "folder": str(tiny_mnist)})

@@ -1,5 +1,7 @@
 """Definitions and the NumPy reference: stored losses, gradients, counts of operations."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,12 @@ from benchmarks.workloads import (
     Pool,
 )
 
-CHEAP = [*workloads.GROUPS["small"], "mnist_softmax", "mnist_mlp"]
+CHEAP = [
+    *workloads.GROUPS["small"],
+    "rnn_addition",
+    "mnist_softmax",
+    "mnist_mlp",
+]
 TINY = Network(
     "tiny",
     (
@@ -45,6 +52,13 @@ def test_the_stored_losses_are_those_of_the_reference(name):
     )
 
 
+@pytest.mark.parametrize("name", ["rnn_large", "lstm"])
+def test_the_first_stored_loss_of_larger_networks(name):
+    network = NETWORKS[name]
+    wanted = reference.stored_losses(network)[:1]
+    assert reference.losses(network, steps=1) == pytest.approx(wanted, rel=1e-12)
+
+
 def test_every_network_has_stored_losses():
     for network in NETWORKS.values():
         stored = reference.stored_losses(network)
@@ -52,9 +66,43 @@ def test_every_network_has_stored_losses():
         assert np.isfinite(stored).all()
 
 
-@pytest.mark.parametrize("loss", ["crossentropy", "binary"])
-def test_gradients_of_the_reference_are_finite_differences(loss):
-    network = workloads.Network(**{**vars(TINY), "loss": loss})
+SEQUENCES = {
+    "batch": 3,
+    "batches": 1,
+    "time": 4,
+    "dtype": "float64",
+    "rule": workloads.Rule("sgd", 0.1),
+}
+TINY_RNN = Network(
+    "tiny_rnn",
+    (workloads.Recurrent(5), workloads.Linear(1), workloads.Activation("sigmoid")),
+    (2,),
+    "sequence",
+    data="addition",
+    **SEQUENCES,
+)
+TINY_LSTM = Network(
+    "tiny_lstm",
+    (workloads.Lstm(5), Dense(4)),
+    (2,),
+    "crossentropy",
+    data="sequence",
+    classes=4,
+    **SEQUENCES,
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        (TINY, 6),
+        (dataclasses.replace(TINY, loss="binary"), 6),
+        (TINY_RNN, 3),
+        (TINY_LSTM, 5),
+    ],
+    ids=["crossentropy", "binary", "recurrent", "lstm"],
+)
+def test_gradients_of_the_reference_are_finite_differences(network, count):
     (x,), (y,) = workloads.batches(network)
     model = reference.Model(network)
     _, gradients = model.gradients(x, y)
@@ -70,7 +118,7 @@ def test_gradients_of_the_reference_are_finite_differences(loss):
             value[place] = kept
             assert g[place] == pytest.approx((found[0] - found[1]) / 2e-6, abs=1e-7)
             checked += 1
-    assert checked == 6
+    assert checked == count
 
 
 @pytest.mark.parametrize(
@@ -99,6 +147,12 @@ def test_a_network_counts_two_operations_for_each_multiply_add():
     assert workloads.operations(NETWORKS["mnist_mlp"]) == 2 * 128 * products
     shapes = workloads.shapes(NETWORKS["lasagne_cnn"])
     assert shapes[-3:-1] == [(128,), (128,)]
+    # each of 8 steps: 2 x 16 of the input, 16 x 16 of the state, 16 x 1 of the output
+    products = 3 * (16 * 16 + 16) + 2 * 2 * 16
+    assert workloads.operations(NETWORKS["rnn_addition"]) == 2 * 8 * products
+    steps = 50 * 4 * (2 * 64 * 128 + 3 * 128 * 128)
+    last = 3 * 128 * 10
+    assert workloads.operations(NETWORKS["lstm"]) == 2 * 64 * (steps + last)
     assert (32, 28, 28) in shapes
     assert (32, 13, 13) in shapes
 
@@ -109,6 +163,12 @@ def test_batches_and_stacks_have_the_stated_shapes_and_dtypes():
     assert (len(x), x[0].shape, x[0].dtype) == (40, (128, 784), np.float32)
     assert (y[0].shape, y[0].dtype) == ((128,), np.int32)
     assert workloads.stacked(NETWORKS["mlp431_b1"])[0].shape == (6000, 1, 4)
+    x, y = workloads.batches(NETWORKS["rnn_addition"])
+    assert (len(x), x[0].shape, y[0].shape) == (1000, (8, 1, 2), (8, 1, 1))
+    weights = 2.0 ** np.arange(8)
+    a, b, total = ((bits * weights).sum() for bits in (*x[0][:, 0].T, y[0][:, 0, 0]))
+    assert (a + b) % 256 == total
+    assert workloads.stacked(NETWORKS["lstm"])[0].shape == (8, 50, 64, 64)
     assert workloads.stacked(NETWORKS["moons_h50"])[0].shape == (1, 200, 2)
 
 
@@ -123,5 +183,5 @@ def test_groups_give_each_workload_once_in_order_and_refuse_other_names():
     assert found == workloads.GROUPS["small"]
     assert set(workloads.GROUPS["all"]) == {*NETWORKS, *FUNCTIONS}
     assert "chain-1000000-float32" in workloads.GROUPS["quick"]
-    with pytest.raises(ValueError, match="no workload or group 'lstm'"):
-        workloads.chosen(["lstm"])
+    with pytest.raises(ValueError, match="no workload or group 'vgg'"):
+        workloads.chosen(["vgg"])
