@@ -42,7 +42,8 @@ def verify_grad(
     abs_tol: float | None = None,
     rel_tol: float | None = None,
     mode: Any = None,
-    no_debug_ref: bool = False,
+    cast_to_output_type: bool = False,
+    no_debug_ref: bool = True,
 ) -> None:
     """Check the gradient of a function against finite differences.
 
@@ -60,7 +61,8 @@ def verify_grad(
     out_type : dtype that the outputs are cast to before the gradient is taken
     abs_tol, rel_tol : by default 1e-6, and 1e-3 where float32 takes part
     mode : of the compiled functions
-    no_debug_ref : accepted for compatibility; the differences are taken in float64
+    cast_to_output_type, no_debug_ref : accepted for compatibility; the differences are
+        always taken in float64, from the function without `out_type`
 
     Raises
     ------

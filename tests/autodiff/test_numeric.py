@@ -134,7 +134,7 @@ def test_random_state_and_out_type_and_several_outputs_are_taken() -> None:
     sg.verify_grad(
         lambda x: [T.sin(x), T.sum(x**2)], [POINT], n_tests=1,
         rng=np.random.RandomState(3), out_type="float32", mode="FAST_COMPILE",
-        no_debug_ref=True,
+        no_debug_ref=True, cast_to_output_type=True,
     )  # fmt: skip
 
 
