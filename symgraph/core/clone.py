@@ -18,6 +18,7 @@ def clone(
     replace: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None = None,
     strict: bool = True,
     share_inputs: bool = True,
+    copy_inputs: bool | None = None,
 ) -> Any:
     """The expression with variables replaced, as a new expression.
 
@@ -28,6 +29,7 @@ def clone(
     strict : refuse another dtype; otherwise it is cast
     share_inputs : False makes new leaves too (clones of shared variables have the
         values of the originals)
+    copy_inputs : the old name of `share_inputs`, as in Theano
 
     Returns
     -------
@@ -44,6 +46,8 @@ def clone(
     >>> sg.printing.pprint(sg.clone(x * 2, {x: y + 1}))
     '(y + 1) * 2'
     """
+    if copy_inputs is not None:
+        share_inputs = copy_inputs
     many = isinstance(output, list | tuple)
     outputs = list(output) if many else [output]
     for entry in outputs:

@@ -66,3 +66,9 @@ def test_an_expression_survives_pickling_and_deep_copies() -> None:
         assert hash(copied.owner.op) == hash(y.owner.op)
         value = np.ones((2, 3))
         np.testing.assert_allclose(copied.eval({again: value}), y.eval({x: value}))
+
+
+def test_the_old_name_of_share_inputs_is_taken() -> None:
+    x = T.dvector("x")
+    assert leaves([sg.clone(x * 2, copy_inputs=False)])[0] is not x
+    assert leaves([sg.clone(x * 2, copy_inputs=True)])[0] is x

@@ -18,7 +18,7 @@ TENSOR = "symgraph.tensor"
 VARIABLES = "Variable Constant Apply"
 GRAPH = (
     "ancestors inputs io_toposort is_same_graph list_of_nodes ops variables "
-    "equal_computations"
+    "equal_computations clone general_toposort orphans variables_and_orphans"
 )
 LINEAR = (
     "AllocDiag Det Eig Eigh ExtractDiag MatrixInverse MatrixPinv QRFull QRIncomplete SVD "
@@ -35,7 +35,8 @@ EXTRA = (
     "unique unravel_index"
 )
 GRADIENT = (
-    "DisconnectedInputError Lop Rop consider_constant disconnected_grad grad grad_clip "
+    "DisconnectedInputError DisconnectedType Lop NullType Rop consider_constant "
+    "disconnected_grad grad grad_clip "
     "grad_not_implemented grad_scale grad_undefined hessian jacobian numeric_grad "
     "subgraph_grad verify_grad zero_grad"
 )
@@ -111,7 +112,8 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.gradient": _GRADIENT,
     "theano.ifelse": (Source("symgraph", "ifelse"),),
     "theano.printing": (
-        Source("symgraph.printing", "Print debugprint pp pprint pydotprint"),
+        Source("symgraph.printing", "Print debugprint min_informative_str pp pprint "
+                                    "pydotprint"),
     ),
     "theano.sandbox": (),
     "theano.sandbox.cuda": (_GPU,),
