@@ -12,6 +12,7 @@ import pytest
 import symgraph
 import symgraph.tensor as T
 from symgraph.core.op import PUBLIC
+from symgraph.core.operators import METHODS
 from symgraph.errors import ArgumentError, ConversionError, DtypeError, ShapeError
 
 EXTENTS = {
@@ -194,3 +195,10 @@ def test_variables_copy_and_pickle() -> None:
     for made in (copy.deepcopy(y), pickle.loads(pickle.dumps(y))):
         assert made.type == y.type
         assert made is not y
+
+
+def test_every_method_of_variables_is_a_public_function() -> None:
+    missing = [name for name in METHODS if name not in PUBLIC]
+    assert missing == []
+    x = T.dmatrix("x")
+    assert x.compress([True, False], axis=0).type == T.compress([1, 0], x, 0).type

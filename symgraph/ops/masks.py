@@ -21,6 +21,8 @@ from symgraph.core.op import (
 )
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
+from symgraph.ops.families import broadcast_extents_of
+from symgraph.ops.gather import Take
 from symgraph.ops.shape import (
     extent,
     extent_key,
@@ -28,6 +30,7 @@ from symgraph.ops.shape import (
     folded,
     inferred_extents,
     normalize_axis,
+    static,
     variable,
 )
 
@@ -153,6 +156,27 @@ def mask_positions(mask: Variable, checked: Variable | None = None) -> Variable:
     return MaskPositions()(mask if checked is None else checked, count_of(mask))
 
 
+def stretched(places: Variable, arrays: Sequence[tuple[int, Variable]]) -> Variable:
+    """Positions of a mask that stands beside index arrays, to broadcast with them.
+
+    Where the mask is true once, that position is repeated as often as the others want:
+    the count is known when it is too late to broadcast. Other index arrays come back.
+    """
+    node = places.owner
+    if node is None or not isinstance(node.op, MaskPositions):
+        return places
+    count = node.inputs[1]
+    ends = [(extents(v)[-1],) for _, v in arrays if v is not places and v.ndim]
+    wanted = [e for e in broadcast_extents_of(ends, 1) if static(e) != 1] if ends else []
+    if static(count) is not None or not wanted:
+        return places
+    once = PUBLIC["eq"](count, 1)
+    length = PUBLIC["switch"](once, variable(wanted[0]), count)
+    numbers = PUBLIC["switch"](once, np.int64(0), PUBLIC["arange"](length))
+    out: Variable = Take(0, True)(places, numbers)
+    return out
+
+
 def fitted(mask: Variable, x: Variable, axis: int) -> Variable:
     """The mask, checked to have the extents of x from an axis on."""
     pairs = zip(
@@ -167,6 +191,8 @@ def fitted(mask: Variable, x: Variable, axis: int) -> Variable:
 def truth_of(x: Any) -> Variable:
     """The tensor as a mask: where it is not 0."""
     x = as_variable(x)
+    if isinstance(x, Constant):
+        return constant_of(x.data != 0)
     return x if x.type.dtype == "bool" else PUBLIC["neq"](x, 0)
 
 

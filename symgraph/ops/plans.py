@@ -18,7 +18,7 @@ from symgraph.core.op import as_variable
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.families import cast
-from symgraph.ops.masks import fitted, mask_positions
+from symgraph.ops.masks import fitted, mask_positions, stretched
 from symgraph.ops.shape import MakeVector
 from symgraph.ops.slices import ALL, Entry, Spec
 
@@ -122,6 +122,9 @@ def parse(x: Variable, items: tuple[Any, ...]) -> Plan:
                 folds.append(count)
     if has_arrays and not _adjacent([kind for kind, _ in entries]):
         slots = ["advanced", *(slot for slot in slots if slot != "advanced")]
+    if len(arrays) > 1:
+        values = [stretched(v, arrays) for _, v in arrays]
+        arrays = [(axis, v) for (axis, _), v in zip(arrays, values, strict=True)]
     rank = max((v.ndim for _, v in arrays), default=0)
     pattern = _pattern(slots, [axis for axis, _ in arrays], rank)
     _check_broadcast(x, [v for _, v in arrays])

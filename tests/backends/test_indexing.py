@@ -104,3 +104,18 @@ def test_changes_of_changes_need_one_piece_of_memory() -> None:
         )
         for want, have in zip(wanted, got, strict=True):
             np.testing.assert_allclose(have, want, 1e-12)
+
+
+def test_a_mask_that_is_true_once_broadcasts_with_other_indices() -> None:
+    x = T.dmatrix("x")
+    f = sg.function([x, ROWS, I], [x[ROWS, I], T.inc_subtensor(x[ROWS, I], 1.0)])
+    a = np.arange(12.0).reshape(3, 4)
+    columns = np.array([3, 0, 3])
+    for rows in ([False, True, False], [True, True, True]):
+        read, added = f(a, rows, columns)
+        assert read.tolist() == a[np.array(rows), columns].tolist()
+        told = a.copy()
+        np.add.at(told, (np.array(rows), columns), 1.0)
+        assert added.tolist() == told.tolist()
+    with pytest.raises(ShapeError):
+        f(a, [True, True, False], columns)
