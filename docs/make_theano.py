@@ -54,8 +54,8 @@ TAIL = """
 
 - Settings: `theano.config.floatX`, `mode`, `device` and `on_unused_input` are symgraph's.
   Flags about compilers, memory and messages are accepted and have no effect; flags that
-  would change results (`cast_policy`, `int_division`, `warn_float64`,
-  `compute_test_value`) accept the value that symgraph computes by. `THEANO_FLAGS` is
+  would change results (`cast_policy`, `int_division`, `warn_float64`) accept the value
+  that symgraph computes by. `compute_test_value` works, inside loops it does not. `THEANO_FLAGS` is
   read; unknown flags in it are passed over, a GPU gives a warning.
 - Errors are symgraph's, and also of the class that Theano raises for the same mistake.
   Many are found earlier, when the expression is built, as symgraph knows extents.

@@ -185,6 +185,21 @@ class LinearAlgebraError(SymgraphError, np.linalg.LinAlgError):
     """
 
 
+class NotScalarConstantError(ArgumentError):
+    """A number was expected that is known while the graph is built.
+
+    Cause: the expression depends on an input or a shared variable, or is no scalar.
+    Cure: pass a number or a constant.
+    """
+
+
+class MissingTestValueError(SymgraphError, AttributeError):
+    """With ``theano.config.compute_test_value`` on, a variable has no test value.
+
+    Cure: set ``x.tag.test_value`` before the variable is used, or turn the flag off.
+    """
+
+
 class NaNError(SymgraphError, FloatingPointError):
     """DEBUG mode met a NaN that no input contained. The message names the node."""
 

@@ -9,7 +9,7 @@ in core/operators.py; ops are in core/op.py.
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -31,10 +31,15 @@ CACHES = ("_compiled", "_extents")
 
 
 class _Building(threading.local):
-    """What is going on in this thread: the interner at work, the place it works for."""
+    """What is going on in this thread.
+
+    The interner at work, the place it works for, and who is told of each application
+    that is made outside of frozen graphs.
+    """
 
     interner: Any = None
     place: Place | None = None
+    watch: "Callable[[Apply], None] | None" = None
 
 
 building = _Building()

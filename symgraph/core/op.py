@@ -141,7 +141,10 @@ class Op(Record):
         interner = building.interner
         if interner is not None:
             return interner.apply(self, inputs).outputs
-        return Apply(self, inputs, self.infer(*inputs)).outputs
+        node = Apply(self, inputs, self.infer(*inputs))
+        if building.watch is not None:
+            building.watch(node)
+        return node.outputs
 
     def __call__(self, *inputs: Any) -> Any:
         """Apply the op to variables or constants; one output comes bare."""

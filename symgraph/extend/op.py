@@ -219,6 +219,8 @@ class Op(core.Op):
         """Apply the op; in a frozen graph, the host op that calls `perform`."""
         node = self._node(inputs)
         if building.interner is None:
+            if building.watch is not None:
+                building.watch(node)
             return node.outputs
         if type(self).perform is Op.perform:
             raise NotSupportedError(

@@ -1,8 +1,8 @@
 """``theano.config``: Theano's flags, read and written as attributes.
 
-Some flags are symgraph's own settings under the same name. Most others steer compilers,
-memory, messages or GPUs that symgraph does without: they keep what is written and have
-no effect. A few change results; only the value that symgraph computes by is accepted.
+Some flags are symgraph's own settings under the same name; ``compute_test_value`` is
+followed by trial.py. Most others steer compilers, memory, messages or GPUs that
+symgraph does without: they keep what is written and have no effect. A few change results; only the value that symgraph computes by is accepted.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from symgraph.compat.theano import trial
 from symgraph.config import config as settings
 from symgraph.errors import ConfigError, NotSupportedError, SymgraphWarning
 
@@ -23,11 +24,11 @@ MODES = {
 #: flags that change results → the one value that is accepted
 FIXED: dict[str, Any] = {
     "int_division": "int", "cast_policy": "custom", "warn_float64": "ignore",
-    "compute_test_value": "off",
 }  # fmt: skip
-#: flags without effect → default
+#: flags without effect (but the first, which trial.py follows) → default
 IDLE: dict[str, Any] = {
-    "optimizer": "fast_run", "linker": "cvm", "profile": False, "profile_memory": False,
+    "compute_test_value": "off", "optimizer": "fast_run", "linker": "cvm",
+    "profile": False, "profile_memory": False,
     "profile_optimizer": False, "allow_gc": True, "openmp": False,
     "openmp_elemwise_minsize": 200000, "cxx": "", "compiledir": "", "base_compiledir": "",
     "compiledir_format": "", "optimizer_excluding": "", "optimizer_including": "",
@@ -102,6 +103,8 @@ def write(name: str, value: Any) -> None:
             f"{FIXED[name]!r} only"
         )
     elif name in _values:
+        if name == "compute_test_value":
+            trial.switch(value)
         _values[name] = value
     else:
         raise AttributeError(f"theano.config.{name}: symgraph has no such flag")
@@ -158,7 +161,7 @@ def read_flags() -> None:
                 )
         elif name == "floatX" and text == "float16":
             raise ConfigError(f"{FLAGS}: floatX=float16 is not supported")
-        elif name in OWN or name in FIXED:
+        elif name in OWN or name in FIXED or name == "compute_test_value":
             write(name, text)
         elif name in IDLE:
             _values[name] = _typed(text, IDLE[name])

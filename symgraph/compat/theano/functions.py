@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.compat.theano.config import MODES
+from symgraph.compat.theano.trial import paused
 from symgraph.compile.arguments import request
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.inputs import In
@@ -50,6 +51,10 @@ class Function(CompiledFunction):
     def fn(self) -> "Function":
         """The function itself."""
         return self
+
+    def _slow(self, args: Any, kwargs: dict[str, Any]) -> Any:
+        with paused():
+            return super()._slow(args, kwargs)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that it reads or updates."""

@@ -16,10 +16,6 @@ HERE = "symgraph.compat.theano"
 TENSOR = "symgraph.tensor"
 
 VARIABLES = "Variable Constant Apply"
-GRAPH = (
-    "ancestors inputs io_toposort is_same_graph list_of_nodes ops variables "
-    "equal_computations clone general_toposort orphans variables_and_orphans"
-)
 LINEAR = (
     "AllocDiag Det Eig Eigh ExtractDiag MatrixInverse MatrixPinv QRFull QRIncomplete SVD "
     "alloc_diag det diag eig eigh extract_diag inv lstsq matrix_dot matrix_inverse "
@@ -36,8 +32,8 @@ EXTRA = (
 )
 GRADIENT = (
     "DisconnectedInputError DisconnectedType Lop NullType Rop consider_constant "
-    "disconnected_grad grad grad_clip "
-    "grad_not_implemented grad_scale grad_undefined hessian jacobian numeric_grad "
+    "disconnected_grad grad grad_clip grad_not_implemented grad_scale grad_undefined "
+    "hessian jacobian numeric_grad "
     "subgraph_grad verify_grad zero_grad"
 )
 SPECIAL = (
@@ -52,7 +48,11 @@ _SHARED = Source(
     "ScalarSharedVariable=SharedVariable",
 )  # fmt: skip
 _FUNCTIONS = Source(HERE + ".functions")
-_GRADIENT = (Source(HERE + ".gradient"), Source("symgraph.gradient", GRADIENT))
+_GRADIENT = (
+    Source(HERE + ".gradient"),
+    Source(HERE + ".trial", "Lop Rop hessian jacobian"),
+    Source("symgraph.gradient", GRADIENT),
+)
 _GPU = Source(HERE + ".gpu")
 _UPDATES = Source("symgraph", "OrderedUpdates")
 _VIEW = Source(HERE + ".extending", "view_op")
@@ -67,9 +67,9 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano": (
         _CONFIG, _FUNCTIONS, _NODES, _OP,
         Source(HERE + ".names", "__version__"),
-        Source("symgraph", "clone foldl foldr map reduce scan OpFromGraph"),
+        Source(HERE + ".trial", "Lop Rop clone foldl foldr map reduce scan"),
+        Source("symgraph", "OpFromGraph"),
         Source(HERE + ".gradient", "grad"),
-        Source("symgraph.gradient", "Lop Rop"),
         Source("symgraph.printing", "pp pprint"),
         Source("symgraph.tensor", "dot"),
         Source("symgraph", "as_op"), _UPDATES,
@@ -101,16 +101,19 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.configparser": (_CONFIG,),
     "theano.gof": (
-        _NODES, _OP, Source(HERE + ".graphs", GRAPH),
+        _NODES, _OP, Source("symgraph.graph"),
         Source("symgraph.errors", "MissingInputError"),
     ),
     "theano.gof.fg": (Source("symgraph.errors", "MissingInputError"),),
-    "theano.gof.graph": (_NODES, Source(HERE + ".graphs", GRAPH)),
-    "theano.gof.op": (_OP,),
+    "theano.gof.graph": (_NODES, Source("symgraph.graph")),
+    "theano.gof.op": (_OP, Source(HERE + ".trial", "get_test_value")),
+    "theano.gof.utils": (
+        Source("symgraph.errors", "TestValueError=MissingTestValueError"),
+    ),
     "theano.gpuarray": (_GPU,),
     "theano.gpuarray.dnn": (_GPU,),
     "theano.gradient": _GRADIENT,
-    "theano.ifelse": (Source("symgraph", "ifelse"),),
+    "theano.ifelse": (Source(HERE + ".trial", "ifelse"),),
     "theano.printing": (
         Source("symgraph.printing", "Print debugprint min_informative_str pp pprint "
                                     "pydotprint"),
@@ -131,13 +134,14 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.scalar.basic": (Source("symgraph.core.dtypes", "upcast"),),
     "theano.scan_module": (
-        Source("symgraph", "foldl foldr map reduce scan until"),
+        Source(HERE + ".trial", "foldl foldr map reduce scan"),
+        Source("symgraph", "until"),
         _UPDATES,
     ),
     "theano.scan_module.scan_op": (Source("symgraph.loops.scan", "Scan"),),
     "theano.scan_module.scan_utils": (
         Source("symgraph", "clone until"),
-        Source(HERE + ".graphs", "equal_computations"),
+        Source("symgraph.graph", "equal_computations"),
     ),
     "theano.sparse": (Source("symgraph.sparse"),),
     "theano.sparse.basic": (Source("symgraph.sparse"),),

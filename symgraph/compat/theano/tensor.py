@@ -11,7 +11,7 @@ from symgraph.backends.reference import evaluate
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import as_variable
 from symgraph.core.traverse import leaves
-from symgraph.errors import ArgumentError, ConversionError
+from symgraph.errors import ConversionError, NotScalarConstantError
 
 __all__ = [
     "AsTensorError", "EmptyConstantError", "NotScalarConstantError", "asarray",
@@ -19,14 +19,6 @@ __all__ = [
 ]  # fmt: skip
 
 AsTensorError = ConversionError
-
-
-class NotScalarConstantError(ArgumentError):
-    """A number was expected that is known while the graph is built.
-
-    Cause: the expression depends on an input or a shared variable, or is no scalar.
-    Cure: pass a number or a constant.
-    """
 
 
 EmptyConstantError = NotScalarConstantError
