@@ -55,8 +55,8 @@ TAIL = """
 - Settings: `theano.config.floatX`, `mode`, `device` and `on_unused_input` are symgraph's.
   Flags about compilers, memory and messages are accepted and have no effect; flags that
   would change results (`cast_policy`, `int_division`, `warn_float64`) accept the value
-  that symgraph computes by. `compute_test_value` works, inside loops it does not. `THEANO_FLAGS` is
-  read; unknown flags in it are passed over, a GPU gives a warning.
+  that symgraph computes by. `compute_test_value` works, but not inside loops.
+  `THEANO_FLAGS` is read; unknown flags in it are passed over, a GPU gives a warning.
 - Errors are symgraph's, and also of the class that Theano raises for the same mistake.
   Many are found earlier, when the expression is built, as symgraph knows extents.
 - There is no float16, no GPU, and no value of another kind than tensors and sparse

@@ -75,8 +75,7 @@ def inputs(theano: Any, T: Any) -> None:
     assert g(1.0) == 1
 
 
-@probe("theano.grad", "T.grad", differs="an expression without a derivative raises "
-       "where the gradient is asked for, not only where it is used")  # fmt: skip
+@probe("theano.grad", "T.grad")
 def grad(theano: Any, T: Any) -> None:
     x, w = T.dvector("x"), theano.shared(2.0)
     cost = (w * x**2).sum()
@@ -103,11 +102,12 @@ def disconnected_grad(theano: Any, T: Any) -> None:
     assert value(theano, slope, {x: 3.0}) == 3
 
 
-@probe("theano.clone", differs="`copy_inputs` is not accepted (use `share_inputs`)")
+@probe("theano.clone")
 def clone(theano: Any, T: Any) -> None:
     x, y = T.dscalars("x", "y")
     made = theano.clone(x * 2, replace={x: y + 1}, strict=True, share_inputs=True)
     assert value(theano, made, {y: 2.0}) == 6
+    assert theano.clone(x * 1, copy_inputs=True).owner.inputs[0] is x
     w = theano.shared(1.0, name="w")
     copy = theano.clone(w, share_inputs=False)
     assert isinstance(copy, theano.compile.SharedVariable)
@@ -344,6 +344,18 @@ def gpu_normalization(theano: Any, T: Any) -> None:
 
 @probe(
     "theano.sparse.SparseType",
+    differs="a sparse variable is no instance of `theano.Variable`; ask "
+    "`isinstance(x.type, SparseType)`",
+)
+def sparse_type(theano: Any, T: Any) -> None:
+    s = theano.sparse.csr_matrix(name="s", dtype="float32")
+    assert isinstance(s.type, theano.sparse.SparseType)
+    assert not isinstance(T.matrix().type, theano.sparse.SparseType)
+    assert not isinstance(s, theano.Variable)
+    assert s.type.dtype == "float32"
+
+
+@probe(
     "theano.sparse.as_sparse_variable",
     "theano.sparse.csr_matrix",
     "theano.sparse.dense_from_sparse",
@@ -353,7 +365,6 @@ def sparse(theano: Any, T: Any) -> None:
     import scipy.sparse
 
     s = theano.sparse.csr_matrix(name="s", dtype="float64")
-    assert isinstance(s.type, theano.sparse.SparseType)
     x = T.dmatrix("x")
     data = scipy.sparse.csr_matrix(X)
     out = theano.sparse.basic.structured_dot(s, x)

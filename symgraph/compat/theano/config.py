@@ -2,7 +2,8 @@
 
 Some flags are symgraph's own settings under the same name; ``compute_test_value`` is
 followed by trial.py. Most others steer compilers, memory, messages or GPUs that
-symgraph does without: they keep what is written and have no effect. A few change results; only the value that symgraph computes by is accepted.
+symgraph does without: they keep what is written and have no effect. A few change
+results; only the value that symgraph computes by is accepted.
 """
 
 import contextlib

@@ -6,17 +6,18 @@ computed and how is decided by compile/.
 
 import copy as copying
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symgraph.compat.theano.config import MODES
 from symgraph.compat.theano.trial import paused
+from symgraph.compile import modes
 from symgraph.compile.arguments import request
+from symgraph.compile.bundles import BundledFunction, flattened, has_bundles
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.inputs import In
-from symgraph.compile.modes import Mode as Bundle
-from symgraph.compile.modes import mode_of
+from symgraph.core.bundle import Bundle
 from symgraph.core.node import Variable
 from symgraph.core.shared import SharedVariable
 from symgraph.core.shared import shared as own_shared
@@ -29,8 +30,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Function(CompiledFunction):
-    """A compiled function, with the attributes that Theano's have."""
+class Named:
+    """The attributes that Theano's compiled functions have, for both kinds of ours."""
+
+    if TYPE_CHECKING:
+        rewritten: Any
+        request: Any
+        mode: Any
+        name: str | None
+        downcast: bool | None
 
     #: accepted: arguments are always checked
     trust_input = False
@@ -48,24 +56,35 @@ class Function(CompiledFunction):
         )
 
     @property
-    def fn(self) -> "Function":
+    def fn(self) -> Any:
         """The function itself."""
         return self
 
     def _slow(self, args: Any, kwargs: dict[str, Any]) -> Any:
         with paused():
-            return super()._slow(args, kwargs)
+            return super()._slow(args, kwargs)  # type: ignore[misc]
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that it reads or updates."""
         return list(self.request.shared)
 
-    def copy(self, share_memory: bool = False, name: str | None = None) -> "Function":
+    def copy(self, share_memory: bool = False, name: str | None = None) -> Any:
         """Another function of the same graph."""
-        return Function(self.request, self.mode, name or self.name, self.downcast)
+        given = (self.request, self.mode, name or self.name, self.downcast)
+        layout = getattr(self, "layout", None)
+        made: Any = type(self)
+        return made(*given) if layout is None else made(*given, layout)
 
-    def __copy__(self) -> "Function":
+    def __copy__(self) -> Any:
         return self.copy()
+
+
+class Function(Named, CompiledFunction):
+    """A compiled function, with the attributes that Theano's have."""
+
+
+class SparseFunction(Named, BundledFunction):
+    """The same, of sparse matrices."""
 
 
 class Out:
@@ -81,24 +100,24 @@ def Param(variable: Variable, default: Any = None, *args: Any, **kwargs: Any) ->
     return In(variable, kwargs.pop("name", None), default, *args, **kwargs)
 
 
-def Mode(linker: Any = None, optimizer: Any = "default") -> Bundle:
+def Mode(linker: Any = None, optimizer: Any = "default") -> modes.Mode:
     """A mode of symgraph's for Theano's linker and optimizer.
 
     The linker ``"py"`` runs the NumPy reference; every other one compiles.
     """
-    return mode_of("FAST_COMPILE" if linker == "py" else "FAST_RUN")
+    return modes.mode_of("FAST_COMPILE" if linker == "py" else "FAST_RUN")
 
 
-def get_mode(mode: Any) -> Bundle:
+def get_mode(mode: Any) -> modes.Mode:
     """The mode of a name, or of None."""
     if isinstance(mode, str):
         mode = MODES.get(mode, mode)
-    elif mode is not None and not isinstance(mode, Bundle):
+    elif mode is not None and not isinstance(mode, modes.Mode):
         raise ModeError(f"mode {mode!r} is unknown; give the name of a mode")
-    return mode_of(mode)
+    return modes.mode_of(mode)
 
 
-def get_default_mode() -> Bundle:
+def get_default_mode() -> modes.Mode:
     """The mode that functions have by ``theano.config.mode``."""
     return get_mode(None)
 
@@ -116,7 +135,7 @@ def function(
     allow_input_downcast: bool | None = None,
     profile: Any = None,
     on_unused_input: str | None = None,
-) -> Function:
+) -> Function | SparseFunction:
     """`symgraph.function` with Theano's arguments.
 
     Examples
@@ -127,15 +146,21 @@ def function(
     >>> [a.tolist() for a in function([x], [x + 1], on_unused_input="ignore")([1.0])]
     [[2.0]]
     """
-    checked = request(
-        inputs,
-        _unwrapped(outputs),
-        updates,
-        givens,
-        no_default_updates,
-        on_unused_input,
-    )
-    return Function(checked, get_mode(mode), name, allow_input_downcast)
+    outputs, layout = _unwrapped(outputs), None
+    with paused():
+        if not isinstance(inputs, Variable | Bundle):
+            inputs = list(inputs)
+            if has_bundles(inputs, outputs, updates, givens):
+                layout, inputs, outputs, updates, givens = flattened(
+                    inputs, outputs, updates, givens
+                )
+        checked = request(
+            inputs, outputs, updates, givens, no_default_updates, on_unused_input
+        )
+        options = (checked, get_mode(mode), name, allow_input_downcast)
+        if layout is not None:
+            return SparseFunction(*options, layout)
+        return Function(*options)
 
 
 def _unwrapped(outputs: Any) -> Any:

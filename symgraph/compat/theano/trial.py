@@ -126,10 +126,22 @@ def _filled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+@_filled
+def clone(
+    output: Any,
+    replace: Any = None,
+    strict: bool = True,
+    share_inputs: bool = True,
+    copy_inputs: bool | None = None,
+) -> Any:
+    """`symgraph.clone`; `copy_inputs` is the older name of `share_inputs`."""
+    shared = share_inputs if copy_inputs is None else copy_inputs
+    return cloning.clone(output, replace, strict, shared)
+
+
 scan = _filled(build.scan)
 map, reduce = _filled(folds.map), _filled(folds.reduce)
 foldl, foldr = _filled(folds.foldl), _filled(folds.foldr)
 ifelse = _filled(branching.ifelse)
-clone = _filled(cloning.clone)
 hessian, jacobian = _filled(jacobian.hessian), _filled(jacobian.jacobian)
 Rop, Lop = _filled(forward.Rop), _filled(forward.Lop)
