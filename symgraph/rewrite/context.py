@@ -36,9 +36,16 @@ class Equalities:
     asks for that has to check it.
     """
 
-    def __init__(self, nodes: Iterable[Apply] = (), broadcasting: bool = False) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[Apply] = (),
+        broadcasting: bool = False,
+        ties: Iterable[tuple[Variable, Variable]] = (),
+    ) -> None:
         self._parent: dict[object, object] = {}
         self.broadcasting = broadcasting
+        for a, b in ties:
+            self._unite(frozenset((extent_key(a),)), frozenset((extent_key(b),)))
         context = Context()
         for node in nodes:
             op = node.op

@@ -320,6 +320,7 @@ def run(
     passes: Sequence[Pass],
     indexes: dict[str, Index] | None = None,
     assume_equal: bool = False,
+    ties: Sequence[tuple[Variable, Variable]] = (),
 ) -> Optimized:
     """Rewrite a frozen graph by the passes, one after the other.
 
@@ -329,6 +330,7 @@ def run(
     indexes : tables of rules by pass, kept from one call to the next
     assume_equal : take unknown extents that meet in an elementwise op as equal; the
         caller has to check that none of them is 1 where the other is not
+    ties : pairs of extents that are equal
     """
     statistics = Statistics()
     firings: list[Firing] = []
@@ -336,7 +338,7 @@ def run(
     place = building.place
     with graph.interner:
         try:
-            equal = Equalities(graph.applies(), assume_equal)
+            equal = Equalities(graph.applies(), assume_equal, ties)
             settled = Settled()
             for stage in passes:
                 index = indexes.get(stage.name)

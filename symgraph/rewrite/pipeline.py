@@ -17,6 +17,7 @@ its rules; `rules_table` is the text of docs/reference/rules.md.
 from collections.abc import Sequence
 
 from symgraph.core.graph import Graph
+from symgraph.core.node import Variable
 from symgraph.core.text import expression
 from symgraph.rewrite.branches import JOINED, sink_branches
 from symgraph.rewrite.branches import NAME as SUNK
@@ -34,12 +35,20 @@ from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leak
 from symgraph.rewrite.rules.joins import JOINS
 from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
+from symgraph.rewrite.rules.parts import PARTS
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
 from symgraph.rewrite.scans import LOOP_RULES, STEP_RULES, ScanRewriter
 
-CLEANING: tuple[Rule, ...] = (fold, *MARKERS, *ELEMENTWISE_RULES, *SHAPES, *SLICES)
+CLEANING: tuple[Rule, ...] = (
+    fold,
+    *MARKERS,
+    *ELEMENTWISE_RULES,
+    *SHAPES,
+    *SLICES,
+    *PARTS,
+)
 COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
 
 CANONICALIZE = Pass("canonicalize", (*CLEANING, *EARLY, *ALGEBRA, *LINEAR, *COLLECTING))
@@ -61,9 +70,9 @@ EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
 BRANCHES = Pass("branches", (), (sink_branches,))
 _LOOPS = ScanRewriter(
-    clean=lambda graph, equal: optimize(graph, (CANONICALIZE, SCANS), equal),
-    simplify=lambda graph, equal: optimize(graph, (CANONICALIZE,), equal),
-    finish=lambda graph, equal: optimize(graph, DEFAULT, equal),
+    clean=lambda graph, *given: optimize(graph, stages()[:2], *given),
+    simplify=lambda graph, *given: optimize(graph, stages()[:1], *given),
+    finish=lambda graph, *given: optimize(graph, None, *given),
 )
 SCANS: Pass = Pass("scans", (), (_LOOPS.reduce_scans,))
 STEPS = Pass("steps", (), (_LOOPS.finish_scans,))
@@ -92,7 +101,10 @@ _indexes: dict[str, Index] = {}
 
 
 def optimize(
-    graph: Graph, passes: Sequence[Pass] | None = None, assume_equal: bool = False
+    graph: Graph,
+    passes: Sequence[Pass] | None = None,
+    assume_equal: bool = False,
+    ties: Sequence[tuple[Variable, Variable]] = (),
 ) -> Optimized:
     """Rewrite a frozen graph.
 
@@ -101,7 +113,7 @@ def optimize(
     graph : Graph
     passes : in the order in which they run; None: those of the package, with the rules
         that the user registered
-    assume_equal : see `engine.run`
+    assume_equal, ties : see `engine.run`
 
     Returns
     -------
@@ -115,7 +127,9 @@ def optimize(
     >>> print(optimize(freeze([x, y], [(x + y) + (x + y)])).firings[0].after)
     2 * (x + y)
     """
-    return run(graph, stages() if passes is None else passes, _indexes, assume_equal)
+    return run(
+        graph, stages() if passes is None else passes, _indexes, assume_equal, ties
+    )
 
 
 def stages() -> tuple[Pass, ...]:

@@ -24,7 +24,7 @@ from symgraph.ops.broadcast import SumTo
 from symgraph.ops.indexing import Subtensor
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
-from symgraph.ops.shape import SpecifyShape
+from symgraph.ops.shape import Extent, SpecifyShape
 from symgraph.ops.slices import ALL
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.engine import Optimized, Recorder
@@ -59,8 +59,10 @@ LOOP_RULES = (
 )
 STEP_RULES = ((STEP, "the step of a `scan` goes through all passes"),)
 ROUNDS = 12
-#: rewrites a whole graph: graph, whether unknown extents that meet are equal
-Optimizer = Callable[[Graph, bool], Optimized]
+#: pairs of extents that are equal
+Ties = Sequence[tuple[Variable, Variable]]
+#: rewrites a whole graph: graph, whether unknown extents that meet are equal, ties
+Optimizer = Callable[[Graph, bool, Ties], Optimized]
 Users = dict[Variable, list[Apply | None]]
 
 
@@ -92,10 +94,10 @@ class ScanRewriter:
         for _ in range(ROUNDS):
             before = graph.roots
             graph = graph.with_roots(merged(graph, record))
-            graph = graph.with_roots(self._round(graph, equal, settled, record))
+            graph = graph.with_roots(self._round(graph, context, settled, record))
             if all(a is b for a, b in zip(graph.roots, before, strict=True)):
                 break
-            cleaned = self._simplify(graph, equal)
+            cleaned = self._simplify(graph, equal, ())
             for firing in cleaned.firings:
                 record(firing.rule, firing.old, firing.new)
             graph = cleaned.graph
@@ -112,8 +114,7 @@ class ScanRewriter:
             inputs = [made.get(v, v) for v in node.inputs]
             op = node.op
             if isinstance(op, Scan):
-                inner = self._rewritten(op.inner, self._finish, context.assumes_equal)
-                op = op.replace(inner=inner)
+                op = self._rewritten(op, inputs, self._finish, context)
             if op == node.op and all(
                 a is b for a, b in zip(inputs, node.inputs, strict=True)
             ):
@@ -128,7 +129,7 @@ class ScanRewriter:
     # --- one round -----------------------------------------------------------------
 
     def _round(
-        self, graph: Graph, equal: bool, settled: set[str], record: Recorder
+        self, graph: Graph, context: Context, settled: set[str], record: Recorder
     ) -> Sequence[Variable]:
         users = users_of(graph)
         made: dict[Variable, Variable] = {}
@@ -137,7 +138,7 @@ class ScanRewriter:
             if isinstance(node.op, Scan):
                 with at_place_of(node.outputs[0]):
                     made.update(
-                        self._reduced(node, inputs, users, equal, settled, record)
+                        self._reduced(node, inputs, users, context, settled, record)
                     )
             elif any(
                 made.get(v, v) is not v and out not in made
@@ -155,18 +156,16 @@ class ScanRewriter:
         node: Apply,
         inputs: Sequence[Variable],
         users: Users,
-        equal: bool,
+        context: Context,
         settled: set[str],
         record: Recorder,
     ) -> dict[Variable, Variable]:
         """What takes the place of the outputs of a scan, and of reads of its ends."""
         op = node.op
         assert isinstance(op, Scan)
-        inner = op.inner
-        if inner.digest not in settled:
-            inner = self._rewritten(inner, self._clean, equal)
-            settled.add(inner.digest)
-            op = op.replace(inner=inner)
+        if op.inner.digest not in settled:
+            op = self._rewritten(op, inputs, self._clean, context)
+            settled.add(op.inner.digest)
         loop = Loop(op, inputs)
         loop.changed = op != node.op
         rules = {STEP: loop.changed}
@@ -212,12 +211,42 @@ class ScanRewriter:
                     record(name, old, new)
         return made
 
-    def _rewritten(self, inner: Inner, optimizer: Optimizer, equal: bool) -> Inner:
+    def _rewritten(
+        self,
+        op: Scan,
+        operands: Sequence[Variable],
+        optimizer: Optimizer,
+        context: Context,
+    ) -> Scan:
+        """The scan with its step rewritten."""
+        inner, equal = op.inner, context.assumes_equal
         graph = freeze(inner.inputs, inner.outputs)
         with graph.interner:
             graph = graph.with_roots(settled_sums(graph.roots, equal))
-        found = optimizer(graph, equal).graph
-        return Inner(inner.inputs, found.outputs)
+        found = optimizer(graph, equal, ties_of(op, operands, context)).graph
+        return op.replace(inner=Inner(inner.inputs, found.outputs))
+
+
+def ties_of(op: Scan, operands: Sequence[Variable], context: Context) -> Ties:
+    """Extents inside a step that are equal because those outside are."""
+    given, inside = op.parts(operands), op.inner_parts()
+    pairs = [(v, x, 1) for v, x in zip(inside.rows, given.sequences, strict=True)]
+    for taps, x in zip(inside.taps, given.initial, strict=True):
+        pairs += [(v, x, 1) for v in taps]
+    pairs += [(v, x, 0) for v, x in zip(inside.rest, given.rest, strict=True)]
+    first: dict[object, Variable] = {}
+    ties = []
+    for v, x, lead in pairs:
+        axes = context.axes(x)
+        if axes is None:
+            continue
+        for axis, extent in enumerate(v.type.shape):
+            if extent is None:
+                own = Extent(axis).make(v)[0]
+                other = first.setdefault(axes[axis + lead], own)
+                if other is not own:
+                    ties.append((own, other))
+    return ties
 
 
 def _total(old: Variable, total: Variable, users: Users) -> dict[Variable, Variable]:
