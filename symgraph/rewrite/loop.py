@@ -13,7 +13,9 @@ from symgraph.core.node import Constant, Variable
 from symgraph.core.record import Record
 from symgraph.core.traverse import ancestors, applies, leaves, replace
 from symgraph.loops.scan import Scan
-from symgraph.ops.shape import extent_key, inferred_extents
+from symgraph.ops.indexing import Subtensor
+from symgraph.ops.shape import extent_key, inferred_extents, offset
+from symgraph.ops.slices import ALL
 from symgraph.rewrite.batching import rows_of
 
 
@@ -94,9 +96,13 @@ class Loop:
 
     def first_rows(self, x: Variable) -> Variable:
         """The rows of a sequence that the steps go through."""
-        if extent_key(inferred_extents(x)[0]) == extent_key(self.n):
+        (rows, more), (steps, less) = map(offset, (inferred_extents(x)[0], self.n))
+        if extent_key(rows) != extent_key(steps) or more < less:
+            return rows_of(x, self.n)
+        if more == less:
             return x
-        return rows_of(x, self.n)
+        spec = (("slice", None, less - more, None), *(ALL,) * (x.ndim - 1))
+        return Subtensor(spec).make(x)[0]
 
     # --- changing ----------------------------------------------------------------
 

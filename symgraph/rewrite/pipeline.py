@@ -37,7 +37,7 @@ from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.parts import PARTS
 from symgraph.rewrite.rules.shapes import SHAPES
-from symgraph.rewrite.rules.slices import SLICES
+from symgraph.rewrite.rules.slices import SLICES, slices_of_elementwise_to_elementwise
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
 from symgraph.rewrite.scans import LOOP_RULES, STEP_RULES, ScanRewriter
 
@@ -67,7 +67,7 @@ SHARE = Pass("share", (), (reuse_sums,))
 SPECIALIZE = Pass("specialize", (*GEMM, *JOINS, positive_to_positive_leaky))
 CHANNELS_LAST = Pass("layout", LAYOUT)
 EPILOGUES = Pass("epilogues", IMAGE_RULES)
-EXPANSION = Pass("expand", (*EXPAND, *CLEANING))
+EXPANSION = Pass("expand", (*EXPAND, *CLEANING, slices_of_elementwise_to_elementwise))
 BRANCHES = Pass("branches", (), (sink_branches,))
 _LOOPS = ScanRewriter(
     clean=lambda graph, *given: optimize(graph, stages()[:2], *given),

@@ -13,7 +13,7 @@ from symgraph.ops.contraction import BatchedDot, Dot
 from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise
 from symgraph.ops.gemm import Gemm
-from symgraph.ops.indexing import CheckIndex
+from symgraph.ops.indexing import CheckIndex, Subtensor
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.context import Context
@@ -200,6 +200,10 @@ LINEAR: tuple[Rule, ...] = (
 # --- gemm ----------------------------------------------------------------------------
 
 
+#: ops whose kernels may add two operands while they read them
+FUSED = (Elementwise, Subtensor)
+
+
 def _scaled(v: Variable, context: Context) -> tuple[Variable, Variable]:
     """(c, x) with v = c * x; products that others use too are left alone."""
     one = scalar_constant(1, v.type.dtype)
@@ -222,10 +226,15 @@ def sum_with_dot_to_gemm(node: Apply, context: Context) -> Variable | None:
     """beta * z + alpha * dot(a, b) -> gemm, if z has the full shape.
 
     The product must have no other use. With alpha or beta 0 a gemm may skip its operand.
+    An operand of the graph (a row of a loop's sequence) would have to be copied first:
+    where elementwise ops read the sum, or slices of it, it is added there.
     """
     out = node.outputs[0]
     if out.ndim != 2:
         return None
+    users = context.users(out)
+    reading = [u is not None and isinstance(u.op, FUSED) for u in users]
+    fused = bool(users) and all(reading)
     minus = node.op.scalar == "sub"  # type: ignore[attr-defined]
     for i in (1, 0):
         alpha, product = _scaled(node.inputs[i], context)
@@ -236,7 +245,7 @@ def sum_with_dot_to_gemm(node: Apply, context: Context) -> Variable | None:
         if a.ndim != 2 or b.ndim != 2:
             continue
         beta, z = _scaled(node.inputs[1 - i], context)
-        if not context.same_shape(z, product):
+        if not context.same_shape(z, product) or (fused and z.owner is None):
             continue
         if minus and i == 1:
             alpha = _neg(alpha)

@@ -1,5 +1,7 @@
 """Rules on slices and joined tensors: what need not be computed, read or copied."""
 
+from itertools import pairwise
+
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
@@ -230,12 +232,59 @@ def subtensor_of_elementwise_to_elementwise(
         return None
     if context.is_shared(x) or not context.knows(x):
         return None
+    return _inside(node, context)
+
+
+def _inside(node: Apply, context: Context) -> Variable | None:
+    """The elementwise op on what is read of each operand."""
+    x = node.inputs[0]
+    owner = x.owner
+    assert owner is not None
     if not all(v.ndim == 0 or context.same_shape(v, x) for v in owner.inputs):
         return None
     scalars = node.inputs[1:]
     parts = [v if v.ndim == 0 else node.op(v, *scalars) for v in owner.inputs]
     made: Variable = owner.op(*parts)
     return context.fit(made, node.outputs[0])
+
+
+@rule(
+    "slices_of_elementwise_to_elementwise", on="Subtensor", nan=EXACT, ranks=(0, 0),
+    example=lambda x, y: T["exp"](MakeVector(x.type.dtype)(x, y) * 2.0)[1:],
+    needs_users=True, dtypes="float",
+)  # fmt: skip
+def slices_of_elementwise_to_elementwise(
+    node: Apply, context: Context
+) -> Variable | None:
+    """exp(x)[:2], exp(x)[2:] -> exp(x[:2]), exp(x[2:]): parts that do not overlap."""
+    x = node.inputs[0]
+    owner = x.owner
+    if owner is None or not isinstance(owner.op, Elementwise | Cast):
+        return None
+    return _inside(node, context) if _apart(x, context) else None
+
+
+def _apart(x: Variable, context: Context) -> bool:
+    """Whether all that is read of x are slices along one axis that do not overlap."""
+    places: list[tuple[int, int]] = []
+    axes: set[int] = set()
+    for user in context.users(x):
+        if user is None or not isinstance(user.op, Subtensor):
+            return False
+        cut = [(i, e) for i, e in enumerate(user.op.spec) if not _is_all(e)]
+        if len(cut) != 1 or not isinstance(cut[0][1], tuple) or "v" in cut[0][1]:
+            return False
+        ((axis, entry),) = cut
+        extent = x.type.shape[axis]
+        if extent is None:
+            return False
+        found = range(extent)[slice(*entry[1:])]  # type: ignore[misc]
+        if found.step != 1:
+            return False
+        axes.add(axis)
+        places.append((found.start, found.stop))
+    places.sort()
+    return len(axes) == 1 and all(a[1] <= b[0] for a, b in pairwise(places))
 
 
 # --- joining ------------------------------------------------------------------------------
