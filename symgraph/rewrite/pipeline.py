@@ -35,7 +35,6 @@ from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leak
 from symgraph.rewrite.rules.joins import JOINS
 from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
-from symgraph.rewrite.rules.parts import PARTS
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES, slices_of_elementwise_to_elementwise
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
@@ -47,7 +46,6 @@ CLEANING: tuple[Rule, ...] = (
     *ELEMENTWISE_RULES,
     *SHAPES,
     *SLICES,
-    *PARTS,
 )
 COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
 

@@ -271,7 +271,7 @@ def _apart(x: Variable, context: Context) -> bool:
     for user in context.users(x):
         if user is None or not isinstance(user.op, Subtensor):
             return False
-        cut = [(i, e) for i, e in enumerate(user.op.spec) if not _is_all(e)]
+        cut = [(i, e) for i, e in enumerate(user.op.spec) if not is_all(e)]
         if len(cut) != 1 or not isinstance(cut[0][1], tuple) or "v" in cut[0][1]:
             return False
         ((axis, entry),) = cut
