@@ -43,33 +43,45 @@ def applied(node: Apply) -> str:
 # --- perform -------------------------------------------------------------------------
 
 
-def value(
-    what: str, where: str, position: int, type: TensorType, written: Any
-) -> np.ndarray:
+def value(node: Apply, position: int, type: TensorType, written: Any) -> np.ndarray:
     """One output of `perform` as an array of its type; UserOpError tells the mismatch."""
-    label = f"{what} wrote output {position}"
-    if written is None:
-        raise UserOpError(
+    array = None if written is None else _array(written, type)
+    if (
+        array is None
+        or array.dtype != NUMPY[type.dtype]
+        or len(array.shape) != len(type.shape)
+        or any(told not in (None, n) for told, n in zip(type.shape, array.shape))
+    ):
+        raise _broken(node, position, type, array)
+    return array
+
+
+def _broken(
+    node: Apply, position: int, type: TensorType, array: np.ndarray | None
+) -> UserOpError:
+    """What is wrong with an output of `perform`."""
+    what, where = method(node.op, "perform"), applied(node)
+    if array is None:
+        return UserOpError(
             f"{what} did not write output {position}{where}\n"
             f"Assign it: output_storage[{position}][0] = ..."
         )
-    array = _array(written, type)
+    label = f"{what} wrote output {position}"
     if array.dtype.name != type.dtype:
-        raise UserOpError(
+        return UserOpError(
             f"{label} with dtype {array.dtype.name}, make_node says {type.dtype}{where}\n"
             "Convert the value with astype, or change the type in make_node."
         )
     if array.ndim != type.ndim:
-        raise UserOpError(
+        return UserOpError(
             f"{label} with {array.ndim} axes, make_node says {type.ndim}{where}"
         )
-    for axis, (have, told) in enumerate(zip(array.shape, type.shape, strict=True)):
-        if told is not None and have != told:
-            raise UserOpError(
-                f"{label} with extent {have} of axis {axis}, told was {told}{where}\n"
-                "Make perform, make_node and infer_shape agree."
-            )
-    return array
+    pairs = zip(array.shape, type.shape, strict=True)
+    axis = next(i for i, (have, told) in enumerate(pairs) if told not in (None, have))
+    return UserOpError(
+        f"{label} with extent {array.shape[axis]} of axis {axis}, told was "
+        f"{type.shape[axis]}{where}\nMake perform, make_node and infer_shape agree."
+    )
 
 
 def _array(written: Any, type: TensorType) -> np.ndarray:

@@ -65,10 +65,8 @@ class Call:
             file, line = self.place
             error.add_note(f"in perform of {self.op}, applied at {file}:{line}")
             raise
-        where = contract.applied(self.node)
-        what = contract.method(self.op, "perform")
         return tuple(
-            contract.value(what, where, position, type, cell[0])
+            contract.value(self.node, position, type, cell[0])
             for position, (type, cell) in enumerate(zip(types, storage, strict=True))
         )
 

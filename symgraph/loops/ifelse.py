@@ -130,6 +130,12 @@ class IfElse(Op):
         branch = self.then if condition else self.orelse
         return tuple(branch.reference(captured))
 
+    def reads(self, condition: bool) -> list[int]:
+        """Which inputs are needed if the condition is so."""
+        branch = self.then if condition else self.orelse
+        needed = set(leaves(branch.outputs))
+        return [0, *(k for k, v in enumerate(branch.inputs, 1) if v in needed)]
+
     def __str__(self) -> str:
         return "ifelse"
 

@@ -222,10 +222,8 @@ def _branch(node: Apply, side: int) -> Inner:
 
 def _read_by(node: Apply, side: int) -> list[Variable]:
     """What one branch of an `IfElse` needs of what both capture."""
-    branch = _branch(node, side)
-    needed = set(leaves(branch.outputs))
-    pairs = zip(branch.inputs, node.inputs[1:], strict=True)
-    return [v for own, v in pairs if own in needed]
+    assert isinstance(node.op, IfElse)
+    return [node.inputs[k] for k in node.op.reads(not side)[1:]]
 
 
 # --- writing the regions -------------------------------------------------------------

@@ -21,8 +21,8 @@ from symgraph.core.node import Variable
 from symgraph.core.op import OPS, Op, as_variable
 from symgraph.core.traverse import applies, replace
 from symgraph.errors import GradientError, VerifyGradError
-from symgraph.ops.contraction import Gemm
 from symgraph.ops.families import SCALARS, Elementwise, Scalar
+from symgraph.ops.gemm import Gemm
 from symgraph.ops.polygamma import HIGHEST
 
 #: ops whose rule passes nothing on that differences could see, and why

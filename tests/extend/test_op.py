@@ -18,6 +18,7 @@ from symgraph.errors import (
     NotSupportedError,
     ShapeError,
     UserOpError,
+    VerifyGradError,
 )
 from symgraph.gradient import DisconnectedType, grad_not_implemented, grad_undefined
 from symgraph.ops.shape import extent_key, inferred_extents
@@ -356,6 +357,18 @@ def test_l_op_gets_the_outputs_and_zeros_for_those_nobody_uses() -> None:
     f = sg.function([x], sg.grad(second.sum(), x), mode=REFERENCE)
     assert f([1.0, 2.0]).tolist() == [3.0, 3.0]
     assert seen[1] is second
+
+
+def test_verify_grad_finds_wrong_gradients_of_the_user() -> None:
+    class Wrong(Scaled):
+        def grad(self, inputs: Any, output_gradients: Any) -> Any:
+            return [Scaled(self.k + 0.01)(output_gradients[0])]
+
+    graph_op = sg.OpFromGraph([x], [x**2], grad_overrides=lambda i, g: [i[0] * g[0]])
+    scalar_op = sg.elemwise_op(lambda a: a * a, grad=lambda g, out, a: g * a * 2.01)
+    for wrong in (Wrong(2.0), graph_op, scalar_op):
+        with pytest.raises(VerifyGradError):
+            sg.verify_grad(wrong, [np.array([0.5, -1.0])], mode=REFERENCE)
 
 
 def test_connection_pattern_cuts_the_flow() -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import samples_branches
+from structure import check_errors, check_gradients, check_values
 
 import symgraph as sg
 import symgraph.tensor as T
@@ -19,6 +21,13 @@ from symgraph.loops.ifelse import IfElse
 from symgraph.ops.shape import extent_key, inferred_extents
 
 REFERENCE = "FAST_COMPILE"
+assert samples_branches  # fills the samples
+
+
+def test_samples_agree_with_numpy_and_wrong_ones_are_refused() -> None:
+    check_values("ifelse")
+    check_errors("ifelse")
+    assert check_gradients("ifelse") > 20
 
 
 def function(inputs: list[Any], outputs: Any) -> Any:
@@ -33,7 +42,8 @@ def test_it_gives_the_branch_that_the_condition_chooses() -> None:
     np.testing.assert_array_equal(f(0, [1.0, 2.0]), [3.0])
 
 
-def test_compiled_code_evaluates_one_branch() -> None:
+@pytest.mark.parametrize("mode", [REFERENCE, "FAST_RUN"])
+def test_only_one_branch_is_evaluated(mode: str) -> None:
     calls = []
 
     @sg.as_op(T.dvector, T.dvector, infer_shape=lambda node, shapes: shapes)
@@ -42,7 +52,7 @@ def test_compiled_code_evaluates_one_branch() -> None:
         return v * 2
 
     c, x = T.dscalar("c"), T.dvector("x")
-    f = sg.function([c, x], sg.ifelse(c > 0, counted(T.exp(x)), x + 1))
+    f = sg.function([c, x], sg.ifelse(c > 0, counted(T.exp(x)), x + 1), mode=mode)
     assert (f(-1.0, [0.0]).tolist(), calls) == ([1.0], [])
     assert (f(1.0, [0.0]).tolist(), calls) == ([2.0], [1])
 
