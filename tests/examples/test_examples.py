@@ -1,6 +1,7 @@
 """Every example runs with few steps and prints what it is meant to print."""
 
 import importlib.util
+import itertools
 import re
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def test_every_example_is_short_and_has_a_main_with_arguments():
     files = sorted(FOLDER.glob("*.py"))
     assert {
         "or_gate", "mlp_431", "moons", "theano_tour", "logistic_mnist", "mnist_cnn",
-        "lasagne_cnn", "cifar_cnn", "image_folder_mlp",
+        "lasagne_cnn", "cifar_cnn", "image_folder_mlp", "binary_addition_rnn",
+        "lstm_sequence",
     } <= {file.stem for file in files}  # fmt: skip
     for file in files:
         text = file.read_text()
@@ -200,3 +202,35 @@ def test_image_folder_mlp_reports_each_class(capsys, tmp_path):
     assert [line.split()[0] for line in lines[-3:-1]] == ["ceiling", "floor"]
     assert [line.split()[-1] for line in lines[-3:-1]] == ["8", "8"]
     assert float(lines[-1].removeprefix("accuracy ")) > 0.8
+
+
+def test_binary_addition_is_exact_on_pairs_that_were_never_shown(capsys):
+    lines = _lines(capsys, "binary_addition_rnn", "--seed", 1)
+    errors = [float(line.split()[-1]) for line in lines if line.startswith("after")]
+    assert len(errors) == 10
+    assert errors[-1] < 0.25
+    assert all(b < 1.1 * a for a, b in itertools.pairwise(errors))
+    sums = [re.fullmatch(r"(\d+) \+ (\d+) = (\d+)", line) for line in lines[10:15]]
+    for a, b, total in (map(int, found.groups()) for found in sums):
+        assert a + b == total
+    assert lines[15] == "right: 100.00% of 2000 unseen pairs"
+
+
+def test_numbers_become_bits_and_back():
+    example = _load("binary_addition_rnn")
+    numbers = np.array([0, 1, 6, 200])
+    bits = example.bits_of(numbers, 8)
+    assert bits[2].tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
+    assert example.numbers_of(bits).tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_lstm_tells_the_order_of_signals(capsys, cell):
+    words = ["--cell", cell, "--epochs", 5, "--sequences", 1500]
+    lines = _lines(capsys, "lstm_sequence", *words)
+    losses = [float(re.search(r"loss (\S+),", line)[1]) for line in lines[:5]]
+    assert losses[-1] < 0.2 * losses[0]
+    assert float(lines[4].split()[-1]) > 0.95
+    for line in lines[5:]:
+        letters, found = line.split(" -> ")
+        assert [letter for letter in letters if letter in "XY"] == list(found)
