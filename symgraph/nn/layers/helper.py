@@ -92,6 +92,15 @@ def get_output(layer_or_layers: Any, inputs: Any = None, **kwargs: Any) -> Any:
     >>> get_output(layer, T.matrix("x"), deterministic=True).type.shape
     (None, 3)
     """
+    found, understood = output_and_keywords(layer_or_layers, inputs, kwargs)
+    _warn_of_unknown(set(kwargs) - understood, understood)
+    return found
+
+
+def output_and_keywords(
+    layer_or_layers: Any, inputs: Any, kwargs: Mapping[str, Any]
+) -> tuple[Any, set[str]]:
+    """What `get_output` returns, and the keywords that some layer understands."""
     given = dict(inputs) if isinstance(inputs, Mapping) else {}
     layers = get_all_layers(layer_or_layers, given)
     outputs: dict[Layer, Variable] = {
@@ -114,8 +123,7 @@ def get_output(layer_or_layers: Any, inputs: Any = None, **kwargs: Any) -> Any:
         if kwargs:
             understood |= {*inspect_kwargs(layer.get_output_for)}
             understood |= {*layer.get_output_kwargs}
-    _warn_of_unknown(set(kwargs) - understood, understood)
-    return _requested(outputs, layer_or_layers)
+    return _requested(outputs, layer_or_layers), understood
 
 
 def get_output_shape(layer_or_layers: Any, input_shapes: Any = None) -> Any:

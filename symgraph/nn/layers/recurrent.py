@@ -12,7 +12,11 @@ from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, Uniform
 from symgraph.nn.layers.base import LayerShape
 from symgraph.nn.layers.dense import DenseLayer
-from symgraph.nn.layers.helper import get_all_layers, get_all_params, get_output
+from symgraph.nn.layers.helper import (
+    get_all_layers,
+    get_all_params,
+    output_and_keywords,
+)
 from symgraph.nn.layers.input import InputLayer
 from symgraph.nn.layers.recurrent_loop import Recurrence, fit
 from symgraph.nn.nonlinearities import identity, rectify
@@ -151,18 +155,23 @@ class CustomRecurrentLayer(Recurrence):
 
     def get_output_for(self, inputs: Any, **kwargs: Any) -> Variable:  # type: ignore[override]
         """The formula, step by step; keywords go to all layers of both networks."""
+
+        def output_of(network: Any, x: Variable) -> Variable:
+            found: Variable = output_and_keywords(network, x, kwargs)[0]
+            return found
+
         x = self.time_first(inputs, inputs[0].ndim)
         if self.precompute_input:
             time, batch = x.shape[0], x.shape[1]
             rows = T.reshape(x, (time * batch, *(x.shape[i] for i in range(2, x.ndim))))
-            rows = get_output(self.input_to_hidden, rows, **kwargs)
+            rows = output_of(self.input_to_hidden, rows)
             tail = (rows.shape[i] for i in range(1, rows.ndim))
             x = T.reshape(rows, (time, batch, *tail))
 
         def step(row: Variable, hidden: Variable) -> list[Variable]:
-            total = get_output(self.hidden_to_hidden, hidden, **kwargs)
+            total = output_of(self.hidden_to_hidden, hidden)
             if not self.precompute_input:
-                row = get_output(self.input_to_hidden, row, **kwargs)
+                row = output_of(self.input_to_hidden, row)
             return [self.nonlinearity(self.clipped(total + row))]
 
         return self.loop(step, x, inputs, ["hid_init"])
