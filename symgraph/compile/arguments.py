@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from symgraph.compile.bundles import Layout, flattened, has_bundles
 from symgraph.compile.inputs import In, input_of
 from symgraph.config import config
 from symgraph.core.bundle import Bundle
@@ -40,6 +41,7 @@ class Request(Record):
     keys : of a dict result
     updates : (shared variable, new value)
     shared : all shared variables that are read or updated, in order of first use
+    layout : where bundles stand among inputs and outputs, None if there are none
     """
 
     inputs: list[In]
@@ -48,6 +50,7 @@ class Request(Record):
     keys: list[str]
     updates: list[tuple[SharedVariable, Variable]]
     shared: list[SharedVariable]
+    layout: Layout | None = None
 
 
 def request(
@@ -61,6 +64,11 @@ def request(
     """Check and normalise the arguments of `function`."""
     if isinstance(inputs, Variable | Bundle):
         raise ArgumentError("function: inputs must be a list of variables")
+    inputs, layout = list(inputs), None
+    if has_bundles(inputs, outputs, updates, givens):
+        layout, inputs, outputs, updates, givens = flattened(
+            inputs, outputs, updates, givens
+        )
     entries = [input_of(item) for item in inputs]
     seen: set[Variable] = set()
     for entry in entries:
@@ -89,7 +97,7 @@ def request(
     used = _check_leaves(roots, entries, on_unused_input)
     order = [v for v in used if isinstance(v, SharedVariable)]
     order += [target for target, _ in pairs if target not in set(order)]
-    return Request(entries, results, form, keys, pairs, order)
+    return Request(entries, results, form, keys, pairs, order, layout)
 
 
 def _outputs(outputs: Any) -> tuple[str, list[str], list[Variable]]:

@@ -1,7 +1,7 @@
 """Functions whose inputs, outputs, updates or givens are bundles, as sparse matrices are.
 
 `flattened` writes every bundle out as its parts, so that nothing below knows of bundles;
-`BundledFunction` takes the values of a call apart and puts results together again.
+`Layout` takes the values of a call apart and puts results together again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.compile.arguments import Request
-from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.inputs import In
-from symgraph.compile.modes import Mode
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable
 from symgraph.core.record import Record
@@ -31,12 +28,64 @@ class Layout(Record):
     outputs : for each output a bundle and the numbers of its parts among the flat ones
     form : "list", "single", "dict" or "none": what a call returns
     keys : of a dict result
+
+    Examples
+    --------
+    >>> import scipy.sparse, symgraph as sg, symgraph.sparse as sparse
+    >>> x = sparse.csr_matrix("x", "float64")
+    >>> f = sg.function([x], [x + x, sparse.sp_sum(x)])
+    >>> double, total = f(scipy.sparse.eye(2, format="csr"))
+    >>> double.nnz, float(total)
+    (2, 2.0)
     """
 
     inputs: list[tuple[Bundle, list[int]] | None]
     outputs: list[tuple[Bundle | None, list[int]]]
     form: str
     keys: list[str]
+
+    def taken_apart(
+        self, args: Sequence[Any], kwargs: dict[str, Any], what: str
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The values of a call for the flat inputs; `what` is the function, for errors."""
+        if len(args) > len(self.inputs):
+            raise InputError(
+                f"{what} takes {len(self.inputs)} values, {len(args)} were given"
+            )
+        flat: list[Any] = []
+        named: dict[str, Any] = {}
+        for number, entry in enumerate(self.inputs):
+            if entry is None:
+                flat += args[number : number + 1]
+                continue
+            bundle, numbers = entry
+            if number < len(args):
+                arrays = bundle.taken_apart(args[number])
+                flat += [arrays[i] for i in numbers]
+            elif bundle.name in kwargs:
+                arrays = bundle.taken_apart(kwargs[bundle.name])
+                named |= {bundle.parts[i].name: arrays[i] for i in numbers}
+            else:
+                raise MissingInputError(f"{what}: no value for input {bundle!r}")
+        own = {entry[0].name for entry in self.inputs if entry is not None}
+        return flat, {k: v for k, v in kwargs.items() if k not in own} | named
+
+    def put_together(self, results: Sequence[np.ndarray]) -> Any:
+        """What a call returns, of the flat outputs."""
+        found = [
+            results[numbers[0]]
+            if bundle is None
+            else bundle.put_together([results[i] for i in numbers])
+            for bundle, numbers in self.outputs
+        ]
+        match self.form:
+            case "single":
+                return found[0]
+            case "dict":
+                return dict(zip(self.keys, found, strict=True))
+            case "none":
+                return None
+        return found
 
 
 def has_bundles(inputs: Any, outputs: Any, updates: Any, givens: Any) -> bool:
@@ -120,77 +169,3 @@ def _listed(outputs: Any) -> tuple[str, list[str], list[Any]]:
     if isinstance(outputs, list | tuple):
         return "list", [], list(outputs)
     return "single", [], [outputs]
-
-
-class BundledFunction(CompiledFunction):
-    """A compiled function that takes and gives values of bundles.
-
-    Examples
-    --------
-    >>> import scipy.sparse, symgraph as sg, symgraph.sparse as sparse
-    >>> x = sparse.csr_matrix("x", "float64")
-    >>> f = sg.function([x], [x + x, sparse.sp_sum(x)])
-    >>> double, total = f(scipy.sparse.eye(2, format="csr"))
-    >>> double.nnz, float(total)
-    (2, 2.0)
-    """
-
-    def __init__(
-        self,
-        request: Request,
-        mode: Mode,
-        name: str | None,
-        downcast: bool | None,
-        layout: Layout,
-    ) -> None:
-        self.layout = layout
-        super().__init__(request, mode, name, downcast)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run once with the values of the inputs."""
-        flat, named = self._taken_apart(args, dict(kwargs))
-        return self._put_together(super().__call__(*flat, **named))
-
-    def _taken_apart(
-        self, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> tuple[list[Any], dict[str, Any]]:
-        inputs = self.layout.inputs
-        if len(args) > len(inputs):
-            raise InputError(
-                f"{self!r} takes {len(inputs)} values, {len(args)} were given"
-            )
-        flat: list[Any] = []
-        named: dict[str, Any] = {}
-        for number, entry in enumerate(inputs):
-            if entry is None:
-                flat += args[number : number + 1]
-                continue
-            bundle, numbers = entry
-            if number < len(args):
-                value, put = args[number], flat
-            elif bundle.name in kwargs:
-                value, put = kwargs.pop(bundle.name), None
-            else:
-                raise MissingInputError(f"{self!r}: no value for input {bundle!r}")
-            arrays = bundle.taken_apart(value)
-            if put is not None:
-                put += [arrays[i] for i in numbers]
-            else:
-                named |= {bundle.parts[i].name: arrays[i] for i in numbers}
-        return flat, {**kwargs, **named}
-
-    def _put_together(self, results: list[np.ndarray]) -> Any:
-        found = [
-            results[numbers[0]]
-            if bundle is None
-            else bundle.put_together([results[i] for i in numbers])
-            for bundle, numbers in self.layout.outputs
-        ]
-        match self.layout.form:
-            case "single":
-                return found[0]
-            case "dict":
-                return dict(zip(self.layout.keys, found, strict=True))
-            case "none":
-                return None
-        return found

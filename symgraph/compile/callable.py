@@ -36,8 +36,9 @@ class CompiledFunction(Stages, Batches):
     """A compiled function.
 
     Call it with the values of its inputs, by position or by name. Every result is a
-    fresh NumPy array. `repeat` and `epoch` run many steps in one native call. `graph`,
-    `optimized`, `kernels`, `source`, and `explain()` print the stages.
+    fresh NumPy array (a SciPy matrix where it is sparse). `repeat` and `epoch` run many
+    steps in one native call. `graph`, `optimized`, `kernels`, `source`, and `explain()`
+    print the stages.
 
     Examples
     --------
@@ -62,6 +63,7 @@ class CompiledFunction(Stages, Batches):
         self._executor: Executor | None = None
         self._direct: Any = None  # the fast way in, open while `_generation` is current
         self._plain = request.form in ("single", "list")
+        self._layout = request.layout
         self._generation = -1
         self._form = self._present_form(())
         if mode.compiled and not self._form.waiting:
@@ -89,7 +91,7 @@ class CompiledFunction(Stages, Batches):
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         executor = self.executor_for(arrays)
         outputs = executor.call(arrays)
-        if executor.is_native and not self.mode.debug:
+        if executor.is_native and not self.mode.debug and self._layout is None:
             self._direct = executor.bind(arrays).direct(self.request.form == "single")
             self._generation = generation.count
         return outputs
@@ -190,6 +192,8 @@ class CompiledFunction(Stages, Batches):
     def convert(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[np.ndarray]:
         """The values of all inputs as arrays of their types."""
         entries = self.request.inputs
+        if self._layout is not None:
+            args, kwargs = self._layout.taken_apart(args, kwargs, repr(self))
         if len(args) > len(entries):
             raise InputError(
                 f"{self!r} takes {len(entries)} values, {len(args)} were given"
@@ -216,6 +220,8 @@ class CompiledFunction(Stages, Batches):
 
     def _result(self, outputs: list[np.ndarray]) -> Any:
         form = self.request.form
+        if self._layout is not None:
+            return self._layout.put_together(outputs)
         if form == "single":
             return outputs[0]
         if form == "dict":

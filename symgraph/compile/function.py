@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from symgraph.compile.arguments import request
-from symgraph.compile.bundles import BundledFunction, flattened, has_bundles
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.modes import mode_of
 from symgraph.config import CHOICES, config
@@ -72,20 +71,10 @@ def function(
                 f"device {where!r}: this version compiles for the CPU only"
             )
         raise ModeError(f"device {where!r} is unknown; there is 'cpu'")
-    layout = None
-    if not isinstance(inputs, Variable | Bundle):
-        inputs = list(inputs)
-        if has_bundles(inputs, outputs, updates, givens):
-            layout, inputs, outputs, updates, givens = flattened(
-                inputs, outputs, updates, givens
-            )
     checked = request(
         inputs, outputs, updates, givens, no_default_updates, on_unused_input
     )
-    options = (checked, mode_of(mode), name, allow_input_downcast)
-    if layout is not None:
-        return BundledFunction(*options, layout)
-    return CompiledFunction(*options)
+    return CompiledFunction(checked, mode_of(mode), name, allow_input_downcast)
 
 
 @public

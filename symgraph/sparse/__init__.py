@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from symgraph.config import config
+from symgraph.core.node import Variable
 from symgraph.sparse import arithmetic as _arithmetic
 from symgraph.sparse.arithmetic import (
     add,
@@ -18,6 +19,7 @@ from symgraph.sparse.arithmetic import (
     row_scale,
     sp_sum,
     structured_add,
+    structured_add_s_v,
     structured_maximum,
     structured_minimum,
     structured_pow,
@@ -26,6 +28,7 @@ from symgraph.sparse.arithmetic import (
 )
 from symgraph.sparse.arrange import (
     CSC,
+    CSM,
     CSR,
     as_sparse,
     asformat,
@@ -61,11 +64,26 @@ from symgraph.sparse.product import (
 )
 from symgraph.sparse.shared import SparseSharedVariable, shared
 from symgraph.sparse.types import SparseType
-from symgraph.sparse.variable import SparseVariable
+from symgraph.sparse.variable import SparseConstant, SparseVariable
 
 as_sparse_variable = constant = as_sparse
-_is_sparse_variable = _is_sparse = is_sparse
+get_item_2d = get_item_scalar = get_item_list = getitem
+add_s_s = add_s_d = add
+mul_s_s = mul_s_d = mul_s_v = mul
 basic = sys.modules[__name__]
+
+
+def _is_sparse_variable(x: Any) -> bool:
+    """Whether `x` is a sparse variable."""
+    return isinstance(x, SparseVariable)
+
+
+def _is_dense_variable(x: Any) -> bool:
+    """Whether `x` is a dense variable."""
+    return isinstance(x, Variable)
+
+
+_is_sparse = is_sparse
 
 
 def matrix(format: str, name: str | None = None, dtype: Any = None) -> SparseVariable:
@@ -135,15 +153,17 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "CSC", "CSR", "SparseSharedVariable", "SparseType", "SparseVariable", "add",
-    "as_sparse", "as_sparse_or_tensor_variable", "as_sparse_variable", "asformat",
-    "basic", "cast", "clean", "col_scale", "constant", "csc_dmatrix", "csc_fmatrix",
-    "csc_from_dense", "csc_matrix", "csm_data", "csm_indices", "csm_indptr",
-    "csm_properties", "csm_shape", "csr_dmatrix", "csr_fmatrix", "csr_from_dense",
-    "csr_matrix", "dense_from_sparse", "diag", "dot", "ensure_sorted_indices", "getitem",
-    "hstack", "is_sparse", "matrix", "mul", "neg", "remove0", "row_scale",
-    "sampling_dot", "shared", "sp_ones_like", "sp_sum", "sp_zeros_like",
-    "square_diagonal", "structured_add", "structured_dot", "structured_maximum",
-    "structured_minimum", "structured_pow", "sub", "transpose", "true_div", "true_dot",
-    "usmm", "vstack",
+    "CSC", "CSM", "CSR", "SparseConstant", "SparseSharedVariable", "SparseType",
+    "SparseVariable", "_is_dense_variable", "_is_sparse", "_is_sparse_variable", "add",
+    "add_s_d", "add_s_s", "as_sparse", "as_sparse_or_tensor_variable",
+    "as_sparse_variable", "asformat", "basic", "cast", "clean", "col_scale", "constant",
+    "csc_dmatrix", "csc_fmatrix", "csc_from_dense", "csc_matrix", "csm_data",
+    "csm_indices", "csm_indptr", "csm_properties", "csm_shape", "csr_dmatrix",
+    "csr_fmatrix", "csr_from_dense", "csr_matrix", "dense_from_sparse", "diag", "dot",
+    "ensure_sorted_indices", "get_item_2d", "get_item_list", "get_item_scalar",
+    "getitem", "hstack", "is_sparse", "matrix", "mul", "mul_s_d", "mul_s_s", "mul_s_v",
+    "neg", "remove0", "row_scale", "sampling_dot", "shared", "sp_ones_like", "sp_sum",
+    "sp_zeros_like", "square_diagonal", "structured_add", "structured_add_s_v",
+    "structured_dot", "structured_maximum", "structured_minimum", "structured_pow",
+    "sub", "transpose", "true_div", "true_dot", "usmm", "vstack",
 ]  # fmt: skip

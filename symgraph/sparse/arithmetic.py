@@ -203,6 +203,12 @@ UNARY = {
 STRUCTURED = {name: _structured(name, function) for name, function in UNARY.items()}
 
 
+def structured_add_s_v(x: Any, v: Any) -> SparseVariable:
+    """out[i, j] = x[i, j] + v[j] for the elements that are stored."""
+    x = as_sparse(x)
+    return x.with_data(x.data + Take(0)(_vector(v, "structured_add_s_v"), x.columns))
+
+
 def structured_add(x: Any, s: Any) -> SparseVariable:
     """The scalar s added to the elements that are stored."""
     x = as_sparse(x)

@@ -19,7 +19,12 @@ from symgraph.sparse.structure import (
 )
 from symgraph.sparse.types import FORMATS
 from symgraph.sparse.values import arrays_of, compressed, is_matrix
-from symgraph.sparse.variable import SparseVariable, of_parts, sparse_function
+from symgraph.sparse.variable import (
+    SparseConstant,
+    SparseVariable,
+    of_parts,
+    sparse_function,
+)
 
 
 @sparse_function
@@ -42,7 +47,7 @@ def as_sparse(x: Any, name: str | None = None) -> SparseVariable:
     matrix = compressed(x)
     data, indices, indptr = (constant_of(a) for a in arrays_of(matrix))
     minor = matrix.shape[1 if matrix.format == "csr" else 0]
-    return SparseVariable(matrix.format, data, indices, indptr, minor, name)
+    return SparseConstant(matrix.format, data, indices, indptr, minor, name)
 
 
 def _shown(x: Any) -> str:
@@ -344,6 +349,21 @@ def CSR(data: Any, indices: Any, indptr: Any, shape: Any) -> SparseVariable:
 def CSC(data: Any, indices: Any, indptr: Any, shape: Any) -> SparseVariable:
     """A CSC matrix of expressions: column j has the elements indptr[j] to indptr[j + 1]."""
     return of_parts("csc", data, indices, indptr, shape)
+
+
+class CSM:
+    """Theano's form of `CSR` and `CSC`: made with a format, called with the parts."""
+
+    def __init__(self, format: str, kmap: Any = None) -> None:
+        if format not in FORMATS or kmap is not None:
+            raise ArgumentError(f"CSM: a format of {FORMATS}, and no kmap")
+        self.format = format
+
+    def __call__(
+        self, data: Any, indices: Any, indptr: Any, shape: Any
+    ) -> SparseVariable:
+        """The matrix of expressions for its parts."""
+        return of_parts(self.format, data, indices, indptr, shape)
 
 
 def csm_data(x: Any) -> Variable:

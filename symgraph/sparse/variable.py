@@ -16,7 +16,7 @@ from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, described
 from symgraph.core.op import PUBLIC, as_variable
 from symgraph.core.types import TensorType
-from symgraph.errors import ConversionError, ShapeError, UpdateError
+from symgraph.errors import ConversionError, NotSupportedError, ShapeError, UpdateError
 from symgraph.ops.families import cast
 from symgraph.ops.shape import (
     AnyExtent,
@@ -174,6 +174,11 @@ class SparseVariable(Bundle):
 
     def put_together(self, arrays: Sequence[np.ndarray]) -> Any:
         """A SciPy matrix."""
+        if arrays[0].ndim != 1:
+            raise NotSupportedError(
+                "the sparse outputs of many steps cannot be stacked; call step by step, "
+                "or give a dense output"
+            )
         minor = int(arrays[3]) if len(arrays) > 3 else self.minor
         assert isinstance(minor, int)
         return matrix_of(self.format, arrays[0], arrays[1], arrays[2], minor)
@@ -236,6 +241,15 @@ class SparseVariable(Bundle):
     def eval(self, inputs_to_values: Any = None) -> Any:
         """The value, a SciPy matrix, given values for the inputs."""
         return PUBLIC["eval"](self, inputs_to_values)
+
+
+class SparseConstant(SparseVariable):
+    """A sparse matrix whose value is known; made of a SciPy matrix by `as_sparse`."""
+
+    @property
+    def value(self) -> Any:
+        """The SciPy matrix."""
+        return self.put_together([part.data for part in self.parts])  # type: ignore[attr-defined]
 
 
 def _make(type: SparseType, name: str | None = None) -> SparseVariable:

@@ -364,3 +364,37 @@ def test_a_failure_in_a_compiled_function_leaves_shared_variables_as_they_are() 
     assert "(3, 3)" in str(caught.value)
     np.testing.assert_array_equal(kept.get_value(), np.eye(3) + POSITIVE)
     assert np.isfinite(step(POSITIVE))
+
+
+def test_theano_s_classes_take_their_options_first() -> None:
+    x = T.dmatrix("x")
+    made = [
+        T.nlinalg.SVD(False, True)(x)[1],
+        T.nlinalg.QRFull("reduced")(x)[0],
+        T.nlinalg.Eigh("U")(x + x.T)[0],
+        T.nlinalg.MatrixPinv()(x),
+        T.nlinalg.AllocDiag(offset=1)(x[0]),
+        T.nlinalg.ExtractDiag()(x),
+        T.slinalg.Eigvalsh(lower=False)(x + x.T, POSITIVE),
+        T.nlinalg.Det()(x),
+        T.nlinalg.MatrixInverse()(x),
+        T.slinalg.Expm()(x),
+    ]
+    plain = [
+        T.linalg.svdvals(x),
+        T.linalg.qr(x)[0],
+        T.linalg.eigh(x + x.T, "U")[0],
+        T.linalg.pinv(x),
+        T.linalg.alloc_diag(x[0], 1),
+        T.linalg.extract_diag(x),
+        T.linalg.eigvalsh(x + x.T, POSITIVE, False),
+        T.linalg.det(x),
+        T.linalg.inv(x),
+        T.linalg.expm(x),
+    ]
+    for one, other in zip(
+        *(evaluate(v, {x: GENERAL}) for v in (made, plain)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, 1e-12)
+    with pytest.raises(TypeError, match="options"):
+        T.nlinalg.SVD(True, True, True)

@@ -202,3 +202,14 @@ def test_without_scipy_the_error_says_what_to_install(
     finally:
         monkeypatch.undo()
         values.scipy_sparse.cache_clear()
+
+
+def test_many_steps_take_sparse_inputs_and_give_dense_outputs() -> None:
+    x = sparse.csr_matrix("x", "float64")
+    kept = sg.shared(0.0)
+    f = sg.function([x], x.sum(), updates=[(kept, kept + 1)])
+    found = f.repeat(3, A)
+    np.testing.assert_allclose(found, [A.sum()] * 3)
+    assert float(kept.get_value()) == 3.0
+    with pytest.raises(NotSupportedError, match="step by step"):
+        sg.function([x], x * 2).repeat(2, A)

@@ -13,6 +13,7 @@ from sparse_cases import MODES, A, B, C, D, E, dense, random_matrix
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph import sparse
+from symgraph.errors import ArgumentError
 from symgraph.sparse import SparseVariable
 
 #: name → (expression, the same of arrays); a, b are (4, 5), c is (5, 3), d (5, 2), e (4, 5)
@@ -178,3 +179,21 @@ def test_matrices_of_scipy_are_constants() -> None:
     np.testing.assert_allclose(second.toarray(), (A + B).toarray())
     assert sparse.as_sparse_variable(A).type.shape == (4, 5)
     assert sparse.as_sparse(scipy.coo_array(A)).format == "csr"
+
+
+def test_the_forms_of_theano_are_the_functions() -> None:
+    x, v = sparse.csr_matrix("x", "float64"), T.dvector("v")
+    c = A.tocsc()
+    made = sparse.CSM("csc")(c.data, c.indices, c.indptr, c.shape)
+    assert (made.eval() != A).nnz == 0
+    assert (sparse.as_sparse(A).value != A).nnz == 0
+    added = sparse.structured_add_s_v(x, v).eval({x: A, v: D[:, 0]}).toarray()
+    p = A.toarray()
+    np.testing.assert_allclose(added, np.where(p, p + D[:, 0], 0))
+    assert sparse._is_sparse_variable(x)
+    assert not sparse._is_sparse_variable(A)
+    assert sparse._is_sparse(A)
+    assert sparse._is_dense_variable(v)
+    assert sparse.basic.dot is sparse.true_dot
+    with pytest.raises(ArgumentError, match="csr"):
+        sparse.CSM("bsr")

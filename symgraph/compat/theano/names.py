@@ -16,15 +16,6 @@ HERE = "symgraph.compat.theano"
 TENSOR = "symgraph.tensor"
 
 VARIABLES = "Variable Constant Apply"
-LINEAR = (
-    "AllocDiag Det Eig Eigh ExtractDiag MatrixInverse MatrixPinv QRFull QRIncomplete SVD "
-    "alloc_diag det diag eig eigh extract_diag inv lstsq matrix_dot matrix_inverse "
-    "matrix_power norm pinv qr svd tensorinv tensorsolve trace"
-)
-SOLVERS = (
-    "Cholesky CholeskyGrad Eigvalsh Expm Solve cholesky eigvalsh expm kron solve "
-    "solve_lower_triangular solve_symmetric solve_upper_triangular"
-)
 EXTRA = (
     "bartlett bincount broadcast_shape compress cumprod cumsum diff fill_diagonal "
     "fill_diagonal_offset ravel_multi_index repeat searchsorted squeeze to_one_hot "
@@ -124,7 +115,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.sandbox.gpuarray": (_GPU,),
     "theano.sandbox.gpuarray.dnn": (_GPU,),
     "theano.sandbox.linalg": (
-        Source(TENSOR, LINEAR), Source(TENSOR, SOLVERS),
+        Source(TENSOR + ":nlinalg"), Source(TENSOR + ":slinalg"),
     ),
     "theano.sandbox.rng_mrg": (Source(HERE + ".random", "MRG_RandomStreams"),),
     "theano.sandbox.softsign": (Source(TENSOR + ":nnet", "softsign"),),
@@ -159,7 +150,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor.elemwise": (Source(TENSOR, "Elemwise"),),
     "theano.tensor.extra_ops": (Source(TENSOR, EXTRA),),
     "theano.tensor.fft": (Source(TENSOR, "irfft rfft"),),
-    "theano.tensor.nlinalg": (Source(TENSOR, LINEAR),),
+    "theano.tensor.nlinalg": (Source(TENSOR + ":nlinalg"),),
     "theano.tensor.nnet": (
         Source(HERE + ".nnet", "logsoftmax relu softmax softmax_with_bias"),
         Source(TENSOR + ":nnet"),
@@ -189,7 +180,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor.signal.pool": (
         Source(HERE + ".pool", "max_pool_2d_same_size pool_2d pool_3d"),
     ),
-    "theano.tensor.slinalg": (Source(TENSOR, SOLVERS),),
+    "theano.tensor.slinalg": (Source(TENSOR + ":slinalg"),),
     "theano.tensor.sort": (Source(TENSOR, "argsort sort topk argtopk topk_and_argtopk"),),
     "theano.tensor.subtensor": (_INDEXING,),
     "theano.tensor.type": (Source(TENSOR, "TensorType"),),
