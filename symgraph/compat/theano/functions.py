@@ -6,7 +6,7 @@ computed and how is decided by compile/.
 
 import copy as copying
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from symgraph.compat.theano.config import MODES
 from symgraph.compat.theano.trial import paused
 from symgraph.compile import modes
 from symgraph.compile.arguments import request
-from symgraph.compile.bundles import BundledFunction, flattened, has_bundles
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.inputs import In
-from symgraph.core.bundle import Bundle
 from symgraph.core.node import Variable
 from symgraph.core.shared import SharedVariable
 from symgraph.core.shared import shared as own_shared
@@ -30,15 +28,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Named:
-    """The attributes that Theano's compiled functions have, for both kinds of ours."""
-
-    if TYPE_CHECKING:
-        rewritten: Any
-        request: Any
-        mode: Any
-        name: str | None
-        downcast: bool | None
+class Function(CompiledFunction):
+    """A compiled function, with the attributes that Theano's have."""
 
     #: accepted: arguments are always checked
     trust_input = False
@@ -62,7 +53,7 @@ class Named:
 
     def _slow(self, args: Any, kwargs: dict[str, Any]) -> Any:
         with paused():
-            return super()._slow(args, kwargs)  # type: ignore[misc]
+            return super()._slow(args, kwargs)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that it reads or updates."""
@@ -70,21 +61,10 @@ class Named:
 
     def copy(self, share_memory: bool = False, name: str | None = None) -> Any:
         """Another function of the same graph."""
-        given = (self.request, self.mode, name or self.name, self.downcast)
-        layout = getattr(self, "layout", None)
-        made: Any = type(self)
-        return made(*given) if layout is None else made(*given, layout)
+        return Function(self.request, self.mode, name or self.name, self.downcast)
 
     def __copy__(self) -> Any:
         return self.copy()
-
-
-class Function(Named, CompiledFunction):
-    """A compiled function, with the attributes that Theano's have."""
-
-
-class SparseFunction(Named, BundledFunction):
-    """The same, of sparse matrices."""
 
 
 class Out:
@@ -135,7 +115,7 @@ def function(
     allow_input_downcast: bool | None = None,
     profile: Any = None,
     on_unused_input: str | None = None,
-) -> Function | SparseFunction:
+) -> Function:
     """`symgraph.function` with Theano's arguments.
 
     Examples
@@ -146,21 +126,16 @@ def function(
     >>> [a.tolist() for a in function([x], [x + 1], on_unused_input="ignore")([1.0])]
     [[2.0]]
     """
-    outputs, layout = _unwrapped(outputs), None
     with paused():
-        if not isinstance(inputs, Variable | Bundle):
-            inputs = list(inputs)
-            if has_bundles(inputs, outputs, updates, givens):
-                layout, inputs, outputs, updates, givens = flattened(
-                    inputs, outputs, updates, givens
-                )
         checked = request(
-            inputs, outputs, updates, givens, no_default_updates, on_unused_input
+            inputs,
+            _unwrapped(outputs),
+            updates,
+            givens,
+            no_default_updates,
+            on_unused_input,
         )
-        options = (checked, get_mode(mode), name, allow_input_downcast)
-        if layout is not None:
-            return SparseFunction(*options, layout)
-        return Function(*options)
+        return Function(checked, get_mode(mode), name, allow_input_downcast)
 
 
 def _unwrapped(outputs: Any) -> Any:
