@@ -29,6 +29,7 @@ from symgraph.errors import (
     NotSupportedError,
     ShapeError,
 )
+from symgraph.rewrite.registry import present, using
 from symgraph.runtime.executor import Broadcasts, Executor
 
 
@@ -57,6 +58,7 @@ class CompiledFunction(Stages, Batches):
         self.name = name
         self.downcast = downcast
         self.timings = Timings()
+        self._rules = present()
         self._lock = threading.RLock()
         self._executors: dict[Any, Executor] = {}
         self._forms: dict[Any, Form] = {}
@@ -153,7 +155,9 @@ class CompiledFunction(Stages, Batches):
         self._generation = -1  # the fast way is closed until the next call has run
         executor = self._executors.get(form.key)
         if executor is None:
-            executor, self.timings = build(form.graph, form.leaves, self.request.shared)
+            shared = self.request.shared
+            with using(self._rules):
+                executor, self.timings = build(form.graph, form.leaves, shared)
             self._executors[form.key] = executor
         self._form, self._executor = form, executor
 
@@ -169,7 +173,9 @@ class CompiledFunction(Stages, Batches):
         key = (form.key, lengths)
         found = self._executors.get(key)
         if found is None and not form.waiting:
-            found, _ = build(form.graph, form.leaves, self.request.shared, lengths)
+            shared = self.request.shared
+            with using(self._rules):
+                found, _ = build(form.graph, form.leaves, shared, lengths)
             try:
                 found.bind(arrays)
             except Broadcasts:  # one row that broadcasts is not known to be one here

@@ -14,6 +14,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
 from symgraph.errors import NotSupportedError
 from symgraph.lower.sizes import Poly
+from symgraph.rewrite.registry import Table, using
 
 
 class Text(str):
@@ -29,6 +30,7 @@ class Stages(Profiling):
     """What `CompiledFunction` inherits to show its stages."""
 
     _form: Form
+    _rules: Table
     timings: Timings
     name: str | None
 
@@ -52,9 +54,9 @@ class Stages(Profiling):
             )
         cached = self.__dict__.get("_rewritten")
         if cached is None or cached[0] is not self._form:
-            cached = self.__dict__["_rewritten"] = (
-                self._form, optimized(self._form.graph),
-            )  # fmt: skip
+            with using(self._rules):
+                found = optimized(self._form.graph)
+            cached = self.__dict__["_rewritten"] = self._form, found
         return cached[1]
 
     @property

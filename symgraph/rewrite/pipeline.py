@@ -25,7 +25,7 @@ from symgraph.rewrite.collect import collect_factors, collect_terms
 from symgraph.rewrite.distribute import DISTRIBUTION
 from symgraph.rewrite.engine import Index, Optimized, Pass, Transform, run
 from symgraph.rewrite.fold import fold
-from symgraph.rewrite.registry import added
+from symgraph.rewrite.registry import present
 from symgraph.rewrite.reuse import NAME, reuse_sums
 from symgraph.rewrite.rule import Rule
 from symgraph.rewrite.rules.algebra import ALGEBRA
@@ -132,9 +132,10 @@ def optimize(
 
 def stages() -> tuple[Pass, ...]:
     """The passes of the package, with the rules of the user."""
-    if not any(added.values()):
+    table = present()
+    if not table:
         return DEFAULT
-    return tuple(p.replace(rules=(*added.get(p.name, ()), *p.rules)) for p in DEFAULT)
+    return tuple(p.replace(rules=(*table.get(p.name, ()), *p.rules)) for p in DEFAULT)
 
 
 def all_rules(passes: Sequence[Pass] = DEFAULT) -> list[Rule]:

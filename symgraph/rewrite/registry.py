@@ -4,6 +4,9 @@ Nothing here loads the rules of the package: a function that comes from the cach
 none of them.
 """
 
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from symgraph.core.graph import Graph, fingerprint
@@ -12,8 +15,36 @@ from symgraph.core.traverse import leaves
 if TYPE_CHECKING:
     from symgraph.rewrite.rule import Rule
 
+Table = Mapping[str, tuple["Rule", ...]]
 #: pass → rules of the user, which are tried before those of the package
 added: dict[str, list["Rule"]] = {}
+
+
+class _Here(threading.local):
+    """The rules that this thread rewrites with, if they are not those of now."""
+
+    table: Table | None = None
+
+
+_here = _Here()
+
+
+def present() -> Table:
+    """The rules that graphs are rewritten with: pass → rules."""
+    if _here.table is not None:
+        return _here.table
+    return {stage: tuple(rules) for stage, rules in added.items() if rules}
+
+
+@contextlib.contextmanager
+def using(table: Table) -> Iterator[None]:
+    """Rewrite with rules that were present at another time: those of a function."""
+    before = _here.table
+    _here.table = table
+    try:
+        yield
+    finally:
+        _here.table = before
 
 
 def stamp() -> tuple[Any, ...] | None:
@@ -23,7 +54,7 @@ def stamp() -> tuple[Any, ...] | None:
     text. Then nothing is kept on disk.
     """
     found = []
-    for stage, rules in sorted(added.items()):
+    for stage, rules in sorted(present().items()):
         for rule in rules:
             if rule.before is None or rule.after is None or rule.when is not None:
                 return None

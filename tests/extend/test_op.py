@@ -127,6 +127,13 @@ def test_compiled_functions_call_perform_back() -> None:
     assert g([1.0, 1.0], [1.0, 2.0]).tolist() == [3.0, 6.0]
 
 
+def test_debug_mode_compares_ops_of_the_user() -> None:
+    values, count = Positive()(x)
+    f = sg.function([x], [values * 2, count, Scaled(3.0)(x)], mode="DEBUG")
+    for _ in range(2):
+        assert f([1.0, -2.0])[0].tolist() == [2.0]
+
+
 def test_the_cache_of_code_finds_the_op_of_this_process() -> None:
     for factor in (2.0, 5.0, 2.0):  # equal types, so that the code is the same
         op = Scaled(factor)

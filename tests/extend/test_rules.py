@@ -40,6 +40,21 @@ def test_a_registered_rule_changes_what_is_compiled_afterwards() -> None:
     assert [f.rule for f in after.rewritten.firings] == []
 
 
+def test_a_function_shows_the_rules_that_it_was_compiled_with() -> None:
+    sg.register_rule(WRONG)
+    f = sg.function([v], T.sin(v))
+    sg.remove_rule(WRONG)
+    g = sg.function([v], T.sin(v))
+    sg.register_rule(WRONG)
+    assert "cos(v)" in f.optimized
+    assert "sin(v)" in g.optimized
+    w = sg.shared([0.0], "w")
+    h = sg.function([], T.sin(w))
+    sg.remove_rule(WRONG)
+    w.set_value([0.0, 0.0])  # compiled again, for another shape
+    assert h().tolist() == [1.0, 1.0]
+
+
 def test_it_is_tried_before_the_rules_of_the_package() -> None:
     mine = sg.register_rule(
         Rule("mine", T.log(1 + x), T.log1p(x), nan=EXACT), "canonicalize"
