@@ -328,7 +328,7 @@ def test_a_network_compiled_and_trained(kind, generator):
         params = L.get_all_params(out, trainable=True)
         wanted = [loss, *sg.grad(loss, params)]
         inputs = [x.input_var, mask.input_var, target]
-        step = sg.function(inputs, wanted, updates=nn.updates.adam(loss, params, 0.05))
+        step = sg.function(inputs, wanted, updates=nn.updates.momentum(loss, params, 0.02))
     data = generator.randn(8, 6, 2).astype("float32")
     ones = np.ones((8, 6), "float32")
     ones[:4, 3:] = 0
@@ -336,7 +336,7 @@ def test_a_network_compiled_and_trained(kind, generator):
     reference = evaluate(wanted, dict(zip(inputs, (data, ones, sums), strict=True)))
     for ours, truth in zip(step(data, ones, sums), reference, strict=True):
         np.testing.assert_allclose(ours, truth, rtol=2e-4, atol=1e-5)
-    for _ in range(60):
+    for _ in range(100):
         last = step(data, ones, sums)[0]
-    assert last < 0.2 * reference[0]
+    assert last < 0.3 * reference[0]
     assert np.isfinite(step(data[:2, :3], ones[:2, :3], sums[:2])[0])

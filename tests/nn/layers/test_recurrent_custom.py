@@ -138,19 +138,24 @@ def test_keywords_reach_the_layers_inside():
 
 
 def test_dropout_inside_draws_anew_at_each_step_and_each_call(generator):
-    f = L.DenseLayer(L.InputLayer((None, 2)), 50, W=nn.init.Constant(1))
+    one = nn.init.Constant(1)
+    f = L.DenseLayer(L.InputLayer((None, 2)), 50, W=one, nonlinearity=None)
     g = L.DropoutLayer(L.InputLayer((None, 50)), 0.5, rescale=False)
     x = L.InputLayer((None, None, 2))
     layer = L.CustomRecurrentLayer(x, f, g, nonlinearity=None)
-    run = sg.function([x.input_var], L.get_output(layer), mode="FAST_COMPILE")
+    out = L.get_output(layer)
+    back = sg.grad(out[:, -1].sum(), x.input_var)
+    run = sg.function([x.input_var], [out[0], back[0, :, 0]])
     pulse = np.zeros((1, 6, 2))
     pulse[0, 0] = 1
-    one, two = run(pulse)[0], run(pulse)[0]
+    (one, gradient), (two, _) = run(pulse), run(pulse)
     kept = [int((row > 0).sum()) for row in one]
     assert kept[0] == 50
     assert kept == sorted(kept, reverse=True)
     assert len(set(kept)) > 3  # an independent half of what is left, again and again
     assert not np.array_equal(one, two)
+    assert gradient[0] == kept[-1]  # the way back drops what the way there dropped
+    assert gradient[-1] == 50
     same = sg.function([x.input_var], L.get_output(layer, deterministic=True))
     assert (same(pulse)[0, -1] == 2).all()
 
@@ -162,7 +167,7 @@ def test_running_averages_inside_follow_all_steps():
     layer = L.CustomRecurrentLayer(x, f, norm, None, hid_init=nn.init.Constant(8.0))
     f.W.set_value(np.zeros((2, 4)))
     f.b.set_value(np.full(4, 8.0))
-    run = sg.function([x.input_var], L.get_output(layer), mode="FAST_COMPILE")
+    run = sg.function([x.input_var], L.get_output(layer))
     run(np.zeros((2, 3, 2)))
     np.testing.assert_allclose(norm.mean.get_value(), 8 * (1 - 0.5**3))
 
