@@ -103,7 +103,10 @@ def check_arrays(
     found: Sequence[np.ndarray],
     hidden: bool = False,
 ) -> None:
-    """Computed arrays are those of the oracle; rewrites may have hidden a NaN."""
+    """Computed arrays are those of the oracle.
+
+    Where rewrites took part, they may have hidden a NaN or the sign of a zero.
+    """
     wanted = case.wanted()
     assert len(wanted) == len(found), case
     for v, have, want in zip(outputs, found, wanted, strict=True):
@@ -118,7 +121,7 @@ def check_arrays(
             np.testing.assert_allclose(
                 have, want.astype(have.dtype), bound, bound, err_msg=note
             )
-        if not case.rough and have.dtype.kind == "f":
+        if not case.rough and not hidden and have.dtype.kind == "f":
             assert (np.signbit(have) == np.signbit(want))[want == 0].all(), note
 
 

@@ -30,7 +30,7 @@ def keys(draw: Any, shape: tuple[int, ...]) -> Any:
     )
 
 
-@family("indexing", 500, 3)
+@family("indexing", 300, 3)
 @st.composite
 def indexing(draw: Any) -> Case:
     """x[key], and gradients through it."""
@@ -43,7 +43,7 @@ def indexing(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("writing", 400, 3)
+@family("writing", 300, 3)
 @st.composite
 def writing(draw: Any) -> Case:
     """set_subtensor and inc_subtensor of x[key], the value broadcast."""
@@ -68,7 +68,7 @@ def writing(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("gather", 300)
+@family("gather", 200)
 @st.composite
 def gather(draw: Any) -> Case:
     """take along any axis, with each mode; gradients add what was taken twice."""

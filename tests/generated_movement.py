@@ -44,7 +44,7 @@ def _factors(draw: Any, size: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-@family("axes", 400)
+@family("axes", 300)
 @st.composite
 def axes(draw: Any) -> Case:
     """dimshuffle, transpose, moveaxis, swapaxes, expand_dims, squeeze, flip, roll."""

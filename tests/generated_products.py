@@ -17,7 +17,7 @@ def _smooth(draw: Any, *some: np.ndarray) -> bool:
     return floats and draw(st.integers(0, 3)) == 0
 
 
-@family("contraction", 600, 4)
+@family("contraction", 300, 4)
 @st.composite
 def contraction(draw: Any) -> Case:
     """dot, matmul, tensordot, batched_dot, batched_tensordot, outer, inner."""
@@ -98,7 +98,7 @@ def contraction(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("rows", 300)
+@family("rows", 200)
 @st.composite
 def rows(draw: Any) -> Case:
     """softmax, log_softmax over any axis; cross-entropies of rows."""

@@ -15,7 +15,7 @@ from symgraph.errors import ShapeError
 small = st.integers(1, 3)
 
 
-@family("convolution", 300, 3)
+@family("convolution", 150, 3)
 @st.composite
 def convolution(draw: Any) -> Case:
     """conv1d, conv2d, conv3d with every parameter."""
@@ -48,7 +48,7 @@ def convolution(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("pooling", 300, 3)
+@family("pooling", 150, 3)
 @st.composite
 def pooling(draw: Any) -> Case:
     """pool_1d, pool_2d, pool_3d with every parameter."""
@@ -88,7 +88,7 @@ def too_large(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("random", 250)
+@family("random", 150)
 @st.composite
 def random(draw: Any) -> Case:
     """Shape and range of random numbers; extents known, computed or broadcast.
