@@ -73,8 +73,11 @@ def inner(a: list[Any], b: list[Any]) -> Variable:
     return sum(T.sum(x * y) for x, y in zip(a, b, strict=True))
 
 
-def check(name: str, sample: Sample) -> bool:
-    """Whether there was something to check; fails where derivatives are wrong."""
+def check(name: str, sample: Sample, products: bool = True) -> bool:
+    """Whether there was something to check; fails where derivatives are wrong.
+
+    `products` asks for the comparison of Rop with Lop, too.
+    """
     outputs, values = sample.build(name)
     wrt = [v for v in values if v.type.dtype == "float64"]
     outputs = [v for v in outputs if v.type.dtype == "float64"]
@@ -106,14 +109,15 @@ def check(name: str, sample: Sample) -> bool:
     np.testing.assert_allclose(
         told[1], along(lambda *p: both(*p)[0], points, way), **close
     )
-    check_products(compiled, outputs, wrt, [weights, points, way], close)
+    if products:
+        check_products(compiled, outputs, wrt, [weights, points, way], close)
     if name in WITHOUT_SECOND and WITHOUT_SECOND[name][0](sample):
         with pytest.raises(sg.errors.GradientError):
             sg.grad(slope, wrt)
         return True
     second = sg.grad(slope, wrt, disconnected_inputs="ignore")
-    bend, *products = compiled([inner(second, other), *second])(*points)
-    assert [a.shape for a in products] == [p.shape for p in points]
+    bend, *seconds = compiled([inner(second, other), *second])(*points)
+    assert [a.shape for a in seconds] == [p.shape for p in points]
     np.testing.assert_allclose(
         bend, along(lambda *p: both(*p)[1], points, other), **close
     )
@@ -139,8 +143,8 @@ def check_products(
 def test_derivatives_of_both_orders_agree_with_differences(
     table: str, name: str
 ) -> None:
-    for sample in smooth(table, name):
-        check(name, sample)
+    for number, sample in enumerate(smooth(table, name)):
+        check(name, sample, products=number % 4 == 0)
 
 
 def test_the_tables_have_something_to_check() -> None:
