@@ -237,7 +237,8 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
     x = as_variable(x)
     if not x.ndim:
         raise ShapeError(f"nonzero: expected one axis or more{listing(x)}")
-    flat: Any = flatnonzero(x)
+    mask = truth_of(x)
+    flat: Any = mask_positions(mask)
     vectors = []
     for axis in reversed(range(x.ndim)):
         if axis == 0:
@@ -247,7 +248,28 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
         vectors.append(PUBLIC["mod"](flat, size))
         flat = PUBLIC["floor_div"](flat, size)
     vectors.reverse()
+    for axis, v in enumerate(vectors):
+        v.__dict__["_nonzero"] = mask, axis
     return PUBLIC["stack"](vectors) if return_matrix else tuple(vectors)
+
+
+def masked_by(arrays: Sequence[Variable], x: Variable, axis: int) -> Variable | None:
+    """The mask of which the first arrays are the `nonzero`, if it fits x at the axis.
+
+    ``x[(x > 0).nonzero()]`` is ``x[x > 0]``, which knows more.
+    """
+    mask, place = arrays[0].__dict__.get("_nonzero", (None, 0))
+    if mask is None or place or len(arrays) < mask.ndim or axis + mask.ndim > x.ndim:
+        return None
+    for number, v in enumerate(arrays[: mask.ndim]):
+        found, place = v.__dict__.get("_nonzero", (None, 0))
+        if found is not mask or place != number:
+            return None
+    pairs = zip(
+        inferred_extents(mask), inferred_extents(x)[axis : axis + mask.ndim],
+        strict=True,
+    )  # fmt: skip
+    return mask if all(extent_key(a) == extent_key(b) for a, b in pairs) else None
 
 
 @public

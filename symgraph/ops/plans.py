@@ -8,6 +8,7 @@ ops/writing.py, the public functions in ops/getitem.py.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from symgraph.core.op import as_variable
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.families import cast
-from symgraph.ops.masks import fitted, mask_positions, stretched
+from symgraph.ops.masks import fitted, mask_positions, masked_by, stretched
 from symgraph.ops.shape import MakeVector
 from symgraph.ops.slices import ALL, Entry, Spec
 
@@ -86,7 +87,7 @@ def element_of(x: Variable, items: tuple[Any, ...]) -> Variable | None:
 
 def parse(x: Variable, items: tuple[Any, ...]) -> Plan:
     """The plan of ``x[items]``."""
-    entries = _expand(x, [_item(x, item) for item in items])
+    entries = _with_masks(x, _expand(x, [_item(x, item) for item in items]))
     has_arrays = any(kind in ("array", "mask") for kind, _ in entries)
     spec: list[Entry] = []
     scalars: list[Variable] = []
@@ -132,6 +133,29 @@ def parse(x: Variable, items: tuple[Any, ...]) -> Plan:
         x, tuple(spec), tuple(scalars), tuple(folds), tuple(arrays), tuple(axes),
         mask if len(arrays) == 1 else None, pattern,
     )  # fmt: skip
+
+
+def _with_masks(x: Variable, entries: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Masks in place of what `nonzero` made of them."""
+    made: list[tuple[str, Any]] = []
+    axis = skip = 0
+    for number, (kind, value) in enumerate(entries):
+        if skip:
+            skip -= 1
+            continue
+        if kind == "array":
+            mask = masked_by(_run_of_arrays(entries[number:]), x, axis)
+            if mask is not None:
+                kind, value, skip = "mask", mask, mask.ndim - 1
+        made.append((kind, value))
+        axis += value.ndim if kind == "mask" else _TAKES[kind]
+    return made
+
+
+def _run_of_arrays(entries: Sequence[tuple[str, Any]]) -> list[Variable]:
+    """The index arrays that stand side by side at the front."""
+    arrays = takewhile(lambda entry: entry[0] == "array", entries)
+    return [value for _, value in arrays]
 
 
 def _check_broadcast(x: Variable, arrays: Sequence[Variable]) -> None:

@@ -214,6 +214,22 @@ def test_one_value_for_a_mask_is_a_choice_without_positions() -> None:
     assert told.tolist() == [[0.0, -3.0]]
 
 
+def test_the_indices_of_a_mask_are_the_mask() -> None:
+    x, y = T.dmatrix("x"), T.dmatrix("y")
+    out = T.set_subtensor(x[(x > 0).nonzero()], 0.0)
+    assert "mask_positions" not in {node.op.name for node in applies([out])}
+    values = {x: np.array([[1.0, -2.0], [3.0, 0.0]]), y: np.ones((3, 3))}
+    assert evaluate([out], values)[0].tolist() == [[0, -2], [0, 0]]
+    rows, columns = (x > 0).nonzero()
+    for part, told in (
+        (y[rows, columns], [1, 1]),  # another shape: only the indices count
+        (x[columns, rows], [1, -2]),
+        (x[rows], [[1, -2], [3, 0]]),
+        (x[(x[0] > 0).nonzero()], [[1, -2]]),
+    ):
+        assert evaluate([part], values)[0].tolist() == told
+
+
 def test_the_same_mask_gives_the_same_extent() -> None:
     x, y, mask = T.dvector("x"), T.dvector("y"), T.TensorType("bool", (None,))("m")
     (a,), (b,) = inferred_extents(x[mask]), inferred_extents(y[mask])
