@@ -35,6 +35,7 @@ from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leak
 from symgraph.rewrite.rules.joins import JOINS
 from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
+from symgraph.rewrite.rules.masks import MASKS
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES, slices_of_elementwise_to_elementwise
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
@@ -49,7 +50,9 @@ CLEANING: tuple[Rule, ...] = (
 )
 COLLECTING: tuple[Rule, ...] = (collect_terms, collect_factors)
 
-CANONICALIZE = Pass("canonicalize", (*CLEANING, *EARLY, *ALGEBRA, *LINEAR, *COLLECTING))
+CANONICALIZE = Pass(
+    "canonicalize", (*CLEANING, *EARLY, *MASKS, *ALGEBRA, *LINEAR, *COLLECTING)
+)
 STABILIZE = Pass(
     "stabilize",
     (
