@@ -169,3 +169,42 @@ def test_truth_and_length_of_variables(theano):
     with pytest.raises(TypeError, match="len"):
         len(x)
     assert len(list(theano.tensor.row().shape)) == 2
+
+
+def test_solvers_are_made_with_options_then_called(theano):
+    from theano.tensor import slinalg
+
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(3, 3))
+    spd, b = a @ a.T + np.eye(3), rng.normal(size=3)
+    factor = slinalg.Cholesky(lower=True, on_error="nan")(spd).eval()
+    np.testing.assert_allclose(factor @ factor.T, spd)
+    for structure, matrix in (
+        ("general", a),
+        ("symmetric", spd),
+        ("lower_triangular", np.tril(a)),
+        ("upper_triangular", np.triu(a)),
+    ):
+        x = slinalg.Solve(A_structure=structure)(matrix, b).eval()
+        np.testing.assert_allclose(matrix @ x, b, atol=1e-10)
+    with pytest.raises(ArgumentError, match="A_structure='banded'"):
+        slinalg.Solve("banded")
+
+
+def test_ops_of_the_first_axis(theano):
+    from theano.tensor import subtensor
+
+    x, i = np.arange(6.0).reshape(3, 2), np.array([0, 0, 2])
+    assert subtensor.advanced_subtensor1(x, i).eval().tolist() == x[i].tolist()
+    added = theano.tensor.advanced_inc_subtensor1(x, 1.0, i).eval()
+    assert (added - x)[:, 0].tolist() == [2, 0, 1]
+    replaced = theano.tensor.advanced_set_subtensor1(x, 7.0, i).eval()
+    assert replaced[:, 1].tolist() == [7, 3, 7]
+    read = theano.tensor.as_tensor_variable(x)[0]
+    assert isinstance(read.owner.op, subtensor.Subtensor)
+
+
+def test_a_sparse_variable_is_recognised(theano):
+    s = theano.sparse.csr_matrix("s")
+    assert theano.sparse.basic._is_sparse_variable(s)
+    assert not theano.sparse.basic._is_sparse_variable(theano.tensor.matrix())

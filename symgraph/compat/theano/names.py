@@ -44,14 +44,19 @@ _GRADIENT = (
     Source(HERE + ".trial", "Lop Rop hessian jacobian"),
     Source("symgraph.gradient", GRADIENT),
 )
+_SPARSE = (
+    Source("symgraph.sparse", "_is_sparse _is_sparse_variable"),
+    Source("symgraph.sparse"),
+)
 _GPU = Source(HERE + ".gpu")
 _UPDATES = Source("symgraph", "OrderedUpdates")
 _VIEW = Source(HERE + ".extending", "view_op")
 _CONFIG = Source(HERE + ".config", "change_flags config")
-_INDEXING = Source(
-    TENSOR, "inc_subtensor set_subtensor advanced_subtensor advanced_inc_subtensor "
-    "advanced_inc_subtensor1 advanced_set_subtensor1 advanced_subtensor1",
-)  # fmt: skip
+_INDEXING = (
+    Source(HERE + ".indexing"),
+    Source("symgraph.ops.indexing", "Subtensor"),
+    Source(TENSOR, "inc_subtensor set_subtensor take"),
+)
 
 # fmt: off
 MODULES: dict[str, tuple[Source, ...]] = {
@@ -134,10 +139,10 @@ MODULES: dict[str, tuple[Source, ...]] = {
         Source("symgraph", "clone until"),
         Source("symgraph.graph", "equal_computations"),
     ),
-    "theano.sparse": (Source("symgraph.sparse"),),
-    "theano.sparse.basic": (Source("symgraph.sparse"),),
+    "theano.sparse": _SPARSE,
+    "theano.sparse.basic": _SPARSE,
     "theano.tensor": (
-        Source(HERE + ".tensor"), _NODES, _OP, *_GRADIENT,
+        Source(HERE + ".tensor"), Source(HERE + ".indexing"), _NODES, _OP, *_GRADIENT,
         Source(TENSOR, "Elemwise TensorConstant TensorSharedVariable TensorType "
                        "TensorVariable Variable _shared=shared sort var"),
         _T,
@@ -182,7 +187,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.tensor.slinalg": (Source(TENSOR + ":slinalg"),),
     "theano.tensor.sort": (Source(TENSOR, "argsort sort topk argtopk topk_and_argtopk"),),
-    "theano.tensor.subtensor": (_INDEXING,),
+    "theano.tensor.subtensor": _INDEXING,
     "theano.tensor.type": (Source(TENSOR, "TensorType"),),
     "theano.tensor.var": (
         Source(TENSOR, "TensorConstant TensorVariable"),
