@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from symgraph.core.bundle import Bundle
+from symgraph.core.bundle import Bundle, without_bundles
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
 from symgraph.core.node import Apply, Variable, building, listing
 from symgraph.core.op import PUBLIC, as_variable, public
@@ -93,7 +93,7 @@ def grad(
         if not isinstance(target, Variable):
             raise ArgumentError(f"grad: wrt has {target!r}, which is not a variable")
     seeds = _seeds(cost, known_grads)
-    found = propagate(seeds, targets, consider_constant or ())
+    found = propagate(seeds, targets, without_bundles(consider_constant or ()))
     results = []
     for target in targets:  # no comprehension: a warning counts the frames
         results.append(

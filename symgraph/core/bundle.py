@@ -6,7 +6,7 @@ value (a SciPy matrix) is taken apart into arrays and put together again. `funct
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +34,10 @@ class Bundle:
     __array_priority__ = 1001
     __array_ufunc__ = None  # NumPy arrays on the left of an operator defer to us
 
+    def with_parts(self, parts: Sequence[Variable]) -> Any:
+        """A bundle of the same kind made of other variables."""
+        raise NotImplementedError
+
     def with_gradient(self, gradient: Variable) -> Any:
         """The gradient of the bundle, given that of its differentiable part."""
         raise NotImplementedError
@@ -58,6 +62,14 @@ class Bundle:
 def bundle_of(*values: Any) -> Bundle | None:
     """The first value that is a bundle."""
     return next((value for value in values if isinstance(value, Bundle)), None)
+
+
+def without_bundles(values: Iterable[Any]) -> list[Any]:
+    """The values, with the parts of bundles in their places."""
+    found: list[Any] = []
+    for value in values:
+        found += value.parts if isinstance(value, Bundle) else [value]
+    return found
 
 
 def package_of(value: Any) -> Any:

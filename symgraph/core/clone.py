@@ -6,6 +6,7 @@ In: expressions and replacements. Out: new expressions; the old ones stay as the
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from symgraph.core.bundle import Bundle, without_bundles
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, as_variable
 from symgraph.core.traverse import leaves
@@ -24,7 +25,7 @@ def clone(
 
     Parameters
     ----------
-    output : variable, or list or tuple of variables
+    output : variable or sparse matrix, or list or tuple of them
     replace : variable → what takes its place, of the same rank
     strict : refuse another dtype; otherwise it is cast
     share_inputs : False makes new leaves too (clones of shared variables have the
@@ -49,13 +50,14 @@ def clone(
     if copy_inputs is not None:
         share_inputs = copy_inputs
     many = isinstance(output, list | tuple)
-    outputs = list(output) if many else [output]
+    asked = list(output) if many else [output]
+    outputs = without_bundles(asked)
     for entry in outputs:
         if not isinstance(entry, Variable):
             raise ArgumentError(f"clone: {entry!r} is not a variable")
     pairs = replace.items() if isinstance(replace, Mapping) else replace or ()
     table: dict[Variable, Variable] = {}
-    for old, new in pairs:
+    for old, new in _of_variables(pairs):
         if not isinstance(old, Variable):
             raise ArgumentError(f"clone: {old!r} is not a variable")
         table[old] = _fitting(old, as_variable(new, None, (old.type.dtype,)), strict)
@@ -63,8 +65,21 @@ def clone(
         for leaf in leaves(outputs):
             if leaf not in table and not isinstance(leaf, Constant):
                 table[leaf] = leaf.clone()
-    made = replaced(outputs, table)
-    return type(output)(made) if many else made[0]
+    made = iter(replaced(outputs, table))
+    results = [
+        entry.with_parts([next(made) for _ in entry.parts])
+        if isinstance(entry, Bundle)
+        else next(made)
+        for entry in asked
+    ]
+    return type(output)(results) if many else results[0]
+
+
+def _of_variables(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    found: list[tuple[Any, Any]] = []
+    for old, new in pairs:
+        found += old.replaced_by(new) if isinstance(old, Bundle) else [(old, new)]
+    return found
 
 
 def _fitting(old: Variable, new: Variable, strict: bool) -> Variable:

@@ -161,6 +161,12 @@ class SparseVariable(Bundle):
         last = (self.minor,) if isinstance(self.minor, Variable) else ()
         return (self.data, self.indices, self.indptr, *last)
 
+    def with_parts(self, parts: Sequence[Variable]) -> "SparseVariable":
+        """A matrix of the same format."""
+        data, indices, indptr, *last = parts
+        minor = last[0] if last else self.minor
+        return SparseVariable(self.format, data, indices, indptr, minor)
+
     def with_gradient(self, gradient: Variable) -> "SparseVariable":
         """A matrix of the same structure: zeros have no gradient."""
         return self.with_data(gradient)

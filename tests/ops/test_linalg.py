@@ -1,5 +1,6 @@
 """Linear algebra beyond its samples: failures, complex numbers, shapes, no SciPy."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from symgraph.errors import (
     LinearAlgebraError,
     NotSupportedError,
     ShapeError,
+    VerifyGradError,
 )
 from symgraph.ops import linalg_solve, matrices
 from symgraph.ops.linalg_cholesky import Cholesky
@@ -398,3 +400,43 @@ def test_theano_s_classes_take_their_options_first() -> None:
         np.testing.assert_allclose(one, other, 1e-12)
     with pytest.raises(TypeError, match="options"):
         T.nlinalg.SVD(True, True, True)
+
+
+# --- a check that cannot fail checks nothing ------------------------------------------
+
+PLANTED: dict[str, tuple[str, str, Callable[[Any], Any], int]] = {
+    "inverse": ("linalg_inverse", "MatrixInverse", T.linalg.inv, 0),
+    "pinv": ("linalg_inverse", "MatrixPinv", lambda x: T.linalg.pinv(x[:, :2]), 0),
+    "det": ("linalg_inverse", "Det", T.linalg.det, 0),
+    "slogdet": ("linalg_inverse", "SlogDet", T.linalg.logdet, 0),
+    "solve": ("linalg_solve", "SolveMatrix", lambda x: T.linalg.solve(x, x[0]), 1),
+    "lstsq": ("linalg_solve", "LeastSquares",
+              lambda x: T.linalg.lstsq(x[:, :2], x[:, 2])[0], 0),
+    "cholesky": ("linalg_cholesky", "Cholesky",
+                 lambda x: T.linalg.cholesky(T.dot(x, x.T)), 0),
+    "qr": ("linalg_qr", "Qr", lambda x: T.linalg.qr(x), 0),
+    "svd": ("linalg_svd", "Svd", lambda x: T.linalg.svd(x, False), 0),
+    "svdvals": ("linalg_svd", "SingularValues", T.linalg.svdvals, 0),
+    "eigh": ("linalg_eigen", "Eigh", lambda x: T.linalg.eigh(T.dot(x, x.T)), 0),
+    "eigvalsh": ("linalg_eigen", "EigenvaluesH",
+                 lambda x: T.linalg.eigvalsh(T.dot(x, x.T)), 0),
+    "eig": ("linalg_eig", "Eig", lambda x: abs(T.linalg.eigvals(x)), 0),
+    "expm": ("linalg_expm", "Expm", T.linalg.expm, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_wrong_gradient_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, kind, function, operand = PLANTED[name]
+    op = getattr(importlib.import_module(f"symgraph.ops.{file}"), kind)
+    right = op.grad
+
+    def wrong(self: Any, inputs: Any, outputs: Any, gradients: Any) -> Any:
+        found = list(right(self, inputs, outputs, gradients))
+        found[operand] = found[operand] * 1.001
+        return found
+
+    sg.verify_grad(function, [GENERAL], mode=MODE, n_tests=1)
+    monkeypatch.setattr(op, "grad", wrong)
+    with pytest.raises(VerifyGradError):
+        sg.verify_grad(function, [GENERAL], mode=MODE, n_tests=1)

@@ -15,6 +15,7 @@ from symgraph import sparse
 from symgraph.errors import (
     ArgumentError,
     ConversionError,
+    DisconnectedInputError,
     DtypeError,
     GradientError,
     IndexRangeError,
@@ -213,3 +214,20 @@ def test_many_steps_take_sparse_inputs_and_give_dense_outputs() -> None:
     assert float(kept.get_value()) == 3.0
     with pytest.raises(NotSupportedError, match="step by step"):
         sg.function([x], x * 2).repeat(2, A)
+
+
+def test_matrices_are_cloned_printed_and_held_constant() -> None:
+    x, y, d = sparse.csr_matrix("x"), sparse.csr_matrix("y"), T.dmatrix("d")
+    doubled, total = sg.clone([x * 2, x.sum()], replace={x: y})
+    f = sg.function([y], [doubled, total], mode="FAST_COMPILE")
+    assert (f(A)[0] != A * 2).nnz == 0
+    assert float(f(A)[1]) == pytest.approx(A.sum())
+    text = sg.printing.debugprint(x * 2, file="str")
+    assert "x.data" in text
+    assert "x.indptr" in text
+    cost = T.sum(x @ d)
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(cost, x, consider_constant=[x])
+    assert sg.grad(cost, d, consider_constant=[x]).ndim == 2
+    with pytest.raises(ArgumentError, match="not a variable"):
+        sg.clone(A)
