@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "BatchNormLayer": ("axes", "epsilon", "alpha"),
     "StandardizationLayer": ("axes", "epsilon"),
     "RecurrentLayer": ("num_units", "nonlinearity", *_LOOP),
+    "CustomRecurrentLayer": ("nonlinearity", *_LOOP),
     "LSTMLayer": (
         "num_units", "nonlinearity", "peepholes", *GATES["LSTMLayer"].values(), *_LOOP
     ),
@@ -99,6 +101,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     **{kind: _WEIGHTS for kind in ARGUMENTS if "Conv" in kind},
     "BatchNormLayer": ("beta", "gamma", "mean", "inv_std"),
     "RecurrentLayer": ("W_in_to_hid", "W_hid_to_hid", "b", "hid_init"),
+    "CustomRecurrentLayer": ("hid_init",),
     "LSTMLayer": (
         *_weights_of_gates("LSTMLayer"),
         *(f"W_cell_to_{gate}" for gate in ("ingate", "forgetgate", "outgate")),
@@ -106,6 +109,10 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
         "hid_init",
     ),
     "GRULayer": (*_weights_of_gates("GRULayer"), "hid_init"),
+}
+#: layer class → arguments that are networks of layers
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "CustomRecurrentLayer": ("input_to_hidden", "hidden_to_hidden"),
 }
 #: what layers below a recurrent layer are to it, in the order of its inputs
 ROLES = ("mask_input", "hid_init", "cell_init")
@@ -128,10 +135,16 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     records : one dictionary per layer, in topological order, the output last
     variables : tensor name → shared variable; one used twice stands here once
     """
+    variables: dict[str, Any] = {}
+    return _records(output, "", {}, variables), variables
+
+
+def _records(
+    output: Any, prefix: str, names: dict[int, str], variables: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Records of a network; names and variables of all its tensors are noted."""
     layers = nn.layers.get_all_layers(output)
     number = {id(layer): index for index, layer in enumerate(layers)}
-    names: dict[int, str] = {}
-    variables: dict[str, Any] = {}
     records = []
     for index, layer in enumerate(layers):
         kind = type(layer).__name__
@@ -155,6 +168,13 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             record["input"] = {"dtype": variable.dtype, "name": variable.name}
         if isinstance(layer, Recurrence):
             record["roles"] = ["incoming", *_roles(layer)]
+        if kind in NETWORKS:
+            record["networks"] = {
+                part: _records(
+                    getattr(layer, part), f"{prefix}{index}.{part}.", names, variables
+                )
+                for part in NETWORKS[kind]
+            }
         for attribute in PARAMETERS.get(kind, ()):
             variable = getattr(layer, attribute, None)
             if variable is None or isinstance(variable, nn.layers.Layer):
@@ -164,7 +184,7 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
                     f"save_model: {kind}.{attribute} is an expression, not a shared "
                     "variable; save the variables it is made of"
                 )
-            name = names.setdefault(id(variable), f"{index}.{attribute}")
+            name = names.setdefault(id(variable), f"{prefix}{index}.{attribute}")
             variables[name] = variable
             record["parameters"][attribute] = {
                 "tensor": name,
@@ -173,7 +193,7 @@ def describe(output: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
                 "tags": sorted(_tags_of(layer, variable)[variable]),
             }
         records.append(record)
-    return records, variables
+    return records
 
 
 def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
@@ -188,8 +208,24 @@ def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
     -------
     layers, in the order of the records; parameters are zeros, not loaded
     """
+    return _built(records, origin, {})
+
+
+def pairs(
+    layers: list[Any], records: list[Any]
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each layer with its record, those of networks inside layers too."""
+    for layer, record in zip(layers, records, strict=True):
+        yield layer, record
+        for part, inside in record.get("networks", {}).items():
+            yield from pairs(nn.layers.get_all_layers(getattr(layer, part)), inside)
+
+
+def _built(
+    records: list[dict[str, Any]], origin: str, known: dict[str, Any]
+) -> list[Any]:
+    """The layers; `known` has the shared variable made for each tensor name."""
     layers: list[Any] = []
-    known: dict[str, Any] = {}  # tensor name → the shared variable made for it
     for index, record in enumerate(records):
         where = f"{origin}: layer {index}"
         kind, incoming = record["type"], record["incoming"]
@@ -242,6 +278,10 @@ def _make(
             arguments[attribute] = known[entry["tensor"]]
         else:
             arguments[attribute] = functools.partial(np.zeros, dtype=entry["dtype"])
+    for part in NETWORKS.get(kind, ()):
+        arguments[part] = _built(record["networks"][part], f"{where}: {part}", known)[
+            -1
+        ]
     if issubclass(make, Recurrence):
         arguments = {**arguments, **_by_role(record, incoming, where)}
         return make(name=name, **_with_gates(kind, arguments))

@@ -175,7 +175,7 @@ def _fill(
     """Put the weights into the layers' shared variables; all must fit first."""
     setters: list[Callable[[], None]] = []
     used = set()
-    for layer, record in zip(layers, records, strict=True):
+    for layer, record in architecture.pairs(layers, records):
         for attribute, entry in record["parameters"].items():
             name, variable = entry["tensor"], getattr(layer, attribute)
             who = f"{path}: {name} ({record['type']}.{attribute})"

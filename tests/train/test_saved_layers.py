@@ -79,6 +79,15 @@ MAKERS = {
             only_return_final=True,
         ),
     ),
+    "CustomRecurrentLayer": (
+        1,
+        lambda x: L.CustomRecurrentLayer(
+            x,
+            L.DenseLayer(L.InputLayer((None, 6)), 3, b=NORMAL),
+            L.NINLayer(L.InputLayer((None, 3)), 3),
+            precompute_input=False,
+        ),
+    ),
     "LSTMLayer": (
         1,
         lambda x: L.LSTMLayer(
@@ -175,8 +184,30 @@ def test_roles_of_layers_below_are_checked(tmp_path):
             load_model(tmp_path / "net")
 
 
-def test_networks_inside_a_layer_are_refused(tmp_path):
+def test_networks_inside_a_layer_come_back_with_their_weights(tmp_path):
+    x = L.InputLayer((None, None, 2))
+    f = L.DenseLayer(L.InputLayer((None, 2), name="row"), 3, b=NORMAL)
+    g = L.DenseLayer(L.DenseLayer(L.InputLayer((None, 3)), 3), 3, b=f.b)
+    layer = L.CustomRecurrentLayer(x, f, g, tanh, hid_init=NORMAL, learn_init=True)
+    save_model(tmp_path / "net", layer)
+    model = load_model(tmp_path / "net")
+    again = model.output
+    assert len(model.inputs) == 1
+    assert again.input_to_hidden.b is again.hidden_to_hidden.b
+    assert again.input_to_hidden.input_layer.name == "row"
+    data = np.random.default_rng(0).standard_normal((2, 4, 2))
+    assert np.array_equal(value(again, data), value(layer, data))
+    for tags in ({"trainable": True}, {"regularizable": True}):
+        found, wanted = (len(each.get_params(**tags)) for each in (again, layer))
+        assert found == wanted >= 3
+
+
+def test_a_layer_without_its_networks_is_refused(tmp_path):
     parts = [L.NonlinearityLayer(L.InputLayer((None, 2))) for _ in range(2)]
     layer = L.CustomRecurrentLayer(L.InputLayer((None, None, 2)), *parts)
-    with pytest.raises(NotSupportedError, match="cannot describe a CustomRecurrent"):
-        save_model(tmp_path / "net", layer)
+    _, path = save_model(tmp_path / "net", layer)
+    document = json.loads(path.read_text())
+    del document["layers"][1]["networks"]["hidden_to_hidden"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="hidden_to_hidden"):
+        load_model(tmp_path / "net")
