@@ -35,6 +35,7 @@ from symgraph.lower.ir import (
 )
 from symgraph.lower.scalar import Primitives
 from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
+from symgraph.lower.views import view_of
 from symgraph.ops.slices import filled, slice_bounds, wrapped
 
 
@@ -359,8 +360,12 @@ class Builder:
                 assert part.dynamic is None
                 flat = Position(flat.offset + part.offset, flat.terms + part.terms)
             return self.index(flat)
-        assert source.owner is None or source in self.stored, "reshape of a view"
-        access = self.access(positions, row_major(shape))
+        start = ZERO
+        if source.owner is not None and source not in self.stored:
+            view = view_of(source, self.extents, self.stored)
+            assert view is not None, "reshape of a view that has no strides"
+            source, start = view.source, view.offset
+        access = self.access([Position(start), *positions], (ONE, *row_major(shape)))
         return self.emit(Load(self.buffer(source), access, variable.type.dtype))
 
     # --- depths -------------------------------------------------------------------------

@@ -6,15 +6,15 @@ describes, a result that is only a view) an explicit copy is put in. It fuses wi
 computes its operand. In: Graph, Extents. Out: Graph.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable, at_place_of
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import VIEWS, has_body
-from symgraph.lower.sizes import ONE, ZERO, row_major
-from symgraph.lower.views import matrix_of, row_lies_contiguous, view_of
+from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
+from symgraph.lower.views import View, matrix_of, row_lies_contiguous, view_of
 from symgraph.ops.families import Elementwise
 
 #: convolution → which of its operands must lie contiguous
@@ -80,7 +80,7 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
                 lying(node, k, new)
                 for k, (given, new) in enumerate(zip(node.inputs, inputs, strict=True))
             ]
-        elif name == "reshape" and not _keeps_layout(node, extents):
+        elif name == "reshape" and not _keeps_layout(node, extents, flat):
             inputs[0] = contiguous(inputs[0])
             flat.add(node.outputs[0])
         elif name in IMAGES:
@@ -118,20 +118,26 @@ def _is_contiguous(
 ) -> bool:
     """Whether a view is all of a stored variable's memory, in order."""
     view = view_of(variable, extents, stored)
-    shape = extents.shape(variable)
     return (
         view is not None
         and view.offset == ZERO
-        and all(
-            extent == ONE or stride == wanted
-            for extent, stride, wanted in zip(
-                shape, view.strides, row_major(shape), strict=True
-            )
+        and _in_order(view, extents.shape(variable))
+    )
+
+
+def _in_order(view: View, shape: Sequence[Poly]) -> bool:
+    """Whether the elements of a view lie one after the other."""
+    return all(
+        extent == ONE or stride == wanted
+        for extent, stride, wanted in zip(
+            shape, view.strides, row_major(shape), strict=True
         )
     )
 
 
-def _keeps_layout(node: Apply, extents: Extents) -> bool:
+def _keeps_layout(
+    node: Apply, extents: Extents, stored: Container[Variable]
+) -> bool:
     """Whether a reshape can be read in place: of contiguous memory, or of ones only."""
     source = node.inputs[0]
     if [e for e in extents.shape(source) if e != ONE] == [
@@ -141,4 +147,7 @@ def _keeps_layout(node: Apply, extents: Extents) -> bool:
     owner = source.owner
     if owner is None or owner.op.name not in VIEWS or owner.op.name == "iota":
         return True
-    return owner.op.name == "reshape" and _keeps_layout(owner, extents)
+    if owner.op.name == "reshape":
+        return _keeps_layout(owner, extents, stored)
+    view = view_of(source, extents, stored)
+    return view is not None and _in_order(view, extents.shape(source))

@@ -182,3 +182,13 @@ def test_what_changes_gradients_only_is_nothing_in_a_loop() -> None:
     for kind in kinds:
         out, _ = sg.scan(lambda a, b, kind=kind: a + kind(T.tanh(b)), x, x[0])
         both([x], [out, sg.grad(out.sum(), x)], RANDOM.normal(size=4))
+
+
+def test_a_reshaped_slice_is_read_where_it_lies() -> None:
+    x, w = T.dtensor3("x"), T.dmatrix("w")
+    args = RANDOM.normal(size=(5, 3, 4)), RANDOM.normal(size=(4, 2))
+    for part in (x[1:], x[:-1], x[2], x[::2], x[:, 1:], x[::-1]):
+        rows = part.reshape((-1, 4))
+        both([x, w], [T.dot(rows, w), T.exp(rows).sum(axis=1), rows.T], *args)
+    f = sg.function([x, w], T.dot(x[1:].reshape((-1, 4)), w))
+    assert len(f.program.steps) == 1
