@@ -21,6 +21,7 @@ from symgraph.core.shared import SharedVariable, shared
 from symgraph.gradient import verify_grad
 from symgraph.loops.arguments import OrderedUpdates, until
 from symgraph.loops.build import scan
+from symgraph.loops.checkpoints import scan_checkpoints
 from symgraph.loops.folds import foldl, foldr, map, reduce
 from symgraph.loops.ifelse import ifelse
 from symgraph.version import VERSION
@@ -32,7 +33,7 @@ __all__ = [
     "config", "elemwise_op", "errors", "foldl", "foldr", "function", "grad", "gradient",
     "graph", "hessian", "hessian_vector_product", "ifelse", "jacobian", "map", "nn",
     "printing", "reduce", "register_rule", "registered_rules", "remove_rule", "rule",
-    "scan", "shared", "tensor", "until", "verify_grad", "version",
+    "scan", "scan_checkpoints", "shared", "tensor", "until", "verify_grad", "version",
 ]  # fmt: skip
 
 

@@ -80,7 +80,8 @@ def _render(
         return f"-{text}" if inner > 8 else f"-({text})", 8
     custom = getattr(node.op, "render", None)
     if custom is not None:
-        return custom([text for text, _ in parts]), 99
+        body = custom([text for text, _ in parts])
+        return (body if len(node.outputs) == 1 else f"{body}[{variable.index}]"), 99
     body = f"{_name(node.op, name)}({', '.join(text for text, _ in parts)})"
     return (body if len(node.outputs) == 1 else f"{body}[{variable.index}]"), 99
 
@@ -98,7 +99,10 @@ def program(graph: Graph) -> str:
 
 
 def lines(roots: Iterable[Variable], graph: Graph | None = None) -> str:
-    """The nodes that compute `roots`, one a line, in order of computation."""
+    """The nodes that compute `roots`, one a line, in order of computation.
+
+    The graphs inside a node (an op with `insides`) follow it, indented.
+    """
     roots = tuple(roots)
     names: dict[Variable, str] = {}
     out: list[str] = []
@@ -117,6 +121,9 @@ def lines(roots: Iterable[Variable], graph: Graph | None = None) -> str:
             count += 1
             label = f"  # {variable.name}" if variable.name else ""
             out.append(f"{names[variable]} : {variable.type} = {text}{label}")
+        for title, inner in getattr(node.op, "insides", tuple)():
+            inside = lines(inner.outputs, Graph(inner.inputs, inner.outputs))
+            out += [f"  {title}", *(f"    {line}" for line in inside.splitlines())]
     if graph is not None:
         for variable in graph.outputs:
             out.append(f"output {_render(variable, names, 0)[0]}")

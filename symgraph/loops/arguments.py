@@ -26,7 +26,7 @@ class until:  # noqa: N801 - the name is Theano's
     ...     lambda x: (x * 2, sg.until(x > 30)), outputs_info=T.constant(1.0),
     ...     n_steps=1000,
     ... )
-    >>> sg.function([], doubled, mode="FAST_COMPILE")()
+    >>> doubled.eval()
     array([ 2.,  4.,  8., 16., 32., 64.])
     """
 
@@ -190,7 +190,7 @@ def step_of(returned: Any) -> Step:
             updates = part
         elif outputs is None and (part is not None or len(parts) == 1):
             outputs = part
-        elif part is not None:
+        elif part is not None and not _is_empty(part):
             raise ArgumentError(
                 f"scan: the step returns {returned!r}; return outputs, or (outputs, "
                 "updates), or (outputs, updates, until(condition))"
@@ -224,6 +224,11 @@ def _pairs(updates: Any) -> list[tuple[SharedVariable, Variable]]:
 def _has_role(part: Any) -> bool:
     """Whether a part of what a step returned is more than one output."""
     return isinstance(part, until | Mapping | list | tuple) or part is None
+
+
+def _is_empty(part: Any) -> bool:
+    """Whether a part says that there is nothing of its kind."""
+    return isinstance(part, list | tuple) and not part
 
 
 def _are_updates(part: Any) -> bool:

@@ -29,7 +29,8 @@ from symgraph.loops.arguments import (
     step_of,
 )
 from symgraph.loops.capture import enclose, free_leaves, refuse_free
-from symgraph.loops.scan import Scan, row_type
+from symgraph.loops.fitting import row_type
+from symgraph.loops.scan import Scan
 from symgraph.ops.families import cast
 from symgraph.ops.shape import (
     AnyExtent,
@@ -102,7 +103,7 @@ def scan(
     ...     lambda row, total: total + row, sequences=x,
     ...     outputs_info=T.constant(0.0),
     ... )
-    >>> sg.function([x], sums, mode="FAST_COMPILE")([1.0, 2.0, 3.0])
+    >>> sums.eval({x: [1.0, 2.0, 3.0]})
     array([1., 3., 6.])
     """
     if not callable(fn):
@@ -115,7 +116,26 @@ def scan(
             f"scan: truncate_gradient={truncate_gradient}; give a number of steps, or "
             "-1 for all"
         )
-    n = _steps(n_steps, given)
+    n = steps_of(n_steps, given)
+    truncate = None if truncate_gradient == -1 else truncate_gradient
+    return looped(
+        fn, n, given, infos, others, go_backwards, strict, return_list, truncate
+    )
+
+
+def looped(
+    fn: Callable[..., Any],
+    n: AnyExtent,
+    given: list[Sequence_],
+    infos: list[State | None],
+    others: list[Variable],
+    go_backwards: bool = False,
+    strict: bool = False,
+    return_list: bool = False,
+    truncate: int | None = None,
+    recomputed: bool = False,
+) -> tuple[Any, OrderedUpdates]:
+    """`scan` of arguments that are in one form; the last two go to the op."""
     rows = [
         _shifted(s, tap, go_backwards) for s in given for tap in s.taps
     ]  # one sequence for each tap
@@ -123,9 +143,7 @@ def scan(
     inside = [_argument(x, source, tap) for x, (source, tap) in zip(rows, names)]
     body, states = _called(fn, inside, infos, others)
     loop = _Loop(inside, states, others, strict)
-    outputs, updates = loop.made(
-        n, rows, infos, body, None if truncate_gradient == -1 else truncate_gradient
-    )
+    outputs, updates = loop.made(n, rows, infos, body, truncate, recomputed)
     if body.many or return_list:
         if len(outputs) == 1 and not return_list:
             return outputs[0], updates
@@ -157,6 +175,7 @@ class _Loop(Record):
         infos: Sequence[State | None],
         body: Step,
         truncate: int | None,
+        recomputed: bool,
     ) -> tuple[list[Variable], OrderedUpdates]:
         """The outputs of the loop, and the final values of shared variables."""
         fed = [info is not None for info in infos] or [False] * len(body.outputs)
@@ -188,6 +207,7 @@ class _Loop(Record):
             tuple(s.keep for s in states),
             until=body.condition is not None,
             truncate=truncate,
+            recomputed=recomputed,
         )
         operands = [variable(n), *sequences, *(s.initial for s in states), *captured]
         op = op.refined(operands)
@@ -218,7 +238,7 @@ def _after(state: Variable, length: int, count: Variable | None) -> Variable:
 # --- steps and sequences -----------------------------------------------------------
 
 
-def _steps(n_steps: Any, sequences: list[Sequence_]) -> AnyExtent:
+def steps_of(n_steps: Any, sequences: list[Sequence_]) -> AnyExtent:
     """The number of steps: as given, or what the shortest sequence allows."""
     allowed: list[tuple[AnyExtent, Variable]] = []
     for s in sequences:

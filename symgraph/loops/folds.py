@@ -23,7 +23,7 @@ def map(
     >>> import symgraph as sg, symgraph.tensor as T
     >>> x = T.dmatrix("x")
     >>> lengths, _ = sg.map(lambda row: T.sqrt((row ** 2).sum()), x)
-    >>> sg.function([x], lengths, mode="FAST_COMPILE")([[3.0, 4.0], [6.0, 8.0]])
+    >>> lengths.eval({x: [[3.0, 4.0], [6.0, 8.0]]})
     array([ 5., 10.])
     """
     return scan(
@@ -48,7 +48,7 @@ def reduce(
     >>> import symgraph as sg, symgraph.tensor as T
     >>> x = T.dvector("x")
     >>> largest, _ = sg.reduce(lambda e, so_far: T.maximum(e, so_far), x, -1e300)
-    >>> sg.function([x], largest, mode="FAST_COMPILE")([1.0, 7.0, 3.0])
+    >>> largest.eval({x: [1.0, 7.0, 3.0]})
     array(7.)
     """
     outputs, updates = scan(
@@ -86,8 +86,7 @@ def foldr(
     >>> import symgraph as sg, symgraph.tensor as T
     >>> c, x = T.dvector("c"), T.dscalar("x")
     >>> value, _ = sg.foldr(lambda a, rest: a + x * rest, c, 0.0)
-    >>> evaluate = sg.function([c, x], value, mode="FAST_COMPILE")
-    >>> float(evaluate([1.0, 2.0, 3.0], 10.0))
+    >>> float(value.eval({c: [1.0, 2.0, 3.0], x: 10.0}))
     321.0
     """
     return reduce(fn, sequences, outputs_info, non_sequences, True, mode, name)

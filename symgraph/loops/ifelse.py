@@ -139,6 +139,10 @@ class IfElse(Op):
     def __str__(self) -> str:
         return "ifelse"
 
+    def insides(self) -> tuple[tuple[str, Inner], ...]:
+        """The graphs inside, for printing."""
+        return ("then", self.then), ("else", self.orelse)
+
     def render(self, parts: list[str]) -> str:
         """ifelse(condition, a, b)"""
         return f"ifelse({', '.join(parts)})"

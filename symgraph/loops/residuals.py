@@ -49,6 +49,8 @@ def is_cheap(node: Apply) -> bool:
     if isinstance(op, Elementwise):
         known = isinstance(node.inputs[-1], Constant)
         return op.scalar in CHEAP or (op.scalar == "pow" and known)
+    if op.name == "scan":
+        return op.recomputed  # type: ignore[attr-defined]
     return isinstance(op, MOVES)
 
 

@@ -203,6 +203,7 @@ def _run(
         until=False,
         backwards=not scan.backwards,
         truncate=None,
+        recomputed=False,
     )
     operands = [
         variable(order.steps),

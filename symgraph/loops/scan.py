@@ -28,8 +28,9 @@ from symgraph.core.inner import Inner
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import Op, Shape
 from symgraph.core.traverse import applies, replace
-from symgraph.core.types import StaticShape, TensorType, fast_type
-from symgraph.errors import DtypeError, GraphError, ShapeError
+from symgraph.core.types import TensorType, fast_type
+from symgraph.errors import DtypeError, ShapeError
+from symgraph.loops.fitting import check_operand, check_step, fitted, stacked
 from symgraph.loops.reverse import pulled
 from symgraph.ops.shape import (
     AnyExtent,
@@ -84,6 +85,8 @@ class Scan(Op):
         to row 0; not together with `until`
     truncate : how many steps its gradient goes back at most; None for all. Nothing but
         the gradient reads it.
+    recomputed : whether, where the loop is part of a step, the gradient of that loop runs
+        it again instead of storing what it gave. Nothing but the gradient reads it.
     """
 
     inner: Inner
@@ -93,6 +96,7 @@ class Scan(Op):
     until: bool
     backwards: bool = False
     truncate: int | None = None
+    recomputed: bool = False
 
     name = "scan"
     can_fail = True
@@ -139,23 +143,23 @@ class Scan(Op):
         """Checks what comes in against the step; rows as the step types them."""
         given = self.parts(inputs)
         inside = self.inner_parts()
-        _check_step(self)
+        check_step(self)
         n = given.n
         if n.type.dtype != "int64" or n.ndim:
             raise DtypeError(f"scan: the number of steps must be 0-d int64{listing(n)}")
         for outer, inner in zip(given.sequences, inside.rows, strict=True):
-            _check_operand(outer, inner, 1, "sequence")
+            check_operand(outer, inner, 1, "sequence")
         for outer, row, length in zip(
             given.initial, inside.taps, self.lengths, strict=True
         ):
-            _check_operand(outer, row[0], 1, "initial state")
+            check_operand(outer, row[0], 1, "initial state")
             if outer.type.shape[0] not in (None, length):
                 raise ShapeError(
                     f"scan: an initial state of {outer.type.shape[0]} rows, its taps "
                     f"ask for {length}{listing(outer)}"
                 )
         for outer, inner in zip(given.rest, inside.rest, strict=True):
-            _check_operand(outer, inner, 0, "non-sequence")
+            check_operand(outer, inner, 0, "non-sequence")
         steps = static(n)
         made = self.results(self.inner.outputs)
         types: list[TensorType] = []
@@ -164,8 +168,8 @@ class Scan(Op):
         ):
             whole = None if steps is None else steps + length
             rows = whole if keep is None else keep
-            types.append(_stacked(taps[0].type, rows))
-        types += [_stacked(v.type, steps) for v in made.collected]
+            types.append(stacked(taps[0].type, rows))
+        types += [stacked(v.type, steps) for v in made.collected]
         if self.until:
             types.append(fast_type("int64", ()))
         return tuple(types)
@@ -317,122 +321,23 @@ class Scan(Op):
                     f"{length}{listing(taps[0])}"
                 )
 
+    # --- text ------------------------------------------------------------------------
+
+    def insides(self) -> tuple[tuple[str, Inner], ...]:
+        """The graphs inside, for printing."""
+        return (("step", self.inner),)
+
+    def render(self, parts: list[str]) -> str:
+        """scan(n steps over x, from h, with W)"""
+        given = self.parts(parts)
+        text = f"scan({given.n} steps"
+        words = ("over", "from", "with")
+        for word, names in zip(words, given[1:], strict=True):
+            text += f", {word} {', '.join(names)}" if names else ""
+        return text + (", backwards)" if self.backwards else ")")
+
     def __str__(self) -> str:
         return self.name
-
-
-# --- types of states ---------------------------------------------------------------
-
-
-def row_type(type: TensorType) -> TensorType:
-    """Type of a row of a tensor."""
-    return fast_type(type.dtype, type.shape[1:])
-
-
-def _stacked(row: TensorType, rows: int | None) -> TensorType:
-    return fast_type(row.dtype, (rows, *row.shape))
-
-
-def fitted(scan: Scan, operands: Sequence[Variable]) -> Inner:
-    """The step for operands of these types.
-
-    The type of a state is what its initial and its new rows have in common. As the new
-    row may depend on it, that is found by trying: an extent that the initial row knows
-    and the new row does not is forgotten.
-    """
-    given = scan.parts(operands)
-    rows = [row_type(v.type) for v in given.sequences]
-    states = [row_type(v.type) for v in given.initial]
-    rest = [v.type for v in given.rest]
-    inner = scan.inner
-    while True:
-        taps = [
-            t for t, places in zip(states, scan.states, strict=True) for _ in places
-        ]
-        inner = scan.inner.narrowed([*rows, *taps, *rest])
-        now = scan.replace(inner=inner)
-        news = now.results(inner.outputs).states
-        joined = [
-            _joined(type, new, before[0])
-            for type, new, before in zip(
-                states, news, now.inner_parts().taps, strict=True
-            )
-        ]
-        if joined == states:
-            return inner
-        states = joined
-
-
-def _joined(type: TensorType, new: Variable, before: Variable) -> TensorType:
-    """What a state is known to be before and after a step."""
-    _check_kind(type, new, before)
-    shape: list[int | None] = []
-    for axis, (old, now) in enumerate(zip(type.shape, new.type.shape, strict=True)):
-        if old is not None and now is not None and old != now:
-            cure = (
-                "Start from an initial state of the full shape (alloc or zeros)."
-                if old == 1
-                else "A step has to keep the shape of its state."
-            )
-            raise ShapeError(
-                f"scan: axis {axis} of a state has extent {old}, but the step gives "
-                f"{now}{listing(before, new)}\n{cure}"
-            )
-        shape.append(old if old == now else None)
-    return fast_type(type.dtype, tuple(shape))
-
-
-def _check_kind(type: TensorType, new: Variable, before: Variable) -> None:
-    label = before.name or "a state"
-    if type.dtype != new.type.dtype:
-        raise DtypeError(
-            f"scan: {label} is {type}, but the step gives {new.type.dtype}"
-            f"{listing(before, new)}\nCast the initial state to {new.type.dtype}, or "
-            f"the new value to {type.dtype}."
-        )
-    if type.ndim != new.ndim:
-        raise ShapeError(
-            f"scan: {label} has rank {type.ndim}, but the step gives rank {new.ndim}"
-            f"{listing(before, new)}\nReduce or reshape the new value, or start from "
-            "a state of its shape."
-        )
-
-
-def _check_step(scan: Scan) -> None:
-    inside = scan.inner_parts()
-    made = scan.results(scan.inner.outputs)
-    for taps, new in zip(inside.taps, made.states, strict=True):
-        _check_kind(taps[0].type, new, taps[0])
-        if not _compatible(taps[0].type.shape, new.type.shape):
-            raise ShapeError(
-                f"scan: a step changes the shape of a state{listing(taps[0], new)}"
-            )
-    if scan.until and scan.backwards:
-        raise GraphError("scan: a loop that goes backwards cannot end early")
-    if scan.until and (made.last.type.dtype != "bool" or made.last.ndim):
-        raise DtypeError(
-            f"scan: a condition must be a 0-d bool{listing(made.last)}\n"
-            "Compare, or reduce it with any() or all()."
-        )
-
-
-def _check_operand(outer: Variable, inner: Variable, lead: int, what: str) -> None:
-    shape = outer.type.shape[lead:]
-    if (
-        outer.type.dtype != inner.type.dtype
-        or outer.ndim != inner.ndim + lead
-        or not _compatible(shape, inner.type.shape)
-    ):
-        raise GraphError(
-            f"scan: a {what} of type {outer.type}, the step takes {inner.type}"
-            f"{listing(outer, inner)}"
-        )
-
-
-def _compatible(one: StaticShape, other: StaticShape) -> bool:
-    return all(
-        a is None or b is None or a == b for a, b in zip(one, other, strict=True)
-    )
 
 
 # --- extents of rows ---------------------------------------------------------------

@@ -195,6 +195,7 @@ class Loop:
             keep=tuple(s.keep for s in self.states),
             until=self.condition is not None,
             truncate=None,
+            recomputed=False,
         )
         operands = [
             self.n,

@@ -90,7 +90,10 @@ def _joined(one: Apply, other: Apply) -> dict[Variable, Variable] | None:
         for i, j in zip(a.keep, b.keep, strict=True)
     )
     op = a.replace(
-        inner=Inner(inputs, [*left.states, *rows, *ends]), keep=keep, truncate=None
+        inner=Inner(inputs, [*left.states, *rows, *ends]),
+        keep=keep,
+        truncate=None,
+        recomputed=False,
     )
     found = op.results(op.make(*one.inputs))
     table: dict[Variable, Variable] = {}

@@ -202,7 +202,7 @@ class ScanRewriter:
         made: dict[Variable, Variable] = {}
         later_ones = later(after, found.where)
         for i in wanted:
-            out = later_ones.get(i) or found.of(loop.slots[i])
+            out = later_ones[i] if i in later_ones else found.of(loop.slots[i])
             if out is None:
                 continue
             if i in ends:

@@ -123,6 +123,14 @@ def test_updates_of_the_step_advance_with_the_steps() -> None:
     assert float(c.get_value()) == 9.0
 
 
+def test_a_step_may_say_that_it_updates_nothing() -> None:
+    x = T.dvector("x")
+    for nothing in ([], {}, None):
+        outs, updates = sg.scan(lambda a, n=nothing: ([a, a * 2], n), x)
+        assert len(outs) == 2
+        assert updates == {}
+
+
 def test_random_streams_give_fresh_numbers_at_each_step() -> None:
     stream = T.RandomStreams(3)
     out, updates = sg.scan(lambda: stream.uniform((2,)), n_steps=3)
