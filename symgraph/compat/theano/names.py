@@ -177,13 +177,13 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano.tensor.opt": (),
     "theano.tensor.raw_random": (),
     "theano.tensor.shared_randomstreams": (
-        Source(HERE + ".random", "RandomStreams"),
+        Source(HERE + ".random", "RandomStateSharedVariable RandomStreams"),
     ),
     "theano.tensor.sharedvar": (_SHARED, Source(HERE + ".functions", "shared")),
     "theano.tensor.signal": (),
     "theano.tensor.signal.downsample": (Source(HERE + ".pool", "max_pool_2d"),),
     "theano.tensor.signal.pool": (
-        Source(HERE + ".pool", "max_pool_2d_same_size pool_2d pool_3d"),
+        Source(HERE + ".pool", "Pool max_pool_2d_same_size pool_2d pool_3d"),
     ),
     "theano.tensor.slinalg": (Source(TENSOR + ":slinalg"),),
     "theano.tensor.sort": (Source(TENSOR, "argsort sort topk argtopk topk_and_argtopk"),),

@@ -10,7 +10,7 @@ from symgraph.core.node import Constant, Variable
 from symgraph.core.op import PUBLIC, as_variable
 from symgraph.errors import ArgumentError
 
-__all__ = ["max_pool_2d", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
+__all__ = ["Pool", "max_pool_2d", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
 
 
 def pool_2d(
@@ -71,6 +71,38 @@ def max_pool_2d_same_size(input: Any, patch_size: Any) -> Variable:
     x = as_variable(input)
     same = spread[..., : x.shape[-2], : x.shape[-1]]
     return PUBLIC["switch"](PUBLIC["eq"](same, x), x, PUBLIC["zeros_like"](x))
+
+
+class Pool:
+    """``Pool.out_shape``: the shape of a pooled tensor, without pooling one."""
+
+    @staticmethod
+    def out_shape(
+        imgshape: Any,
+        ws: Any = None,
+        ignore_border: bool = False,
+        stride: Any = None,
+        pad: Any = None,
+        ndim: int = 2,
+        ds: Any = None,
+        st: Any = None,
+        padding: Any = None,
+    ) -> list[Any]:
+        """Extents after pooling the last `ndim` axes of a tensor of shape `imgshape`."""
+        windows = ws if ds is None else ds
+        strides = stride if st is None else st
+        strides = windows if strides is None else strides
+        pads = pad if padding is None else padding
+        outer, inner = list(imgshape[:-ndim]), imgshape[-ndim:]
+        for axis, (n, w, s) in enumerate(zip(inner, windows, strides, strict=True)):
+            n = n + 2 * (0 if pads is None else pads[axis])
+            if ignore_border:
+                outer.append((n - w) // s + 1)
+            elif s >= w:
+                outer.append((n - 1) // s + 1)
+            else:
+                outer.append(max(0, (n - 1 - w + s) // s) + 1)
+        return outer
 
 
 def _refuse_symbolic(what: str, *settings: Any) -> None:

@@ -6,10 +6,24 @@ The numbers are symgraph's own: the same for the same seed everywhere, but not T
 from typing import Any
 
 from symgraph.core.node import Variable
+from symgraph.core.shared import SharedVariable
 from symgraph.errors import NotSupportedError
 from symgraph.ops import random
 
-__all__ = ["MRG_RandomStreams", "RandomStreams"]
+__all__ = ["MRG_RandomStreams", "RandomStateSharedVariable", "RandomStreams"]
+
+
+class RandomStateSharedVariable(SharedVariable):
+    """What holds NumPy's random state in Theano. Here nothing is one.
+
+    Programs ask ``isinstance(v, RandomStateSharedVariable)`` to leave out the state of
+    streams; symgraph's streams count in ordinary shared variables.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise NotSupportedError(
+            "RandomStateSharedVariable: a random state cannot be shared; use RandomStreams"
+        )
 
 
 class MRG_RandomStreams(random.MRG_RandomStreams):  # noqa: N801 - the name is Theano's
