@@ -5,9 +5,18 @@ names that NumPy has, only `linspace` is touched: it takes a float as number aga
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+
+class Casts(dict[Any, Callable[..., Any]]):
+    """``np.cast[dtype]``: a function that makes arrays of this dtype."""
+
+    def __missing__(self, dtype: Any) -> Callable[..., Any]:
+        return lambda values: np.asarray(values).astype(dtype)
+
 
 #: dropped name → what it stood for
 NAMES: dict[str, Any] = {
@@ -24,6 +33,7 @@ NAMES: dict[str, Any] = {
     "in1d": np.isin, "trapz": np.trapezoid,
     "asscalar": lambda a: np.asarray(a).item(),
     "asfarray": lambda a, dtype=np.float64: np.asarray(a, dtype),
+    "cast": Casts(),
     "msort": lambda a: np.sort(a, axis=0),
 }  # fmt: skip
 _added: list[str] = []

@@ -104,6 +104,16 @@ class Scan(Op):
     # --- roles ---------------------------------------------------------------------
 
     @property
+    def inputs(self) -> list[Variable]:
+        """Variables inside that stand for the rows and states (Theano's name)."""
+        return list(self.inner.inputs)
+
+    @property
+    def outputs(self) -> list[Variable]:
+        """What a step computes, of the variables `inputs` (Theano's name)."""
+        return list(self.inner.outputs)
+
+    @property
     def lengths(self) -> list[int]:
         """How many initial rows each state has."""
         return [-min(taps) for taps in self.states]

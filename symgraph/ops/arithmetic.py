@@ -369,9 +369,12 @@ def fill(a: Any, b: Any) -> Variable:
 
 
 @public
-def copy(x: Any) -> Variable:
-    """out = x, as a new variable."""
-    return apply_scalar("identity", x)
+def copy(x: Any, name: str | None = None) -> Variable:
+    """out = x, as a new variable, which may have a name."""
+    out = apply_scalar("identity", x)
+    if name is not None:
+        out.name = name
+    return out
 
 
 @public

@@ -91,8 +91,12 @@ def test_names_of_numpy_come_on_request_and_go_again():
     assert np.float is float
     assert np.product([2, 3]) == 6
     assert np.asscalar(np.ones((1, 1))) == 1.0
+    assert np.cast["int32"]([1.5]).dtype == "int32"
+    assert len(np.linspace(0, 1, 3.0)) == 3
     compat.uninstall()
     assert "float" not in vars(np)
+    with pytest.raises(TypeError):
+        np.linspace(0, 1, 3.0)
 
 
 def run(*arguments, **environment):

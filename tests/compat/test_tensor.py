@@ -6,7 +6,13 @@ import pickle
 import numpy as np
 import pytest
 
-from symgraph.errors import ArgumentError, ConversionError, DtypeError, ShapeError
+from symgraph.errors import (
+    ArgumentError,
+    ConversionError,
+    DtypeError,
+    NotSupportedError,
+    ShapeError,
+)
 
 
 def test_softmax_of_a_vector_is_a_row_and_of_more_axes_an_error(theano):
@@ -202,6 +208,40 @@ def test_ops_of_the_first_axis(theano):
     assert replaced[:, 1].tolist() == [7, 3, 7]
     read = theano.tensor.as_tensor_variable(x)[0]
     assert isinstance(read.owner.op, subtensor.Subtensor)
+
+
+def test_shapes_of_pooled_tensors(theano):
+    from theano.tensor.signal.pool import Pool, pool_2d
+
+    x = np.zeros((2, 3, 7, 6))
+    for border, stride, pad in ((True, (2, 1), (1, 1)), (False, (3, 3), (0, 0)),
+                                (False, (1, 1), (0, 0)), (True, None, (0, 0))):  # fmt: skip
+        made = pool_2d(x, (3, 2), border, stride, pad).eval()
+        told = Pool.out_shape(
+            x.shape, (3, 2), ignore_border=border, stride=stride, pad=pad
+        )
+        assert list(made.shape) == told
+
+
+def test_nothing_is_a_shared_random_state(theano):
+    from theano.tensor.shared_randomstreams import RandomStateSharedVariable
+
+    assert not isinstance(theano.shared(1.0), RandomStateSharedVariable)
+    with pytest.raises(NotSupportedError, match="use RandomStreams"):
+        RandomStateSharedVariable("state")
+
+
+def test_the_graph_of_a_step_can_be_looked_at(theano):
+    x, w = theano.tensor.dvector("x"), theano.shared(2.0)
+    out, _ = theano.scan(lambda e: w * e, x)
+    (op,) = (
+        node.op
+        for node in theano.gof.graph.io_toposort([x], [out])
+        if isinstance(node.op, theano.scan_module.scan_op.Scan)
+    )
+    leaves = theano.gof.graph.inputs(op.outputs)
+    assert op.inputs[0] in leaves
+    assert out.copy(name="loop").name == "loop"
 
 
 def test_a_sparse_variable_is_recognised(theano):
