@@ -11,6 +11,7 @@ Ops are taken as pure: equal inputs give equal outputs. Equal applications are m
 those that nobody needs are dropped.
 """
 
+import copyreg
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -106,6 +107,9 @@ class Op(core.Op):
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self),), dict(self.__dict__)  # type: ignore
 
     # --- identity --------------------------------------------------------------------
 

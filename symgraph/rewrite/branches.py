@@ -15,7 +15,10 @@ from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable, at_place_of
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves, replace
+from symgraph.extend.scalar_function import PREFIX as USER
 from symgraph.loops.ifelse import IfElse
+from symgraph.ops.families import Cast, Elementwise
+from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.engine import Recorder
 
@@ -202,7 +205,27 @@ def _assigned(
         for side in (0, 1):
             for v in _read_by(node, side):
                 read(v, pair[side])
+    _raise_scalars(roots, regions, top)
     return regions, branches
+
+
+def _raise_scalars(roots: Sequence[Variable], regions: Regions, top: Region) -> None:
+    """Arithmetic of 0-d values goes where its operands are: it costs nothing there.
+
+    So extents that the branches of a gradient need are known before a branch is entered.
+    """
+    for node in applies(roots):
+        op = node.op
+        if node not in regions or not isinstance(op, Elementwise | Cast | Extent):
+            continue
+        if isinstance(op, Elementwise) and op.scalar.startswith(USER):
+            continue
+        if any(out.ndim for out in node.outputs):
+            continue
+        if not isinstance(op, Extent) and any(v.ndim for v in node.inputs):
+            continue
+        places = [regions[v.owner] for v in node.inputs if v.owner is not None]
+        regions[node] = max(places, key=lambda region: region.depth, default=top)
 
 
 def _around(a: Region, b: Region) -> Region:

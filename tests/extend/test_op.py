@@ -1,5 +1,7 @@
 """Ops in Theano's form: values, shapes, derivatives, equality, and broken promises."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -260,6 +262,22 @@ def test_default_output_is_what_a_call_gives() -> None:
 
     assert First()(x).type.ndim == 1
     assert len(First()(x, return_list=True)) == 2
+
+
+def test_copies_of_ops_keep_their_attributes() -> None:
+    op = Scaled(7.0)
+    op.note = "mine"  # type: ignore[attr-defined]
+    for copied in (copy.deepcopy(op), copy.copy(op), pickle.loads(pickle.dumps(op))):
+        assert copied == op
+        assert copied.note == "mine"
+    out = copy.deepcopy(op(x) + 1)
+    assert str(out.owner.inputs[0].owner.op) == "Scaled{k=7.0}"
+
+
+def test_rows_of_a_jacobian() -> None:
+    for out in (Scaled(3.0)(x) ** 2, sg.OpFromGraph([y], [y**2 * 9])(x)):
+        f = sg.function([x], sg.jacobian(out, x))
+        np.testing.assert_allclose(f([1.0, 2.0]), np.diag([18.0, 36.0]))
 
 
 def test_attributes_and_annotations_of_a_class_are_its_own() -> None:

@@ -101,6 +101,23 @@ def test_a_condition_of_one_branch_moves_with_it() -> None:
     assert run(graph, 1.0, [1.0])[1] == ["a", "c"]
 
 
+def test_arithmetic_of_scalars_stays_outside_where_its_operands_are() -> None:
+    n = x.shape[0] * 2 + 1
+    graph, _ = optimized([c, x], [sg.ifelse(c > 0, A(T.zeros((n,))), B(x))])
+    (choice,) = choices(graph)
+    assert any(v.type.dtype == "int64" for v in choice.inputs)
+    inside = {node.op.name for node in applies(choice.op.then.outputs)}  # type: ignore
+    assert inside == {"broadcast_to", "counted_for_tests"}
+    assert run(graph, 1.0, [1.0]) == ([[0.0, 0.0, 0.0]], ["a"])
+
+
+def test_scalar_functions_of_the_user_are_not_evaluated_in_vain() -> None:
+    slow = sg.elemwise_op(lambda a: a if a > 0 else -a)
+    graph, _ = optimized([c, d], [sg.ifelse(c > 0, slow(d), d)])
+    (choice,) = choices(graph)
+    assert len(list(applies(choice.op.then.outputs))) == 1  # type: ignore
+
+
 def test_choices_of_one_condition_become_one_and_share_their_branch() -> None:
     shared = A(x)
     first, second = sg.ifelse(c > 0, shared, y), sg.ifelse(c > 0, shared + 1, B(y))
