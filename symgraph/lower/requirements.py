@@ -101,6 +101,15 @@ def _indices(
     entries = filled(node.op.spec, scalars)  # type: ignore[attr-defined]
     for axis, entry in enumerate(entries):
         if isinstance(entry, tuple):
+            if isinstance(entry[2], Variable):
+                step = extents.atoms.poly(entry[2])
+                extents.ranges.append(
+                    Range(  # 0 lies inside, unless step * step is 0
+                        poly(0), step * step,
+                        f"the step of the slice of axis {axis} is 0, at "
+                        f"{file}:{line}\n  {described(node.inputs[0])}",
+                    )
+                )  # fmt: skip
             continue
         index, extent = extents.atoms.poly(entry), shapes[0][axis]
         if index.constant is not None and extent.constant is not None:

@@ -7,7 +7,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.errors import ShapeError
+from symgraph.errors import IndexRangeError, ShapeError
 
 random = np.random.default_rng(0)
 
@@ -220,3 +220,12 @@ def test_a_repeated_index_that_is_constant_is_added_to_each_time() -> None:
         ],
         [np.arange(3.0), np.array([1.0, 10.0, 100.0]), np.ones((4, 3)), np.array(2)],
     )
+
+
+def test_a_step_of_zero_is_refused_in_a_call() -> None:
+    x, k = T.dmatrix("x"), T.lscalar("k")
+    for out in (x[::k], T.set_subtensor(x[:, ::k], 0.0), sg.grad(T.sum(x[::k]), x)):
+        f = sg.function([x, k], out)
+        f(np.ones((3, 4)), -1)
+        with pytest.raises(IndexRangeError, match="step of the slice of axis [01] is 0"):
+            f(np.ones((3, 4)), 0)
