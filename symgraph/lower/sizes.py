@@ -225,7 +225,8 @@ class Atoms:
             return ("value", self.leaf[variable])
         node = variable.owner
         if node is None:
-            return self._late(variable)
+            told = self._polys.get(variable)  # an inner variable, see `preset`
+            return self._late(variable) if told is None else self._data(told)
         op: Op = node.op
         name = getattr(op, "scalar", op.name)
         if name == "extent":

@@ -178,3 +178,19 @@ def test_wrong_calls_are_refused_with_the_variables() -> None:
         sg.ifelse(c, [x], [x, x])
     with pytest.raises(ArgumentError, match="empty"):
         sg.ifelse(c, [], [])
+
+
+@pytest.mark.parametrize("k", [1, -2, 3])
+def test_a_variable_index_in_a_branch_is_the_one_of_the_call(k: int) -> None:
+    x, c, i = T.dmatrix("x"), T.dscalar("c"), T.lscalar("i")
+    data = np.arange(15.0).reshape(5, 3)
+    outputs = [
+        sg.ifelse(T.gt(c, 0), x[i], x[0]),
+        sg.ifelse(T.gt(c, 0), x[i:].sum(), x.sum()),
+        sg.ifelse(T.gt(c, 0), T.set_subtensor(x[i], 0.0), x),
+    ]
+    f = sg.function([x, c, i], outputs)
+    g = sg.function([x, c, i], outputs, mode="FAST_COMPILE")
+    for sign in (1.0, -1.0):
+        for a, b in zip(f(data, sign, k), g(data, sign, k), strict=True):
+            np.testing.assert_array_equal(a, b)
