@@ -227,5 +227,5 @@ def test_a_step_of_zero_is_refused_in_a_call() -> None:
     for out in (x[::k], T.set_subtensor(x[:, ::k], 0.0), sg.grad(T.sum(x[::k]), x)):
         f = sg.function([x, k], out)
         f(np.ones((3, 4)), -1)
-        with pytest.raises(IndexRangeError, match="step of the slice of axis [01] is 0"):
+        with pytest.raises(IndexRangeError, match=r"slice of axis [01] is 0"):
             f(np.ones((3, 4)), 0)
