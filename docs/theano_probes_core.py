@@ -1,5 +1,7 @@
 """Probes of ``theano`` itself, of its config, graphs, streams, GPUs and loops."""
 
+import contextlib
+import io
 from typing import Any
 
 import numpy as np
@@ -300,8 +302,12 @@ def op_from_graph(theano: Any, T: Any) -> None:
 
 @probe("theano.printing.Print")
 def printing(theano: Any, T: Any) -> None:
-    x = T.dvector("x")
-    same(theano, theano.printing.Print("x is", attrs=["shape"])(x) * 2, V * 2, {x: V})
+    x, said = T.dvector("x"), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        same(
+            theano, theano.printing.Print("x is", attrs=["shape"])(x) * 2, V * 2, {x: V}
+        )
+    assert said.getvalue().startswith("x is shape = (3,)")
 
 
 # --- GPUs -----------------------------------------------------------------------------

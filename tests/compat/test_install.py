@@ -26,7 +26,7 @@ theano.compile theano.compile.mode theano.compile.profiling theano.compile.ops
 theano.compile.sharedvalue theano.scan_module theano.scan_module.scan_utils
 theano.scan_module.scan_op theano.printing theano.ifelse theano.gradient theano.sparse
 theano.sparse.basic theano.scalar theano.configparser theano.updates
-theano.tests.unittest_tools theano.gpuarray theano.sandbox.cuda
+theano.tests.unittest_tools theano.gpuarray theano.sandbox.cuda theano.version
 """.split()
 
 

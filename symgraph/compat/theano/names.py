@@ -200,6 +200,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
         Source(HERE + ".testing", "fetch_seed seed_rng"),
     ),
     "theano.updates": (_UPDATES,),
+    "theano.version": (Source(HERE + ".names", "version=__version__"),),
 }
 # fmt: on
 
