@@ -27,7 +27,7 @@ from symgraph.ops.shape import (
     static,
     variable,
 )
-from symgraph.ops.slices import ALL
+from symgraph.ops.slices import ALL, Spec
 
 
 class Timed(NamedTuple):
@@ -113,9 +113,22 @@ def _specify(op: Any, operands: Sequence[Timed], n: Variable) -> Timed | None:
 
 def _subtensor(op: Any, operands: Sequence[Timed], n: Variable) -> Timed | None:
     x, *scalars = operands
-    if any(s.timed for s in scalars):
+    if not any(s.timed for s in scalars):
+        return _apply(Subtensor((ALL, *op.spec)), x.v, *(s.v for s in scalars))
+    axis = indexed_axis(op.spec)
+    if x.timed or axis is None:
         return None
-    return _apply(Subtensor((ALL, *op.spec)), x.v, *(s.v for s in scalars))
+    rows = Take(axis).make(x.v, scalars[0].v)[0]
+    if axis == 0:
+        return Timed(rows, True)
+    pattern = (axis, *(i for i in range(rows.ndim) if i != axis))
+    return _apply(DimShuffle(pattern), rows)
+
+
+def indexed_axis(spec: Spec) -> int | None:
+    """The axis of a spec that is read at one symbolic index, all else as it is."""
+    cut = [axis for axis, entry in enumerate(spec) if entry != ALL]
+    return cut[0] if len(cut) == 1 and spec[cut[0]] == "v" else None
 
 
 def _set_subtensor(op: Any, operands: Sequence[Timed], n: Variable) -> Timed | None:

@@ -25,7 +25,7 @@ from symgraph.ops.movement import Concatenate, DimShuffle, Reshape
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import Extent, SpecifyShape, extents, multiply, static, variable
 from symgraph.ops.slices import ALL
-from symgraph.rewrite.batching import Timed, batched
+from symgraph.rewrite.batching import Timed, batched, indexed_axis
 from symgraph.rewrite.loop import Loop, Row, State
 
 #: where rows come from: a collected one, or a state and the first of its rows
@@ -250,7 +250,9 @@ class _Later:
         if isinstance(node.op, SetSubtensor):
             value, *scalars = rest
             if any(v in self.timed for v in scalars):
-                return None
+                if indexed_axis(node.op.spec) != 0:
+                    return None
+                return self._scattered(zeros, scalars[0], value)
             part = self.summed(value)
             if part is None:
                 return None
@@ -258,8 +260,14 @@ class _Later:
         places, value = rest
         if node.op.axis != 0:  # type: ignore[attr-defined]
             return None
+        return self._scattered(zeros, places, value)
+
+    def _scattered(
+        self, zeros: Variable, places: Variable, value: Variable
+    ) -> Variable | None:
+        """Rows added at places that differ from step to step."""
         at, new = self.rows(places), self.rows(value)
-        if not at.timed or not new.timed:
+        if not at.timed or not new.timed or new.rank != at.rank + zeros.ndim - 1:
             return None
         return ScatterAdd(0).make(zeros, at.v, new.v)[0]
 

@@ -38,8 +38,8 @@ def push_before(loop: Loop) -> None:
         operands = [known.get(v, Timed(v, False)) for v in node.inputs]
         if any(v.owner is not None and v not in known for v in node.inputs):
             continue
-        if node.op.can_fail and not node.op.name.startswith("subtensor"):
-            continue
+        if node.op.can_fail and loop.condition is not None:
+            continue  # a step that is not reached must not fail
         found = batched(node, operands, loop.n)
         if found is None:
             continue

@@ -199,12 +199,28 @@ def test_a_loop_of_loops_is_rewritten_inside() -> None:
     assert "exp" not in names(loop)
 
 
-def test_embedded_rows_are_gathered_before_the_loop() -> None:
-    table, places = T.dmatrix("table"), T.lvector("places")
-    out, _ = sg.scan(lambda i, s: T.tanh(s + table[i]), places, T.zeros(3))
-    graph, _ = checked([table, places], [out, sg.grad(out.sum(), table)],
-                       [MATRICES[0], np.array([1, 4, 1])])  # fmt: skip
-    assert all("take" not in name for loop in scans(graph) for name in names(loop))
+def test_embedded_rows_are_gathered_before_and_gradients_scattered_after() -> None:
+    table, w, places = T.dmatrix("table"), T.dmatrix("w"), T.lvector("places")
+    out, _ = sg.scan(lambda i, s: T.tanh(s + T.dot(table[i], w)), places, T.zeros(3))
+    slopes = sg.grad((out**2).sum(), [table, w])
+    graph, _ = checked(
+        [table, w, places], [out, *slopes], [*MATRICES[:2], np.array([1, 4, 1])]
+    )
+    assert [names(loop).count("dot") for loop in scans(graph)] == [0, 0]
+    reads = ("subtensor", "set_subtensor", "take", "scatter_add")
+    assert not any(name in reads for loop in scans(graph) for name in names(loop))
+    columns, _ = sg.map(lambda i: T.exp(table[:, i]), places)
+    graph, _ = checked([table, places], [columns], [MATRICES[0], np.array([2, 0])])
+    assert scans(graph) == []
+
+
+def test_what_a_step_may_not_reach_does_not_fail_before_the_loop() -> None:
+    table, places = T.dvector("table"), T.lvector("places")
+    out, _ = sg.scan(
+        lambda i, s: (s + T.exp(table[i]), sg.until(s > 0)), places, T.constant(0.0)
+    )
+    values = [np.zeros(2), np.array([0, 1, 9])]
+    checked([table, places], [out], values)
 
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm"])
