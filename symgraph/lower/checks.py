@@ -22,9 +22,14 @@ class Check(Record):
 
 
 class Range(Record):
-    """An index that a call must find inside its axis, or (`empty`) an extent over 0."""
+    """An index that a call must find inside its axis, or (`empty`) an extent over 0.
+
+    In a branch it must be so only when the branch is entered: `late` is then the number
+    of the late value that is read at its beginning.
+    """
 
     index: Poly
     extent: Poly
     message: str
     empty: bool = False
+    late: int | None = None

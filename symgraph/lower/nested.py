@@ -14,6 +14,7 @@ from symgraph.core.graph import freeze
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record
+from symgraph.lower.checks import Range
 from symgraph.lower.extents import Extents
 from symgraph.lower.extents import Shape as Sizes
 from symgraph.lower.groups import has_body
@@ -24,8 +25,18 @@ from symgraph.lower.inside import (
     preset_values,
 )
 from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import ZERO, Atoms, Poly, poly, product
-from symgraph.lower.steps import Branch, Clear, Copy, Loop, Pointer, Rows, Step
+from symgraph.lower.sizes import ZERO, Atoms, Poly, lates_of, poly, product
+from symgraph.lower.steps import (
+    Bind,
+    Branch,
+    Clear,
+    Copy,
+    Late,
+    Loop,
+    Pointer,
+    Rows,
+    Step,
+)
 from symgraph.lower.views import view_of
 
 
@@ -110,7 +121,9 @@ class Nested:
             return
         found = body.extents.shape(body.graph.outputs[number])
         for axis, (one, other) in enumerate(zip(wanted, found, strict=True)):
-            self.extents.equate(one, other, node, (), axis, f"output {number}, axis {axis}")
+            self.extents.equate(
+                one, other, node, (), axis, f"output {number}, axis {axis}"
+            )
 
     # --- loops --------------------------------------------------------------------------
 
@@ -143,9 +156,7 @@ class Nested:
                         row * ring, self.moment(self.unit), self.end(self.unit)
                     )
                 )
-            before.append(
-                Copy(base, self._address(initial), self._size(row * depth))
-            )
+            before.append(Copy(base, self._address(initial), self._size(row * depth)))
             for tap in taps:
                 leaves.append(self._pointer_to(pointers, base, row, depth + tap, ring))
             outputs.append(self._pointer_to(pointers, base, row, depth, ring))
@@ -238,7 +249,38 @@ class Nested:
     def _ifelse(self, node: Apply) -> None:
         leaves = [self._address(v) for v in node.inputs[1:]]
         outputs = [self._buffer(v) for v in node.outputs]
+        condition = self._address(node.inputs[0])
         then, otherwise = (
-            self._inside(node, inner, leaves, outputs) for inner in bodies(node)
+            self._branch(node, inner, condition, leaves, outputs)
+            for inner in bodies(node)
         )
-        self._add(Branch(self._address(node.inputs[0]), then, otherwise))
+        self._add(Branch(condition, then, otherwise))
+
+    def _branch(
+        self, node: Apply, inner: Inner, condition: int, leaves: Sequence[int],
+        outputs: Sequence[int],
+    ) -> tuple[Step, ...]:  # fmt: skip
+        """The steps of a branch; its indices are looked at when it is entered.
+
+        They are checked by the reading of a late value, the condition, which the branch
+        begins with.
+        """
+        program, atoms = self.sheet.program, self.extents.atoms
+        first, lates = len(program.ranges), len(atoms.late)
+        steps = self._inside(node, inner, leaves, outputs)
+        number = len(program.lates)
+
+        def here(entry: Range) -> bool:
+            used = {*entry.index.atoms(), *entry.extent.atoms()}
+            within = any(k >= lates for a in used for k in lates_of(atoms.recipes[a]))
+            return entry.late is None and not within
+
+        own = program.ranges[first:]
+        if not any(map(here, own)):
+            return steps
+        self.sheet.slot(("host",))
+        program.lates.append(Late(condition, "bool"))
+        program.ranges[first:] = [
+            entry.replace(late=number) if here(entry) else entry for entry in own
+        ]
+        return (Bind(number), *steps)

@@ -65,7 +65,8 @@ def _keep_checks(sheet: Sheet, extents: Extents, before: Extents) -> None:
 
     Rewriting took extents that meet as equal. Where one of them is 1 and broadcasts,
     that check must fail before those of what was made of it. Checks of values that the
-    function computes are made when it has them, by the rewritten graph alone.
+    function computes are made when it has them, by the rewritten graph alone, and so are
+    those of indices that only a branch uses.
     """
     atoms, program = extents.atoms, sheet.program
 
@@ -99,6 +100,9 @@ def _keep_checks(sheet: Sheet, extents: Extents, before: Extents) -> None:
         for entry in before.ranges
         if not is_late(entry.index, entry.extent)
     ]
+    at_once = {(r.index, r.extent) for r in program.ranges if r.late is None}
+    in_branches = {(r.index, r.extent) for r in program.ranges} - at_once
+    ranges = [r for r in ranges if (r.index, r.extent) not in in_branches]
     told = {(entry.index, entry.extent) for entry in ranges}
     others = [r for r in program.ranges if (r.index, r.extent) not in told]
     program.ranges = ranges + others

@@ -76,12 +76,13 @@ class Stages:
             self._stage(*shape).outputs.append(number)
         for number, (left, right, *_) in enumerate(image.checks):
             self._stage(left, right).checks.append(number)
-        for number, (index, extent, *_) in enumerate(image.ranges):
-            self._stage(index, extent).ranges.append(number)
+        for number, (index, extent, _, _, late) in enumerate(image.ranges):
+            first = AT_ONCE if late is None else late
+            self._stage(index, extent, least=first).ranges.append(number)
 
-    def _stage(self, *sizes: Poly) -> Stage:
+    def _stage(self, *sizes: Poly, least: int = AT_ONCE) -> Stage:
         atoms = [self._of_atom[a] for size in sizes for a in size.atoms()]
-        return self.stages[max(atoms, default=AT_ONCE)]
+        return self.stages[max([least, *atoms])]
 
     def __getitem__(self, number: int) -> Stage:
         return self.stages[number]
@@ -264,7 +265,7 @@ def check(image: Image, stage: Stage, atoms: Sequence[int], refuse: Refusal) -> 
             text = message.replace("{left}", str(a)).replace("{right}", str(b))
             raise refuse(text, broadcast and 1 in (a, b))
     for number in stage.ranges:
-        index, extent, message, empty = image.ranges[number]
+        index, extent, message, empty, _ = image.ranges[number]
         i, n = index.value(atoms), extent.value(atoms)
         if empty:
             if n <= 0:

@@ -45,7 +45,7 @@ class Image(Record, frozen=False):
     temps: list[tuple[Poly, int, int]]
     outputs: list[tuple[str, tuple[Poly, ...]]]
     checks: list[tuple[Poly, Poly, str, bool]]
-    ranges: list[tuple[Poly, Poly, str, bool]]
+    ranges: list[tuple[Poly, Poly, str, bool, int | None]]
     failures: dict[int, str]
     resized: list[int]
     needs: list[str]
@@ -63,7 +63,7 @@ def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
         list(program.temps),
         list(program.outputs),
         [(c.left, c.right, c.message, c.broadcast) for c in program.checks],
-        [(r.index, r.extent, r.message, r.empty) for r in program.ranges],
+        [(r.index, r.extent, r.message, r.empty, r.late) for r in program.ranges],
         dict(program.failures),
         list(program.resized),
         list(needs),
@@ -96,8 +96,8 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
             for a, b, message, flag in image.checks
         ],
         "ranges": [
-            [_poly(a), _poly(b), blind(message), flag]
-            for a, b, message, flag in image.ranges
+            [_poly(a), _poly(b), blind(message), flag, late]
+            for a, b, message, flag, late in image.ranges
         ],
         "failures": {str(k): blind(text) for k, text in image.failures.items()},
         "resized": image.resized,
@@ -129,8 +129,8 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
             for a, b, m, flag in data["checks"]
         ],
         [
-            (_unpoly(a), _unpoly(b), sighted(m), flag)
-            for a, b, m, flag in data["ranges"]
+            (_unpoly(a), _unpoly(b), sighted(m), flag, late)
+            for a, b, m, flag, late in data["ranges"]
         ],
         {int(k): sighted(text) for k, text in data["failures"].items()},
         data["resized"],

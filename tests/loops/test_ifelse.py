@@ -15,6 +15,7 @@ from symgraph.errors import (
     ArgumentError,
     DisconnectedInputError,
     DtypeError,
+    IndexRangeError,
     ShapeError,
 )
 from symgraph.loops.ifelse import IfElse
@@ -194,3 +195,47 @@ def test_a_variable_index_in_a_branch_is_the_one_of_the_call(k: int) -> None:
     for sign in (1.0, -1.0):
         for a, b in zip(f(data, sign, k), g(data, sign, k), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_indices_of_a_branch_are_looked_at_when_it_is_entered() -> None:
+    x, k = T.dmatrix("x"), T.lscalar("k")
+    total = sg.shared(0.0, "total")
+    safe = T.lt(k, x.shape[0])
+    outputs = [
+        sg.ifelse(safe, x[k].sum(), T.constant(-1.0)),
+        sg.ifelse(T.gt(x.shape[0], 0), x.max(axis=0), T.zeros((2,), "float64")),
+        sg.ifelse(safe, T.constant(2.0), sg.ifelse(T.gt(k, 8), x[k, 0], x[0, 0])),
+    ]
+    f, g = (
+        sg.function([x, k], outputs, updates=[(total, total + outputs[0])], mode=mode)
+        for mode in ("FAST_RUN", "FAST_COMPILE")
+    )
+    data = np.arange(6.0).reshape(3, 2)
+    for extent, number in ((3, 1), (3, 5), (1, 3), (3, 0)):
+        pairs = zip(f(data[:extent], number), g(data[:extent], number), strict=True)
+        for a, b in pairs:
+            np.testing.assert_array_equal(a, b)
+    before = total.get_value()
+    for h in (f, g):
+        with pytest.raises(IndexRangeError, match="lies outside axis 0"):
+            h(data, 9)
+        with pytest.raises(IndexRangeError):
+            h(data[:0], 0)
+    assert total.get_value() == before
+
+
+def test_indices_of_a_branch_in_a_step_are_looked_at_when_it_is_entered() -> None:
+    x, n = T.dvector("x"), T.lscalar("n")
+    picked = sg.scan(
+        lambda i: sg.ifelse(T.lt(i, x.shape[0]), x[i], T.constant(0.0)), T.arange(n)
+    )[0]
+    f = sg.function([x, n], picked)
+    assert f(np.array([3.0, 4.0]), 4).tolist() == [3, 4, 0, 0]
+    assert f(np.array([]), 2).tolist() == [0, 0]
+    late = sg.scan(lambda i: sg.ifelse(T.lt(i, 2), x[i], T.constant(0.0)), T.arange(n))[
+        0
+    ]
+    f = sg.function([x, n], late)
+    with pytest.raises(IndexRangeError):
+        f(np.array([3.0]), 2)
+    assert f(np.array([3.0]), 1).tolist() == [3]
