@@ -36,6 +36,7 @@ from symgraph.rewrite.rules.joins import JOINS
 from symgraph.rewrite.rules.layout import LAYOUT
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.masks import MASKS
+from symgraph.rewrite.rules.scatters import SCATTERS
 from symgraph.rewrite.rules.shapes import SHAPES
 from symgraph.rewrite.rules.slices import SLICES, slices_of_elementwise_to_elementwise
 from symgraph.rewrite.rules.stability import EARLY, STABILITY
@@ -65,7 +66,7 @@ STABILIZE = Pass(
     ),  # fmt: skip
 )
 SHARE = Pass("share", (), (reuse_sums,))
-SPECIALIZE = Pass("specialize", (*GEMM, *JOINS, positive_to_positive_leaky))
+SPECIALIZE = Pass("specialize", (*GEMM, *SCATTERS, *JOINS, positive_to_positive_leaky))
 CHANNELS_LAST = Pass("layout", LAYOUT)
 EPILOGUES = Pass("epilogues", IMAGE_RULES)
 EXPANSION = Pass("expand", (*EXPAND, *CLEANING, slices_of_elementwise_to_elementwise))
