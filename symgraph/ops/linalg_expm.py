@@ -43,7 +43,6 @@ class Expm(MatrixOp):
     """out = 1 + x + x @ x / 2 + x @ x @ x / 6 + ..."""
 
     name = "expm"
-    can_fail = False
 
     def __call__(self, x: Any) -> Any:
         """Apply to anything that can be a matrix."""

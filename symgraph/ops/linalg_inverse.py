@@ -136,7 +136,6 @@ class Det(MatrixOp):
     """out = the determinant of x."""
 
     name = "det"
-    can_fail = False
 
     def __call__(self, x: Any) -> Any:
         """Apply to anything that can be a matrix."""
@@ -175,7 +174,6 @@ class SlogDet(MatrixOp):
     """Sign of the determinant of x, and the logarithm of its absolute value."""
 
     name = "slogdet"
-    can_fail = False
 
     def __call__(self, x: Any) -> Any:
         """Apply to anything that can be a matrix."""

@@ -7,6 +7,7 @@ matrices; sparse/values.py takes them apart.
 """
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,6 +63,7 @@ class SparseVariable(Bundle):
     data, indices, indptr : the vectors of SciPy's CSR or CSC format
     minor : extent of the axis that is not compressed: columns of CSR, rows of CSC
     name : str or None
+    tag : namespace for anything the user wants to attach
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SparseVariable(Bundle):
         self.indptr = indptr
         self.minor = folded(minor)
         self.name = name
+        self.tag = SimpleNamespace()
         major = static(self.major)
         shape = (major, static(minor))
         if format == "csc":
