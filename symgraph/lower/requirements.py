@@ -268,10 +268,20 @@ def _pool(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
 
 
 def _scan(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
-    """Sequences are long enough, and initial states have the rows of their taps."""
+    """Steps are not negative, sequences long enough, states have rows for their taps."""
     op: Any = node.op
     n = extents.atoms.poly(node.inputs[0])
     file, line = node.outputs[0].place
+    lengths = [shapes[k][0] for k in range(1, 1 + op.sequences)]
+    if n.constant is None and n not in lengths:
+        extents.ranges.append(
+            Range(
+                n, n + ONE,
+                f"scan: the number of steps is {{index}}, below 0, at {file}:{line}\n"
+                f"  {described(node.inputs[0])}",
+                True,
+            )
+        )  # fmt: skip
     for k in range(1, 1 + op.sequences):
         room = shapes[k][0] - n + ONE
         if room.constant is None or room.constant <= 0:

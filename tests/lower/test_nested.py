@@ -192,3 +192,17 @@ def test_a_reshaped_slice_is_read_where_it_lies() -> None:
         both([x, w], [T.dot(rows, w), T.exp(rows).sum(axis=1), rows.T], *args)
     f = sg.function([x, w], T.dot(x[1:].reshape((-1, 4)), w))
     assert len(f.program.steps) == 1
+
+
+def test_a_number_of_steps_below_zero_is_refused_in_a_call() -> None:
+    x, n, v = T.dmatrix("x"), T.lscalar("n"), T.dvector("v")
+    total = sg.scan(lambda a, s: s + a, x, T.zeros((3,), "float64"), n_steps=n)[0]
+    f = sg.function([x, n], total)
+    assert f(np.ones((4, 3)), 0).shape == (0, 3)
+    with pytest.raises(ShapeError, match="number of steps is -3, below 0"):
+        f(np.ones((4, 3)), -3)
+    taps = sg.scan(lambda a, b: a * b, [{"input": v, "taps": [-1, 2]}])[0]
+    g = sg.function([v], taps)
+    assert g(np.arange(4.0)).tolist() == [0]
+    with pytest.raises(ShapeError, match="below 0"):
+        g(np.arange(2.0))
