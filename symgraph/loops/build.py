@@ -30,6 +30,7 @@ from symgraph.loops.arguments import (
 )
 from symgraph.loops.capture import enclose, free_leaves, refuse_free
 from symgraph.loops.fitting import row_type
+from symgraph.loops.rows import with_loops
 from symgraph.loops.scan import Scan
 from symgraph.ops.families import cast
 from symgraph.ops.shape import (
@@ -199,6 +200,7 @@ class _Loop(Record):
         ]
         roots = [*news, *(new for _, new in pairs), *collected, *ends]
         roots = replace(roots, dict(zip(targets, held, strict=True)))
+        roots = with_loops(roots)
         inner, captured = enclose([*arguments, *held], roots)
         op = Scan(
             inner,

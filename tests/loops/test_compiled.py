@@ -69,3 +69,18 @@ def test_a_loop_is_repeated_within_one_native_call() -> None:
     step = sg.function(inputs, cost, updates=pairs)
     costs = step.repeat(4, *recurrent_steps.data("rnn"))
     assert np.all(np.diff(costs) < 0)
+
+
+def test_jacobians_and_hessians_are_taken_inside_a_step() -> None:
+    x = T.dmatrix("x")
+    jacobians, _ = sg.map(lambda r: sg.jacobian(T.tanh(r * r.sum()), r), x)
+    bent, _ = sg.scan(
+        lambda r, s: s + T.diag(sg.hessian((r**3).sum() * r.sum(), r)), x, T.zeros(2)
+    )
+    given = np.array([[0.1, 0.2], [0.3, -0.4]])
+    found, total = sg.function([x], [jacobians, bent[-1]])(given)
+    for row, jacobian in zip(given, found, strict=True):
+        slope = 1 - np.tanh(row * row.sum()) ** 2
+        wanted = slope[:, None] * (np.eye(2) * row.sum() + row[:, None])
+        np.testing.assert_allclose(jacobian, wanted)
+    np.testing.assert_allclose(total, sum(6 * r * r.sum() + 6 * r**2 for r in given))
