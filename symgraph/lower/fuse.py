@@ -110,17 +110,18 @@ class Fusion(Reading):
         """What has extents that are computed comes after their computation."""
         decides = late_homes(self.graph)
         atoms = self.extents.atoms
-        makers: dict[int, Unit] = {}
+        makers: dict[int, list[Unit]] = {}
         for number, recipe in enumerate(atoms.recipes):
             for late in lates_of(recipe):
                 home = decides.get(atoms.late[late])
                 if home is not None:
-                    makers[number] = self.unit_of[home]
+                    makers.setdefault(number, []).append(self.unit_of[home])
         if not makers:
             return
         for unit in self._unit.values():
             for number in self.atoms_of(unit) & makers.keys():
-                self._follows(unit, makers[number])
+                for maker in makers[number]:
+                    self._follows(unit, maker)
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""

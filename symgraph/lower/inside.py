@@ -7,6 +7,7 @@ takes them.
 
 from collections.abc import Sequence
 
+from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents, Shape
@@ -69,7 +70,7 @@ def preset_values(node: Apply, extents: Extents, inner: Inner) -> None:
         zip(inner.inputs, outer_of_leaves(node), strict=True)
     )[rows:]
     for own, outer in pairs:
-        if outer.ndim or "int" not in outer.type.dtype:
+        if outer.ndim or not is_discrete(outer.type.dtype):
             continue
         trial = extents.atoms.copy()
         trial.shape_of = extents.atoms.shape_of

@@ -115,7 +115,7 @@ class Nested:
     def _agree(self, node: Apply, body: Any, number: int, wanted: Sizes) -> None:
         """Leave a check where an output may have other extents than the loop's rows.
 
-        The extents of a branch's outputs are those of the branch that is chosen.
+        The outputs of an `IfElse` have the extents of the branch that is chosen.
         """
         if node.op.name == "ifelse":
             return

@@ -225,7 +225,7 @@ class Atoms:
             return ("value", self.leaf[variable])
         node = variable.owner
         if node is None:
-            told = self._polys.get(variable)  # an inner variable, see `preset`
+            told = self.known(variable)  # an inner variable, see `preset`
             return self._late(variable) if told is None else self._data(told)
         op: Op = node.op
         name = getattr(op, "scalar", op.name)

@@ -77,6 +77,30 @@ def test_compiled_extents_may_depend_on_the_condition() -> None:
     assert f(0, [1.0], [1.0, 2.0]).tolist() == [2.0, 3.0]
 
 
+X3, Y4 = [1.0, -2.0, 3.0], [1.0, 2.0, -3.0, 4.0]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_compiled_branches_may_differ_in_shape_in_every_way(number: int) -> None:
+    c, d, x, y = T.dscalar("c"), T.dscalar("d"), T.dvector("x"), T.dvector("y")
+    n, k = (x > 0).sum(), (y > 0).sum()
+    counted = sg.ifelse(d > 0, T.ones((n,)), x * 2)
+    joined = T.exp(T.concatenate([y, T.ones((k,))]))
+    out = (
+        sg.ifelse(c > 0, sg.ifelse(d > 0, T.exp(y), x * 2), y * 1),
+        sg.ifelse(c > 0, counted, joined),
+        sg.ifelse((y.sum() > 0) & (c > 0), sg.ifelse(d > 0, y, x), T.tanh(x)),
+    )[number]
+    outputs = [out, T.tanh(out) * 2, *sg.grad((out**2).sum(), [x, y])]
+    given = [c, d, x, y]
+    compiled, reference = sg.function(given, outputs), function(given, outputs)
+    for signs in ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)):
+        found, wanted = compiled(*signs, X3, Y4), reference(*signs, X3, Y4)
+        for have, want in zip(found, wanted, strict=True):
+            assert have.shape == want.shape
+            np.testing.assert_allclose(have, want, 1e-12)
+
+
 def test_lists_of_branches_give_a_list_and_names() -> None:
     c, x, n = T.dscalar("c"), T.dvector("x"), T.iscalar("n")
     out = sg.ifelse(c > 0, [x, n], (x + 1, n * 2), name="chosen")
