@@ -214,7 +214,7 @@ class Extents:
             atom = one.atom
             if atom is None or atom in other.atoms():
                 continue
-            if self.atoms.is_late(other) and not self.atoms.is_late(one):
+            if self.atoms.lates(other) - self.atoms.lates(one):
                 continue  # what is known early stays known
             self.atoms.bind(atom, other)
             return

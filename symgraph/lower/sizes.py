@@ -271,9 +271,11 @@ class Atoms:
         """State what a 0-d variable of an inner graph is, in atoms of the outer one."""
         self._polys[variable] = value
 
-    def is_late(self, size: Poly) -> bool:
-        """Whether a size is known only when something has been computed."""
-        return bool(self.late) and any(lates_of(self.recipes[a]) for a in size.atoms())
+    def lates(self, size: Poly) -> set[int]:
+        """The late values that a size is computed from."""
+        if not self.late:
+            return set()
+        return set().union(*(lates_of(self.recipes[a]) for a in size.atoms()))
 
     def known(self, variable: Variable) -> Poly | None:
         """What a 0-d variable is, if somebody asked for it as a size."""

@@ -77,6 +77,18 @@ def test_compiled_extents_may_depend_on_the_condition() -> None:
     assert f(0, [1.0], [1.0, 2.0]).tolist() == [2.0, 3.0]
 
 
+def test_extents_that_decide_one_another_make_no_circle() -> None:
+    c, x, y = T.dscalar("c"), T.dvector("x"), T.dvector("y")
+    first = sg.ifelse(y.sum() > 0, T.ones(((x > 0).sum(),)), x)
+    inner = sg.ifelse(first.sum() > 0, T.concatenate([first, y * 2]), y)
+    out = T.tanh(sg.ifelse(c > 0, inner, T.tanh(first)))
+    dx = sg.grad(out.sum(), x)
+    compiled, reference = sg.function([c, x, y], dx), function([c, x, y], dx)
+    for value in (1.0, -1.0):
+        given = (value, X3, [-v for v in Y4])
+        np.testing.assert_allclose(compiled(*given), reference(*given), 1e-12)
+
+
 X3, Y4 = [1.0, -2.0, 3.0], [1.0, 2.0, -3.0, 4.0]
 
 
