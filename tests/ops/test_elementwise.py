@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tables
 from samples import ORACLES, SAMPLES
 from sampling import Sample, built, variable
 
@@ -68,12 +69,13 @@ def test_every_scalar_function_has_samples() -> None:
         if isinstance(node.op, Elementwise)
     }
     internal = {"broadcast_extent", "materialize"}
-    mine = {name for name in SCALARS if name not in internal}
+    mine = {n for n in SCALARS if n not in internal and not n.startswith("user_")}
     assert mine - reached == set()
 
 
 def test_every_public_elementwise_function_has_samples() -> None:
-    sampled = {PUBLIC[name] for name in NAMES}
+    # what also has a form that is not elementwise stands in another table
+    sampled = {PUBLIC[name] for name in tables.NAMES}
     missing = [
         name
         for name, function in PUBLIC.items()

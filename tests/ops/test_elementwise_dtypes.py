@@ -153,7 +153,7 @@ def test_real_and_conj_of_a_real_operand_are_the_operand() -> None:
 @pytest.mark.parametrize(
     ("name", "other"),
     [
-        ("neq", "ne"), ("switch", "where"), ("true_div", "divide"),
+        ("neq", "ne"), ("true_div", "divide"),
         ("inv", "reciprocal"),
         ("floor_div", "int_div"), ("mod", "remainder"), ("power", "pow"),
         ("sqr", "square"), ("abs", "abs_"), ("sign", "sgn"), ("digamma", "psi"),

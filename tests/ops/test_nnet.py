@@ -144,7 +144,8 @@ def test_target_mistakes_name_both_operands_and_the_cure() -> None:
 def test_the_namespace_offers_what_it_lists() -> None:
     missing = [name for name in nnet.NNET if name not in PUBLIC]
     assert not missing
-    inner = {*namespaces.CONVOLUTIONS, "abstract_conv", "conv"}
+    inner = {*namespaces.CONVOLUTIONS, *namespaces.NORMALIZATION}
+    inner |= {"abstract_conv", "bn", "conv"}
     assert set(dir(T.nnet)) == {*nnet.NNET, *inner}
     assert T.nnet.abstract_conv.conv2d is T.nnet.conv.conv2d is T.nnet.conv2d
     assert T.nnet.sigmoid is PUBLIC["sigmoid"]

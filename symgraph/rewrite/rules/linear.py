@@ -218,33 +218,6 @@ def _scaled(v: Variable, context: Context) -> tuple[Variable, Variable]:
     return (c, x) if name == "mul" else (Elementwise("div")(one, c), x)
 
 
-def _two_slices(total: Variable) -> Variable:
-    return T["tanh"](total[:1]) * T["exp"](total[1:2])
-
-
-@rule(
-    "subtensor_of_sum_with_leaf", on="Subtensor", nan=EXACT, ranks=(2, 2),
-    example=lambda x, y: _two_slices(x + T["dot"](y, y.T)), dtypes="float",
-    needs_users=True,
-)  # fmt: skip
-def subtensor_of_sum_with_leaf(node: Apply, context: Context) -> Variable | None:
-    """(z + dot(a, b))[s] -> z[s] + dot(a, b)[s] for a leaf z, if only slices are used."""
-    total = node.inputs[0]
-    owner = total.owner
-    if owner is None or owner.op != Elementwise("add") or len(node.inputs) > 1:
-        return None
-    leaf = any(v.owner is None for v in owner.inputs)
-    if not leaf or not any(owner_of(v, Dot) for v in owner.inputs):
-        return None
-    if not all(context.same_shape(v, total) for v in owner.inputs):
-        return None
-    users = context.users(total)
-    if not users or any(u is None or not isinstance(u.op, Subtensor) for u in users):
-        return None
-    parts = [node.op(v) for v in owner.inputs]
-    return context.fit(owner.op(*parts), node.outputs[0])
-
-
 @rule(
     "sum_with_dot_to_gemm", on=("add", "sub"), nan=HIDES_NAN, ranks=(2, 2, 2),
     example=lambda x, y, z: x - 0.5 * T["dot"](y, z), dtypes="float", needs_users=True,
@@ -283,4 +256,4 @@ def sum_with_dot_to_gemm(node: Apply, context: Context) -> Variable | None:
     return None
 
 
-GEMM: tuple[Rule, ...] = (sum_with_dot_to_gemm, subtensor_of_sum_with_leaf)
+GEMM: tuple[Rule, ...] = (sum_with_dot_to_gemm,)
