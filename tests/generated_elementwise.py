@@ -54,7 +54,7 @@ def broadcast(draw: Any, count: int) -> list[tuple[int, ...]]:
     return found
 
 
-@family("elementwise", 700, 4)
+@family("elementwise", 600, 4)
 @st.composite
 def elementwise(draw: Any) -> Case:
     """A function with operands that broadcast."""
@@ -108,7 +108,7 @@ def axes(draw: Any, ndim: int) -> Any:
     return signed[0] if len(signed) == 1 and draw(st.booleans()) else tuple(signed)
 
 
-@family("reduction", 500, 4)
+@family("reduction", 400, 4)
 @st.composite
 def reduction(draw: Any) -> Case:
     """A reduction over any axes."""

@@ -30,7 +30,7 @@ def keys(draw: Any, shape: tuple[int, ...]) -> Any:
     )
 
 
-@family("indexing", 300, 3)
+@family("indexing", 250, 2)
 @st.composite
 def indexing(draw: Any) -> Case:
     """x[key], and gradients through it."""
@@ -43,7 +43,7 @@ def indexing(draw: Any) -> Case:
     )  # fmt: skip
 
 
-@family("writing", 300, 3)
+@family("writing", 250, 2)
 @st.composite
 def writing(draw: Any) -> Case:
     """set_subtensor and inc_subtensor of x[key], the value broadcast."""

@@ -44,7 +44,7 @@ def _factors(draw: Any, size: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-@family("axes", 300)
+@family("axes", 250)
 @st.composite
 def axes(draw: Any) -> Case:
     """dimshuffle, transpose, moveaxis, swapaxes, expand_dims, squeeze, flip, roll."""
@@ -90,7 +90,7 @@ def axes(draw: Any) -> Case:
     )
 
 
-@family("reshape", 300)
+@family("reshape", 200)
 @st.composite
 def reshape(draw: Any) -> Case:
     """Reshape to any shape of the size, with -1; flatten and ravel."""
@@ -109,7 +109,7 @@ def reshape(draw: Any) -> Case:
     return _case(draw, kind, [x], tuple(new))
 
 
-@family("joining", 300)
+@family("joining", 250)
 @st.composite
 def joining(draw: Any) -> Case:
     """concatenate, stack, split, tile, repeat."""
