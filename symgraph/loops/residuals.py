@@ -137,10 +137,34 @@ class Residuals:
                 continue
             if self._is_output(u):
                 self._cuts[u] = Variable(u.type, None, 0, u.name, u.place)
-            elif u in self._heavy and not isinstance(u.owner.op, VIEWS):
+            elif (
+                u in self._heavy
+                and not isinstance(u.owner.op, VIEWS)
+                and not self._has_varying_shape(u)
+            ):
                 self._cuts[u] = Variable(u.type, None, 0, u.name, u.place)
             else:
                 stack.extend(u.owner.inputs)
+
+    def _has_varying_shape(self, v: Variable) -> bool:
+        """Whether steps give v different shapes, so that no array holds them all."""
+        stack = [e for e in inferred_extents(v) if isinstance(e, Variable)]
+        asked: set[tuple[Variable, int]] = set()
+        while stack:
+            u = stack.pop()
+            node = u.owner
+            if node is None:
+                if u in self._varying:
+                    return True
+            elif isinstance(node.op, Extent):
+                x, axis = node.inputs[0], node.op.axis
+                if (x, axis) not in asked and x.owner is not None:
+                    told = inferred_extents(x)[axis]
+                    stack += [told] if isinstance(told, Variable) else []
+                asked.add((x, axis))
+            else:
+                stack += node.inputs
+        return False
 
     # --- arrays ------------------------------------------------------------------
 

@@ -206,3 +206,15 @@ def test_no_steps_hand_the_gradient_to_the_initial_state() -> None:
     slopes = compiled([x, h], sg.grad(out.sum() + h * 3, [x, h]))(np.zeros(0), 2.0)
     assert slopes[0].shape == (0,)
     assert slopes[1] == 3.0
+
+
+def test_values_whose_shape_differs_from_step_to_step_are_computed_again() -> None:
+    x, m = T.dmatrix("x"), T.bmatrix("m")
+    out, _ = sg.scan(lambda a, b: (T.exp(a)[b > 0]).sum(), [x, m])
+    slow = sg.function([x, m], sg.grad(out.sum(), x), mode="FAST_COMPILE")
+    values = np.arange(6.0).reshape(2, 3) / 6
+    mask = np.array([[1, 0, 1], [0, 1, 0]], "int8")
+    wanted = np.exp(values) * mask
+    np.testing.assert_allclose(slow(values, mask), wanted)
+    fast = sg.function([x, m], sg.grad(out.sum(), x))
+    np.testing.assert_allclose(fast(values, mask), wanted)
