@@ -136,6 +136,8 @@ class Cache:
                 if self._unchecked * 16 >= self.limit:
                     self._unchecked = 0
                     self._shrink(folder)
+        except FileNotFoundError:
+            return False  # another process has cleared the cache meanwhile
         except OSError as error:
             self._disable(str(error))
             return False

@@ -17,6 +17,7 @@ from tables import rows
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph import sparse
 from symgraph.core.node import Variable
 from symgraph.core.op import OPS, Op, as_variable
 from symgraph.core.traverse import applies, replace
@@ -24,6 +25,7 @@ from symgraph.errors import GradientError, VerifyGradError
 from symgraph.ops.families import SCALARS, Elementwise, Scalar
 from symgraph.ops.gemm import Gemm
 from symgraph.ops.polygamma import HIGHEST
+from symgraph.sparse.structure import StructureOp
 
 #: ops whose rule passes nothing on that differences could see, and why
 SILENT = {
@@ -84,6 +86,10 @@ BY_HAND: dict[str, Function] = {
         lambda row, total: T.tanh(total + row * 2), [x], [T.zeros((3,), "float64")]
     )[0],
     "pullback": pulled,
+    "compressed_dot": lambda x: sparse.dot(sparse.csr_from_dense(x), x.T),
+    "sampled_product": squared_slope(
+        lambda x: sparse.dot(sparse.csr_from_dense(x), x.T)
+    ),
     "elementwise sub": lambda x: x[0] - x[1],
     "elementwise real": lambda x: T.real(complex_of(x) ** 2),
     "elementwise imag": lambda x: T.imag(complex_of(x) ** 2),
@@ -207,8 +213,13 @@ def all_rules() -> list[str]:
         if op.__module__.startswith("symgraph.")
         and op.grad is not Op.grad
         and op is not Elementwise
+        and not issubclass(op, StructureOp)  # they give positions
     ]
-    rules += [f"elementwise {n}" for n, scalar in SCALARS.items() if scalar.grad]
+    rules += [
+        f"elementwise {name}"
+        for name, scalar in SCALARS.items()
+        if scalar.grad and not name.startswith("user_")
+    ]
     return rules
 
 
