@@ -251,7 +251,7 @@ class CompiledFunction(Stages, Batches):
         with self._lock:
             self._generation = -1
             for executor in self._executors.values():
-                executor.bindings.clear()
+                executor.free()
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

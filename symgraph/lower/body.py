@@ -69,14 +69,15 @@ class Body(Contractions, Nested):
         graph, points = thin_products(graph, self._extents(graph))
         graph = prepare(graph, self._extents(graph))
         while True:  # what decides extents must be computed, and may decide some itself
-            late = [v for v in self._extents(graph).late if v not in late_homes(graph)]
+            homes = late_homes(graph)
+            late = [v for v in self._extents(graph).late if v not in homes]
             if not late:
                 break
             kept = (*graph.kept, *late)
             graph = graph.replace(kept=kept)
             graph = prepare(graph, self._extents(graph))
         self.graph = graph
-        self.late = {late_homes(graph)[v]: v for v in self._extents(graph).late}
+        self.late = {homes[v]: v for v in self._extents(graph).late}
         if self.homes is not None:
             self.homes.atoms.adopt(self.extents.atoms)
             self.extents.atoms = self.homes.atoms

@@ -139,6 +139,11 @@ class Executor:
         self.refresh(binding)
         return binding
 
+    def free(self) -> None:
+        """Drop all bindings."""
+        self.bindings.clear()
+        self.frames.clear()
+
     def refresh(self, binding: Binding) -> None:
         """Point the slots at the present arena and storage of shared variables."""
         slots = binding.slots

@@ -8,6 +8,7 @@ In: an Image. Out: filled slots, computed arrays; an exception is kept for the c
 """
 
 import ctypes
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -131,9 +132,13 @@ class Frames:
             for position, what in enumerate(image.slots)
             if not isinstance(what, Poly) and what[0] == "output"
         }
+
+    @functools.cached_property
+    def address(self) -> int:
+        """Address of the function that native code calls; made where it is asked for."""
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-        self._door = kind(self._enter)
-        self.address = ctypes.cast(self._door, ctypes.c_void_p).value or 0
+        self._door = kind(self._enter)  # lives as long as the frames
+        return ctypes.cast(self._door, ctypes.c_void_p).value or 0
 
     def add(
         self,
@@ -153,6 +158,10 @@ class Frames:
     def drop(self, slots: np.ndarray) -> None:
         """Forget a table."""
         self._frames.pop(slots.ctypes.data, None)
+
+    def clear(self) -> None:
+        """Forget all tables, and the memory that belongs to them."""
+        self._frames.clear()
 
     def of(self, slots: np.ndarray) -> Frame:
         """The frame of a table."""

@@ -133,3 +133,14 @@ def test_a_call_with_other_shapes_in_between_changes_nothing() -> None:
     long, short = np.ones(1000), np.ones(3)
     for values in (short, long, short, long):
         assert f(values).shape == values.shape
+
+
+def test_memory_of_computed_extents_is_given_back() -> None:
+    v = T.dvector("v")
+    f = sg.function([v], T.exp(v[: count_of(v)]).sum())
+    assert f([0.0, -1.0]) == 0.0
+    (executor,) = f._executors.values()
+    assert executor.frames._frames
+    f.free()
+    assert not executor.frames._frames
+    assert f([1.0, -1.0]) == np.exp(1.0)
