@@ -14,18 +14,14 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, Shape, public
-from symgraph.core.types import TensorType, fast_type
+from symgraph.core.op import PUBLIC, public
 from symgraph.errors import ArgumentError
 from symgraph.ops.linalg_solve import SolveMatrix
 from symgraph.ops.matrices import (
     Gradients,
-    MatrixOp,
-    check_float,
-    check_matrix,
+    SquareOp,
     check_square,
     each_matrix,
-    known_square,
     lower_half,
     matrix_operand,
     product,
@@ -34,7 +30,7 @@ from symgraph.ops.matrices import (
 )
 
 
-class Cholesky(MatrixOp):
+class Cholesky(SquareOp):
     """out = the triangular factor c of x = c @ c' (lower) or x = c' @ c (upper).
 
     Attributes
@@ -59,24 +55,6 @@ class Cholesky(MatrixOp):
             raise ArgumentError(
                 f'cholesky: on_error={self.on_error!r}; use "raise" or "nan"'
             )
-
-    def __call__(self, x: Any) -> Any:
-        """Apply to anything that can be a matrix."""
-        return super().__call__(matrix_operand(x, self.name, square=True))
-
-    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
-        """A square matrix of floats; the factor has its type."""
-        (x,) = inputs
-        check_matrix(x, self.name, square=True)
-        order = known_square(x)
-        shape = (*x.type.shape[:-2], order, order)
-        return (fast_type(check_float(self.name, x), shape),)
-
-    def infer_shape(
-        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        """Unchanged."""
-        return (shapes[0],)
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],

@@ -17,18 +17,13 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, Shape, public
-from symgraph.core.types import TensorType, fast_type
+from symgraph.core.op import PUBLIC, public
 from symgraph.ops.matrices import (
     Gradients,
-    MatrixOp,
+    SquareOp,
     adjoint,
-    check_float,
-    check_matrix,
     check_square,
     each_matrix,
-    known_square,
-    matrix_operand,
 )
 from symgraph.ops.shape import extents
 
@@ -39,28 +34,10 @@ REACH = {
 }  # fmt: skip
 
 
-class Expm(MatrixOp):
+class Expm(SquareOp):
     """out = 1 + x + x @ x / 2 + x @ x @ x / 6 + ..."""
 
     name = "expm"
-
-    def __call__(self, x: Any) -> Any:
-        """Apply to anything that can be a matrix."""
-        return super().__call__(matrix_operand(x, self.name, square=True))
-
-    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
-        """A square matrix of floats; the exponential has its type."""
-        (x,) = inputs
-        check_matrix(x, self.name, square=True)
-        order = known_square(x)
-        shape = (*x.type.shape[:-2], order, order)
-        return (fast_type(check_float(self.name, x), shape),)
-
-    def infer_shape(
-        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        """Unchanged."""
-        return (shapes[0],)
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],

@@ -23,13 +23,13 @@ from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.matrices import (
     Gradients,
     MatrixOp,
+    SquareOp,
     adjoint,
     as_rows,
     check_float,
     check_matrix,
     check_square,
     identity,
-    known_square,
     matrix_operand,
     matrix_operands,
     product,
@@ -41,29 +41,11 @@ SINGULAR = (
 )
 
 
-class MatrixInverse(MatrixOp):
+class MatrixInverse(SquareOp):
     """out = the inverse of x."""
 
     name = "matrix_inverse"
     advice = SINGULAR
-
-    def __call__(self, x: Any) -> Any:
-        """Apply to anything that can be a matrix."""
-        return super().__call__(matrix_operand(x, self.name, square=True))
-
-    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
-        """A square matrix of floats; the inverse has its type."""
-        (x,) = inputs
-        check_matrix(x, self.name, square=True)
-        order = known_square(x)
-        shape = (*x.type.shape[:-2], order, order)
-        return (fast_type(check_float(self.name, x), shape),)
-
-    def infer_shape(
-        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
-    ) -> tuple[Shape, ...]:
-        """Unchanged."""
-        return (shapes[0],)
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],

@@ -15,7 +15,15 @@ import numpy as np
 
 from symgraph.core.dtypes import is_complex, to_float, upcast
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, as_operands, as_variable, scalar_constant
+from symgraph.core.op import (
+    PUBLIC,
+    Op,
+    Shape,
+    as_operands,
+    as_variable,
+    scalar_constant,
+)
+from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import (
     DtypeError,
     GradientError,
@@ -125,6 +133,28 @@ class MatrixOp(Op):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SquareOp(MatrixOp):
+    """An op of one square matrix, or batch of them, that gives one of the same type."""
+
+    def __call__(self, x: Any) -> Any:
+        """Apply to anything that can be a matrix."""
+        return super().__call__(matrix_operand(x, self.name, square=True))
+
+    def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
+        """A square matrix of floats; the result has its type."""
+        (x,) = inputs
+        check_matrix(x, self.name, square=True)
+        order = known_square(x)
+        shape = (*x.type.shape[:-2], order, order)
+        return (fast_type(check_float(self.name, x), shape),)
+
+    def infer_shape(
+        self, inputs: Sequence[Variable], shapes: Sequence[Shape]
+    ) -> tuple[Shape, ...]:
+        """Unchanged."""
+        return (shapes[0],)
 
 
 def real_only(what: str, x: Variable) -> None:
