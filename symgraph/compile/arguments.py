@@ -97,6 +97,7 @@ def request(
     used = _check_leaves(roots, entries, on_unused_input)
     order = [v for v in used if isinstance(v, SharedVariable)]
     order += [target for target, _ in pairs if target not in set(order)]
+    order, results, pairs = _without_clones(order, results, pairs)
     return Request(entries, results, form, keys, pairs, order, layout)
 
 
@@ -129,7 +130,7 @@ def _pairs(items: Any, what: str) -> list[tuple[Any, Any]]:
 
 def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
     result: list[tuple[SharedVariable, Variable]] = []
-    seen: set[Variable] = set()
+    seen: dict[Any, SharedVariable] = {}
     for target, new in _pairs(updates, "updates"):
         if not isinstance(target, SharedVariable):
             text = listing(target) if isinstance(target, Variable) else f" {target!r}"
@@ -137,12 +138,41 @@ def _updates(updates: Any) -> list[tuple[SharedVariable, Variable]]:
                 f"function: an update goes to a variable that is not shared{text}\n"
                 "Make it with shared(value)."
             )
-        if target in seen:
-            raise UpdateError(f"function: two updates of one variable{listing(target)}")
-        seen.add(target)
+        if target.container in seen:
+            raise UpdateError(
+                "function: two updates of one variable (a clone shares its storage)"
+                f"{listing(seen[target.container], target)}"
+            )
+        seen[target.container] = target
         partners = (target.type.dtype,)
         result.append((target, as_variable(new, None, partners)))
     return result
+
+
+def _without_clones(
+    order: list[SharedVariable],
+    results: list[Variable],
+    pairs: list[tuple[SharedVariable, Variable]],
+) -> tuple[list[SharedVariable], list[Variable], list[tuple[SharedVariable, Variable]]]:
+    """The same with one variable for each storage.
+
+    A variable and its clones share their storage. What follows takes different variables
+    for different memory, which an update of one may overwrite.
+    """
+    first: dict[Any, SharedVariable] = {}
+    for variable in order:
+        first.setdefault(variable.container, variable)
+    if len(first) == len(order):
+        return order, results, pairs
+    table = {v: first[v.container] for v in order if first[v.container] is not v}
+    roots = replace([*results, *(new for _, new in pairs)], table)
+    count = len(results)
+    targets = [table.get(target, target) for target, _ in pairs]
+    return (
+        list(first.values()),
+        roots[:count],
+        list(zip(targets, roots[count:], strict=True)),
+    )
 
 
 def _fitting(target: SharedVariable, new: Variable) -> Variable:
@@ -241,7 +271,8 @@ def _default_updates(
     if disabled is True:
         return pairs
     excluded = set(disabled) if isinstance(disabled, list | tuple | set) else set()
-    targets = {target for target, _ in pairs} | excluded
+    targets = {target.container for target, _ in pairs}
+    targets |= {v.container for v in excluded if isinstance(v, SharedVariable)}
     pairs = list(pairs)
     changed = True
     while changed:
@@ -250,11 +281,11 @@ def _default_updates(
             update = getattr(leaf, "default_update", None)
             if (
                 update is None
-                or leaf in targets
                 or not isinstance(leaf, SharedVariable)
+                or leaf.container in targets
             ):
                 continue
-            targets.add(leaf)
+            targets.add(leaf.container)
             pairs.append((leaf, _fitting(leaf, as_variable(update))))
             changed = True
     return pairs

@@ -1,15 +1,24 @@
 """Inputs of a function, and turning what a call passes into arrays.
 
 A value is accepted where nothing is lost: the dtype promotes to that of the input, or
-the value is a Python number or list that the dtype holds exactly (a Python float goes
-into any float input). Everything else is refused with the input's name and place.
+the value is a Python number or list that the dtype holds exactly (Python floats go
+into any float input that they do not overflow). Everything else is refused with the
+input's name and place.
 """
 
 from typing import Any
 
 import numpy as np
 
-from symgraph.core.dtypes import NUMPY, is_complex, is_float, upcast
+from symgraph.core.dtypes import (
+    MASKED,
+    NUMPY,
+    holds_masked,
+    is_complex,
+    is_float,
+    rounded,
+    upcast,
+)
 from symgraph.core.node import Constant, Variable, described
 from symgraph.core.shared import SharedVariable
 from symgraph.errors import ArgumentError, InputError, ShapeError
@@ -108,6 +117,8 @@ def converted(value: Any, entry: In, downcast: bool | None) -> np.ndarray:
             )
     if not array.flags.c_contiguous or not array.flags.aligned:
         array = np.array(array, order="C")
+    if array.dtype is not NUMPY[dtype]:  # an equal one: unpickled, longlong, metadata
+        array = array.view(NUMPY[dtype])
     return array
 
 
@@ -116,6 +127,8 @@ def _cast(
 ) -> np.ndarray:
     target = NUMPY[dtype]
     given = value if isinstance(value, np.ndarray | np.generic) else None
+    if holds_masked(value):
+        raise InputError(f"a masked array for input {described(variable)}\n{MASKED}")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -137,11 +150,13 @@ def _cast(
         or upcast(dtype, array.dtype.newbyteorder("=").name) == dtype
     ):
         return array.astype(target)
-    if given is None and not (array.dtype.kind == "c" and not is_complex(dtype)):
+    if given is None and array.dtype.kind == "f" and is_float(dtype):
+        nearest = rounded(array, dtype)
+        if nearest is not None:
+            return nearest
+    elif given is None and not (array.dtype.kind == "c" and not is_complex(dtype)):
         with np.errstate(all="ignore"):
             made = array.astype(target)
-        if array.dtype.kind == "f" and is_float(dtype) and array.ndim == 0:
-            return made
         if np.array_equal(made, array, equal_nan=array.dtype.kind in "fc"):
             return made
     raise InputError(

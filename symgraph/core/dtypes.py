@@ -140,3 +140,23 @@ def python_dtype(value: bool | int | float | complex, partners: tuple[str, ...])
 def can_cast_safely(source: str, target: str) -> bool:
     """Whether every value survives: int32 to float64 yes, float64 to float32 no."""
     return bool(np.can_cast(NUMPY[source], NUMPY[target], casting="safe"))
+
+
+def holds_masked(value: Any) -> bool:
+    """Whether a value is a masked array with masked elements, which have no value."""
+    return (
+        isinstance(value, np.ndarray)
+        and type(value) is not np.ndarray
+        and bool(np.any(getattr(value, "mask", False)))
+    )
+
+
+#: what to do about it, for error texts
+MASKED = "masked elements have no value\nGive the array filled: array.filled(value)."
+
+
+def rounded(array: np.ndarray, dtype: str) -> np.ndarray | None:
+    """Python floats as a float dtype, each the nearest; None where one is too large."""
+    with np.errstate(all="ignore"):
+        made = array.astype(NUMPY[dtype])
+    return made if (np.isfinite(made) | ~np.isfinite(array)).all() else None

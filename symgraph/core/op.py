@@ -12,7 +12,13 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from symgraph.core.dtypes import NUMPY, canonical, python_dtype
+from symgraph.core.dtypes import (
+    MASKED,
+    NUMPY,
+    canonical,
+    holds_masked,
+    python_dtype,
+)
 from symgraph.core.node import Apply, Constant, Variable, building, constant_of
 from symgraph.core.record import Record
 from symgraph.core.types import TensorType
@@ -190,6 +196,8 @@ def as_variable(
     if isinstance(value, list | tuple):
         return _constant_of_list(value, dtype)
     if isinstance(value, np.ndarray | np.generic):
+        if holds_masked(value):
+            raise ConversionError(f"a masked array as operand: {MASKED}")
         array = np.asarray(value)
         canonical(array.dtype)
         return constant_of(array, dtype)

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.bundle import package_of
-from symgraph.core.dtypes import NUMPY, canonical, is_complex, is_float
+from symgraph.core.dtypes import (
+    MASKED,
+    NUMPY,
+    canonical,
+    holds_masked,
+    is_complex,
+    is_float,
+    rounded,
+)
 from symgraph.core.node import Place, Variable, described
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, InputError
@@ -266,6 +274,8 @@ def _as_array(value: Any) -> np.ndarray:
             f"  {described(value)}\n"
             "Evaluate it first, or use the expression itself."
         )
+    if holds_masked(value):
+        raise ConversionError(f"a masked array as value of a shared variable: {MASKED}")
     if isinstance(value, np.ndarray):
         array = value
     else:
@@ -323,7 +333,7 @@ def _fits(
         and array.dtype.kind == "f"
         and is_float(wanted)
     ):
-        return True
+        return rounded(array, wanted) is not None
     with np.errstate(all="ignore"):
         return bool(np.array_equal(array.astype(NUMPY[wanted]), array, equal_nan=True))
 

@@ -1,6 +1,8 @@
 """Arguments of `function`: inputs, outputs, updates, givens, policies."""
 
+import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.errors import (
     ArgumentError,
+    ConversionError,
     GivensError,
     InputError,
     MissingInputError,
@@ -139,7 +142,103 @@ def test_python_numbers_go_in_where_they_fit() -> None:
         g(0.5)
 
 
+def test_lists_of_python_floats_round_like_single_ones() -> None:
+    f = sg.function([v := T.fvector("v")], v * 2)
+    assert f([0.1, 0.3]).tolist() == (np.float32([0.1, 0.3]) * 2).tolist()
+    assert f([np.inf, 1]).tolist() == [np.inf, 2.0]
+    assert f([]).shape == (0,)
+    w = sg.shared(np.float32([1.0]))
+    w.set_value([0.1])
+    assert w.get_value()[0] == np.float32(0.1)
+    for refused in ([1e300], [2**24 + 1], np.array([0.1])):
+        with pytest.raises(InputError, match="lose"):
+            f(refused)
+        with pytest.raises(InputError, match="los"):
+            w.set_value(refused)
+
+
+def _unpickled(array: np.ndarray) -> np.ndarray:
+    made: np.ndarray = pickle.loads(pickle.dumps(array))
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "bool"])
+def test_a_dtype_object_that_is_only_equal_to_numpys(dtype: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    x = T.matrix("x", dtype)
+    f, g = sg.function([x], x.T), sg.function([x], [x, x[0]])
+    tagged = array.astype(np.dtype(dtype, metadata={"unit": "m"}))
+    for given in (array, _unpickled(array), tagged, _unpickled(array)[:, ::-1]):
+        assert (f(given) == given.T).all()
+        assert (f(given) == given.T).all()  # by the native entry, or again around it
+        assert (g(given)[1] == given[0]).all()
+    assert f(_unpickled(array)).dtype is np.dtype(dtype)
+
+
+@pytest.mark.parametrize("name", ["longlong", "ulonglong", "<i8", ">i8", "intp"])
+def test_integers_of_64_bits_by_any_name(name: str) -> None:
+    array = np.arange(3).astype(name)
+    x = T.vector("x", "uint64" if name[0] == "u" else "int64")
+    f = sg.function([x], x * x)
+    assert f(array).tolist() == f(array).tolist() == [0, 1, 4]
+    w = sg.shared(array)
+    assert sg.function([], w + w)().tolist() == [0, 2, 4]
+    w.set_value(array, borrow=True)
+    assert sg.function([], w + w)().tolist() == [0, 2, 4]
+    assert T.constant(array).eval().tolist() == [0, 1, 2]
+
+
+def test_unpickled_arrays_in_epochs_defaults_and_updates() -> None:
+    x, y = T.dmatrix("x"), T.dscalar("y")
+    w = sg.shared(_unpickled(np.zeros(2)))
+    f = sg.function([x, sg.In(y, value=_unpickled(np.array(2.0)))], updates=[
+        (w, w + x.sum(axis=0) * y)
+    ])  # fmt: skip
+    f.epoch(_unpickled(np.ones((5, 2))), batch_size=2)
+    f(_unpickled(np.ones((1, 2))))
+    assert w.get_value().tolist() == [12.0, 12.0]
+
+
+def test_masked_arrays_are_refused_unless_nothing_is_masked() -> None:
+    masked = np.ma.array([1.0, 2.0], mask=[True, False])
+    full = np.ma.array([1.0, 2.0])
+    x, w = T.dvector("x"), sg.shared(np.zeros(2))
+    f = sg.function([x], x + 1)
+    attempts: list[tuple[Any, type[Exception]]] = [
+        (f, InputError),
+        (w.set_value, ConversionError),
+        (sg.shared, ConversionError),
+        (T.constant, ConversionError),
+        (lambda value: x + value, ConversionError),
+        (lambda value: T.set_subtensor(x[:2], value), ConversionError),
+    ]
+    for attempt, error in attempts:
+        attempt(full)
+        with pytest.raises(error, match="masked"):
+            attempt(masked)
+
+
 # --- updates --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_variable_and_its_clone_are_one_storage(mode: str) -> None:
+    w = sg.shared(np.arange(3.0), "w")
+    c = w.clone()
+    with pytest.raises(UpdateError, match="clone"):
+        sg.function([], [], updates=[(w, w + 1), (c, c * 2)], mode=mode)
+    f = sg.function([], [c * 3, w], updates=[(w, w + c[::-1])], mode=mode)
+    first, second = f()
+    assert first.tolist() == [0, 3, 6]
+    assert second.tolist() == [0, 1, 2]
+    assert c.get_value().tolist() == [2, 2, 2]
+    w.default_update = w + 1
+    g = sg.function([], w * 3, updates=[(c, c * 0 + 5)], mode=mode)
+    assert g().tolist() == [6, 6, 6]
+    assert w.get_value().tolist() == [5, 5, 5]
+    h = sg.function([], c + w, mode=mode)
+    assert h().tolist() == [10, 10, 10]
+    assert w.get_value().tolist() == [6, 6, 6]
 
 
 @pytest.mark.parametrize("mode", MODES)
