@@ -39,9 +39,7 @@ class Inner(Record):
     inputs: tuple[Variable, ...]
     outputs: tuple[Variable, ...]
 
-    def __init__(
-        self, inputs: Sequence[Variable], outputs: Sequence[Variable]
-    ) -> None:
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
         super().__init__(tuple(inputs), tuple(outputs))
         known = set(self.inputs)
         if len(known) != len(self.inputs):

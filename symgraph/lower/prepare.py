@@ -135,9 +135,7 @@ def _in_order(view: View, shape: Sequence[Poly]) -> bool:
     )
 
 
-def _keeps_layout(
-    node: Apply, extents: Extents, stored: Container[Variable]
-) -> bool:
+def _keeps_layout(node: Apply, extents: Extents, stored: Container[Variable]) -> bool:
     """Whether a reshape can be read in place: of contiguous memory, or of ones only."""
     source = node.inputs[0]
     if [e for e in extents.shape(source) if e != ONE] == [

@@ -52,9 +52,7 @@ def plan(
             ("input" if k < count else "shared", v.type.dtype, v.ndim)
             for k, v in enumerate(body.leaves)
         ]
-        program.outputs = [
-            (v.type.dtype, extents.shape(v)) for v in body.graph.outputs
-        ]
+        program.outputs = [(v.type.dtype, extents.shape(v)) for v in body.graph.outputs]
         if original is not None:
             _keep_checks(sheet, extents, Extents(original, body.leaves))
         return program

@@ -167,7 +167,9 @@ def stretched(places: Variable, arrays: Sequence[tuple[int, Variable]]) -> Varia
         return places
     count = node.inputs[1]
     ends = [(extents(v)[-1],) for _, v in arrays if v is not places and v.ndim]
-    wanted = [e for e in broadcast_extents_of(ends, 1) if static(e) != 1] if ends else []
+    wanted = (
+        [e for e in broadcast_extents_of(ends, 1) if static(e) != 1] if ends else []
+    )
     if static(count) is not None or not wanted:
         return places
     once = PUBLIC["eq"](count, 1)

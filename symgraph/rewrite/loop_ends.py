@@ -3,20 +3,39 @@
     out[-1] of all rows  ->  the one row of a state that keeps one
 
 Slices of a state that leave out its initial rows, as `scan` gives them, are looked
-through. In: a scan and who reads its outputs. Out: the reads, from what is kept.
+through. What is kept holds initial rows where fewer steps are done than rows are kept;
+a read of the new rows goes past them. In: a scan and who reads its outputs. Out: the
+reads, from what is kept.
 """
 
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Variable, at_place_of
+from symgraph.core.record import Record
 from symgraph.ops.indexing import Subtensor
 from symgraph.ops.movement import DimShuffle
-from symgraph.ops.slices import ALL
+from symgraph.ops.shape import maximum, static, subtract
+from symgraph.ops.slices import ALL, Spec
 from symgraph.rewrite.loop import Loop, State
 from symgraph.rewrite.loop_merge import known_as
 
 LAST = "last_rows_of_state_to_kept"
 Users = dict[Variable, list[Apply | None]]
-#: reads of a state: the variable that is read out, its index, further operands
-Read = tuple[Variable, Subtensor, tuple[Variable, ...], int]
+
+
+class Read(Record):
+    """A read of the last rows of a state.
+
+    Attributes
+    ----------
+    out, op, scalars : the variable that is read out, its index, further operands
+    depth : how many of the last rows it needs; 0 where that is not known, or too many
+    new : whether it reads the new rows alone, and may find fewer than `depth`
+    """
+
+    out: Variable
+    op: Subtensor
+    scalars: tuple[Variable, ...]
+    depth: int
+    new: bool
 
 
 def ends_of(node: Apply, loop: Loop, users: Users) -> dict[int, list[Read]]:
@@ -26,15 +45,17 @@ def ends_of(node: Apply, loop: Loop, users: Users) -> dict[int, list[Read]]:
         if not isinstance(s, State) or s.keep is not None:
             continue
         v = node.outputs[i]
-        reads = _reads(v, -s.places[0], loop.condition is not None, users)
-        if reads and all(0 < depth <= -s.places[0] for *_, depth in reads):
+        reads = _reads(v, -s.places[0], loop, users)
+        if reads and all(0 < read.depth <= -s.places[0] for read in reads):
             found[i] = reads
     return found
 
 
-def _reads(v: Variable, length: int, until: bool, users: Users) -> list[Read]:
-    """All reads of a state, with how many of the last rows each needs (0: too many)."""
+def _reads(v: Variable, length: int, loop: Loop, users: Users) -> list[Read]:
+    """All reads of a state; none where something else reads it."""
     found: list[Read] = []
+    until = loop.condition is not None
+    least = 0 if until else static(loop.n) or 0
     for user in users[v]:
         if (
             user is None
@@ -55,12 +76,14 @@ def _reads(v: Variable, length: int, until: bool, users: Users) -> list[Read]:
                 assert u is not None
                 assert isinstance(u.op, Subtensor)
                 depth = _depth(u.op.spec[0], None)
-                found.append((u.outputs[0], u.op, u.inputs[1:], depth))
+                found.append(
+                    Read(u.outputs[0], u.op, u.inputs[1:], depth, depth > least)
+                )
         elif until:
             return []
         else:
             depth = _depth(entry, v.type.shape[0])
-            found.append((out, user.op, user.inputs[1:], depth))
+            found.append(Read(out, user.op, user.inputs[1:], depth, False))
     return found
 
 
@@ -83,26 +106,58 @@ def keep_ends(loop: Loop, ends: dict[int, list[Read]]) -> None:
     for i, reads in ends.items():
         slot = loop.slots[i]
         assert not isinstance(slot, Variable)
-        slot.keep = max(depth for *_, depth in reads)  # type: ignore[union-attr]
+        slot.keep = max(read.depth for read in reads)  # type: ignore[union-attr]
         loop.changed = True
 
 
-def read_ends(reads: list[Read], kept: Variable, rank: int) -> dict[Variable, Variable]:
-    """The reads of a state, from the last rows alone; of a sum there is one, bare."""
+def read_ends(
+    reads: list[Read], kept: Variable, rank: int, n: Variable, count: Variable | None
+) -> dict[Variable, Variable]:
+    """The reads of a state, from the last rows alone; of a sum there is one, bare.
+
+    Parameters
+    ----------
+    kept : the last rows, or the sum
+    n, count : how many steps are done at most, and how many were (None: just these)
+    """
     made: dict[Variable, Variable] = {}
-    for out, op, scalars, depth in reads:
-        entry = op.spec[0]
-        source = kept
-        spec: tuple[object, ...] = op.spec[1:]
-        if kept.ndim < rank and isinstance(entry, tuple):
-            source = DimShuffle(("x", *range(kept.ndim))).make(kept)[0]
-        if source.ndim == rank:
-            last = ("slice", -depth, None, None) if isinstance(entry, tuple) else -depth
-            spec = (last, *spec)
-        if any(part != ALL for part in spec):
-            source = Subtensor(spec).make(source, *scalars)[0]  # type: ignore[arg-type]
-        made[out] = known_as(source, out)
+    for read in reads:
+        with at_place_of(read.out):
+            made[read.out] = _read_end(read, kept, rank, n, count)
     return made
+
+
+def _read_end(
+    read: Read, kept: Variable, rank: int, n: Variable, count: Variable | None
+) -> Variable:
+    entry, spec = read.op.spec[0], read.op.spec[1:]
+    source = kept
+    if kept.ndim < rank and (read.new or isinstance(entry, tuple)):
+        source = DimShuffle(("x", *range(kept.ndim))).make(kept)[0]
+    if read.new:
+        # a loop that does a step at all ends after one or more
+        steps = n if count is None or read.depth == 1 else count
+        source = _new_rows(source, read.depth, steps)
+        spec = (entry, *spec)
+    elif source.ndim == rank:
+        last = -read.depth
+        whole = ("slice", last, None, None)
+        spec = (whole if isinstance(entry, tuple) else last, *spec)
+    if any(part != ALL for part in spec):
+        source = Subtensor(spec).make(source, *read.scalars)[0]
+    return known_as(source, read.out)
+
+
+def _new_rows(kept: Variable, depth: int, steps: Variable) -> Variable:
+    """The new rows among the last `depth` of what is kept: of the last steps."""
+    rows = kept.type.shape[0]
+    assert rows is not None
+    first = maximum(subtract(rows, steps), rows - depth)
+    rest = (ALL,) * (kept.ndim - 1)
+    if isinstance(first, int):
+        spec: Spec = (("slice", first, None, None), *rest)
+        return Subtensor(spec).make(kept)[0]
+    return Subtensor((("slice", "v", None, None), *rest)).make(kept, first)[0]
 
 
 def sum_read(old: Variable, total: Variable, users: Users) -> dict[Variable, Variable]:

@@ -206,7 +206,8 @@ class ScanRewriter:
             if out is None:
                 continue
             if i in ends:
-                made.update(read_ends(ends[i], out, node.outputs[i].ndim))
+                rank = node.outputs[i].ndim
+                made.update(read_ends(ends[i], out, rank, loop.n, found.count))
             elif out.ndim < node.outputs[i].ndim:  # the sum over all steps
                 made.update(sum_read(node.outputs[i], out, users))
             else:

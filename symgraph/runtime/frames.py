@@ -227,7 +227,9 @@ class Frames:
             kind, extents = image.outputs[output]
             shape = tuple(e.value(frame.atoms) for e in extents)
             if min(shape, default=0) < 0:
-                raise ShapeError(f"output {output}: a computed extent is negative, {shape}")
+                raise ShapeError(
+                    f"output {output}: a computed extent is negative, {shape}"
+                )
             made = frame.made[output] = np.empty(shape, NUMPY[kind])
             if output in self._output_slots:
                 frame.slots[self._output_slots[output]] = made.ctypes.data

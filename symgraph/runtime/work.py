@@ -113,9 +113,7 @@ def work_of(program: Program, step: Step, slots: Sequence[int]) -> Work:
     raise AssertionError(step)
 
 
-def _together(
-    program: Program, steps: Sequence[Step], slots: Sequence[int]
-) -> Work:
+def _together(program: Program, steps: Sequence[Step], slots: Sequence[int]) -> Work:
     """The work of several steps; lengths that change in a loop count as at its end."""
     works = [work_of(program, step, slots) for step in steps]
     wide = any(work.dtype == "float64" for work in works)

@@ -38,7 +38,9 @@ def test_parts_that_others_read_are_joined_by_a_copy() -> None:
     f = sg.function([x], [out, part, T.dot(part, part.T)])
     values = RANDOM.normal(size=(4, 4))
     found = f(values)
-    np.testing.assert_allclose(found[0], np.concatenate([np.exp(values), np.tanh(values)]))
+    np.testing.assert_allclose(
+        found[0], np.concatenate([np.exp(values), np.tanh(values)])
+    )
     np.testing.assert_allclose(found[1], np.exp(values))
 
 

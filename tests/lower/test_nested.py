@@ -27,9 +27,7 @@ def both(inputs: list[Any], outputs: Any, *values: Any) -> None:
 
 def test_a_recurrence_runs_as_a_loop_of_the_program() -> None:
     x, h, w = T.dmatrix("x"), T.dvector("h"), T.dmatrix("w")
-    out, _ = sg.scan(
-        lambda a, b, w: T.tanh(a + T.dot(b, w)), x, h, non_sequences=w
-    )
+    out, _ = sg.scan(lambda a, b, w: T.tanh(a + T.dot(b, w)), x, h, non_sequences=w)
     f = sg.function([x, h, w], out)
     assert any(isinstance(step, Loop) for step in f.program.steps)
     args = RANDOM.normal(size=(6, 3)), RANDOM.normal(size=3), RANDOM.normal(size=(3, 3))
@@ -39,7 +37,9 @@ def test_a_recurrence_runs_as_a_loop_of_the_program() -> None:
 
 @pytest.mark.parametrize("taps", [(-1,), (-2, -1), (-3, -1), (-4,)])
 @pytest.mark.parametrize("last", [False, True])
-def test_states_with_taps_in_full_and_as_rings(taps: tuple[int, ...], last: bool) -> None:
+def test_states_with_taps_in_full_and_as_rings(
+    taps: tuple[int, ...], last: bool
+) -> None:
     start, n = T.dmatrix("start"), T.lscalar("n")
     out, _ = sg.scan(
         lambda *rows: sum(rows) * 0.5 + 1,
@@ -48,7 +48,9 @@ def test_states_with_taps_in_full_and_as_rings(taps: tuple[int, ...], last: bool
     )
     depth = -min(taps)
     for count in (1, 2, 5):
-        both([start, n], out[-1] if last else out, RANDOM.normal(size=(depth, 2)), count)
+        both(
+            [start, n], out[-1] if last else out, RANDOM.normal(size=(depth, 2)), count
+        )
 
 
 def test_sequences_are_read_where_they_lie_backwards_and_transposed() -> None:
@@ -109,9 +111,7 @@ def test_loops_inside_loops() -> None:
     a = T.dmatrix("a")
 
     def row(r: Any) -> Any:
-        inner, _ = sg.scan(
-            lambda v, total: T.tanh(total) + v * v, r, T.constant(0.0)
-        )
+        inner, _ = sg.scan(lambda v, total: T.tanh(total) + v * v, r, T.constant(0.0))
         return inner[-1]
 
     out, _ = sg.scan(row, a)

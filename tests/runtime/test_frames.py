@@ -59,7 +59,9 @@ def test_an_op_in_python_gets_contiguous_arrays_and_its_result_goes_on(x: Any) -
     ("spoil", "error"),
     [("raise", RuntimeError), ("dtype", DtypeError), ("shape", ShapeError)],
 )
-def test_an_exception_in_python_reaches_the_caller(spoil: str, error: Any, x: Any) -> None:
+def test_an_exception_in_python_reaches_the_caller(
+    spoil: str, error: Any, x: Any
+) -> None:
     kept = sg.shared(np.zeros(3), name="kept")
     f = sg.function([x], Sorted(spoil)(x).sum(), updates=[(kept, kept + 1)])
     with pytest.raises(error):
@@ -101,7 +103,9 @@ def test_extents_may_be_computed_from_data() -> None:
         assert more == count + 1
 
 
-def test_computed_extents_that_do_not_fit_are_refused_before_anything_is_written() -> None:
+def test_computed_extents_that_do_not_fit_are_refused_before_anything_is_written() -> (
+    None
+):
     v = T.dvector("v")
     kept = sg.shared(np.zeros(2), name="kept")
     f = sg.function([v], (v + v[: count_of(v)]).sum(), updates=[(kept, kept + 1)])

@@ -115,9 +115,7 @@ class Loops(Contractions):
     def _clear(self, clear: Clear, steps: str) -> None:
         size, count = self._slot(clear.row), self._slot(clear.count)
         done = self._op(f"add i64 {steps}, {clear.first}")
-        start = self._at(
-            self._slot(clear.buffer), self._op(f"mul i64 {done}, {size}")
-        )
+        start = self._at(self._slot(clear.buffer), self._op(f"mul i64 {done}, {size}"))
         rest = self._op(f"sub i64 {count}, {steps}")
         left = self._op(f"mul i64 {rest}, {size}")
         self.declared.add(MEMSET)

@@ -173,9 +173,7 @@ def _quotients(
         at = 1 if isinstance(op, SetSubtensor) else 2
         before, after = owner.inputs[:at], owner.inputs[at + 1 :]
         reader: Op = (
-            Take(op.axis, op.safe)
-            if isinstance(op, ScatterAdd)
-            else Subtensor(op.spec)
+            Take(op.axis, op.safe) if isinstance(op, ScatterAdd) else Subtensor(op.spec)
         )
         where = before[1:] if isinstance(op, ScatterAdd) else after
         for divided, pattern, product in _without_divisors(owner.inputs[at]):

@@ -328,7 +328,9 @@ def test_a_network_compiled_and_trained(kind, generator):
         params = L.get_all_params(out, trainable=True)
         wanted = [loss, *sg.grad(loss, params)]
         inputs = [x.input_var, mask.input_var, target]
-        step = sg.function(inputs, wanted, updates=nn.updates.momentum(loss, params, 0.02))
+        step = sg.function(
+            inputs, wanted, updates=nn.updates.momentum(loss, params, 0.02)
+        )
     data = generator.randn(8, 6, 2).astype("float32")
     ones = np.ones((8, 6), "float32")
     ones[:4, 3:] = 0
