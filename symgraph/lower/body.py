@@ -81,6 +81,7 @@ class Body(Contractions, Nested):
         if self.homes is not None:
             self.homes.atoms.adopt(self.extents.atoms)
             self.extents.atoms = self.homes.atoms
+        self.extents.atoms.closed = True
         self.points = bearable(graph, self.extents, points)
 
     def _extents(self, graph: Graph) -> Extents:

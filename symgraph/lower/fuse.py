@@ -43,6 +43,9 @@ class Fusion(Reading):
         super().__init__(graph, extents, points)
         self.unit_of: dict[Variable, Unit] = {}
         self.kept = frozenset(graph.kept)  # read while the program runs: units alone
+        #: what is stored whoever reads it
+        self.results = {self.behind(root).source for root in graph.roots}
+        self._homes = late_homes(graph)
         self._order: dict[int, int] = {}
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)
@@ -73,7 +76,7 @@ class Fusion(Reading):
         self._merge_neighbours()  # what is made again may be made by one for two
         self.units = self._sorted()
         self.parts = join_in_place(
-            self.units, self.unit_of, self.stored, graph, extents
+            self.units, self.unit_of, self.stored, graph, extents, self._is_sized
         )
         if self.parts:
             joins = {id(part.whole.owner) for part in self.parts.values()}
@@ -108,20 +111,39 @@ class Fusion(Reading):
 
     def _link_late(self) -> None:
         """What has extents that are computed comes after their computation."""
-        decides = late_homes(self.graph)
-        atoms = self.extents.atoms
         makers: dict[int, list[Unit]] = {}
-        for number, recipe in enumerate(atoms.recipes):
-            for late in lates_of(recipe):
-                home = decides.get(atoms.late[late])
-                if home is not None:
-                    makers.setdefault(number, []).append(self.unit_of[home])
+        for number in range(len(self.extents.atoms.recipes)):
+            found = self._makers_of(number)
+            if found:
+                makers[number] = found
         if not makers:
             return
         for unit in self._unit.values():
             for number in self.atoms_of(unit) & makers.keys():
                 for maker in makers[number]:
                     self._follows(unit, maker)
+
+    def _makers_of(self, atom: int) -> list[Unit]:
+        """The units of this graph that compute what an atom is computed from."""
+        atoms = self.extents.atoms
+        homes = [
+            self._homes.get(atoms.late[late]) for late in lates_of(atoms.recipes[atom])
+        ]
+        return [self.unit_of[home] for home in homes if home is not None]
+
+    def _is_sized(self, whole: Variable, group: Group) -> bool:
+        """Whether the memory of a variable is there when a group runs."""
+        makers = {
+            id(maker)
+            for extent in self.dims(whole)
+            for atom in extent.atoms()
+            for maker in self._makers_of(atom)
+        }
+        for unit in self.units:
+            if unit is group:
+                break
+            makers.discard(id(unit))
+        return not makers
 
     def _reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` depends on `start` through a third unit."""
@@ -329,7 +351,7 @@ class Fusion(Reading):
 
         A producer of lower rank is computed once for each combination of the axes it
         lacks, unless it can be hoisted: it has no axes, or only outer ones beside an
-        inner loop.
+        inner loop. A result among them is written to memory, which must be done once.
         """
         if producer.inner:
             return False
@@ -340,7 +362,12 @@ class Fusion(Reading):
             return False
         cost = sum(not is_cheap(v.owner) for v in producer.members)
         users = self._after[id(producer)]
-        return cost > 0 or len(producer.members) > 4 or len(users) > 1
+        return (
+            cost > 0
+            or len(producer.members) > 4
+            or len(users) > 1
+            or not self.results.isdisjoint(producer.members)
+        )
 
     def _slowed(
         self, producer: Group, consumer: Group, mapping: dict[Axis, Axis]

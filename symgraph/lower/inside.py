@@ -63,11 +63,14 @@ def output_shapes(node: Apply, extents: Extents) -> list[Shape]:
     return [extents.shape(v)[1:] for v in node.outputs[:made]]
 
 
-def preset_values(node: Apply, extents: Extents, inner: Inner) -> None:
-    """State which 0-d integers of an inner graph are known sizes outside."""
+def preset_values(node: Apply, extents: Extents, leaves: Sequence[Variable]) -> None:
+    """State which 0-d integers of an inner graph are known sizes outside.
+
+    `leaves` are those of the inner graph.
+    """
     rows = rows_of_leaves(node)
     pairs: Sequence[tuple[Variable, Variable]] = list(
-        zip(inner.inputs, outer_of_leaves(node), strict=True)
+        zip(leaves, outer_of_leaves(node), strict=True)
     )[rows:]
     for own, outer in pairs:
         if outer.ndim or not is_discrete(outer.type.dtype):

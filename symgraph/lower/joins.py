@@ -7,7 +7,7 @@ of a graph. Out: which members are parts of what; the groups that make them know
 wholes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
@@ -31,8 +31,12 @@ def join_in_place(
     stored: set[Variable],
     graph: Graph,
     extents: Extents,
+    is_sized: Callable[[Variable, Group], bool],
 ) -> dict[Variable, Part]:
-    """The members of groups that are written as parts of a concatenation."""
+    """The members of groups that are written as parts of a concatenation.
+
+    `is_sized` says whether the extents of a whole are known when a group runs.
+    """
     readers: dict[Variable, list[Variable | None]] = {v: [None] for v in graph.roots}
     for node in graph.applies():
         for variable in node.inputs:
@@ -52,6 +56,7 @@ def join_in_place(
             isinstance(group, Group)
             and v in stored
             and all(r is whole or r in group.members for r in readers[v])
+            and is_sized(whole, group)
             for v, group in zip(unit.inputs, groups, strict=True)
         ):
             continue

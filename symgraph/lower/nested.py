@@ -93,9 +93,16 @@ class Nested:
     def _inside(
         self, node: Apply, inner: Inner, leaves: Sequence[int], outputs: Sequence[int]
     ) -> tuple[Step, ...]:
-        """The steps of an inner graph whose leaves and outputs are at these slots."""
-        preset_values(node, self.extents, inner)
-        graph = freeze(inner.inputs, inner.outputs)
+        """The steps of an inner graph whose leaves and outputs are at these slots.
+
+        Its leaves are copies, for another loop may run over the same graph (a gradient
+        over that of the values), with other values in them.
+        """
+        own = [Variable(v.type, name=v.name) for v in inner.inputs]
+        graph = freeze(
+            own, inner.outputs, substitutes=dict(zip(inner.inputs, own, strict=True))
+        )
+        preset_values(node, self.extents, own)
         atoms = self.extents.atoms
         homes = Homes(
             leaves, outputs, leaf_shapes(node, self.extents),
@@ -103,7 +110,7 @@ class Nested:
         )  # fmt: skip
         with graph.interner:
             make: Any = type(self)
-            body = make(self.sheet, graph, inner.inputs, (), homes)
+            body = make(self.sheet, graph, own, (), homes)
             for number, wanted in enumerate(homes.wanted):
                 self._agree(node, body, number, wanted)
             body.write()

@@ -101,6 +101,9 @@ def _indices(
     entries = filled(node.op.spec, scalars)  # type: ignore[attr-defined]
     for axis, entry in enumerate(entries):
         if isinstance(entry, tuple):
+            for part in entry:  # known as a size now, so that who needs it waits for it
+                if isinstance(part, Variable):
+                    extents.atoms.poly(part)
             if isinstance(entry[2], Variable):
                 step = extents.atoms.poly(entry[2])
                 extents.ranges.append(

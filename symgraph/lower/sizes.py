@@ -160,6 +160,8 @@ class Atoms:
         self._polys: dict[Variable, Poly] = {}
         #: 0-d variables computed from data that decide extents
         self.late: list[Variable] = []
+        #: whether the steps that read these have been planned, so that none may follow
+        self.closed = False
         #: extents of an inner variable, set by who walks the graph
         self.shape_of: Callable[[Variable], Sequence[Any]] | None = None
 
@@ -253,6 +255,7 @@ class Atoms:
                 "Index it: an extent is a 0-d integer."
             )
         if variable not in self.late:
+            assert not self.closed, f"{described(variable)} decides an extent, too late"
             self.late.append(variable)
         return ("late", self.late.index(variable))
 
