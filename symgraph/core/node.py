@@ -126,7 +126,6 @@ class Variable:
         def __getattr__(self, name: str) -> Any: ...
 
     __array_priority__ = 1000
-    __array_ufunc__ = None  # NumPy arrays on the left of an operator defer to us
 
     def __init__(
         self,

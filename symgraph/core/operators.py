@@ -10,6 +10,7 @@ from typing import Any
 
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable, listing
+from symgraph.core.numpy_functions import HANDLERS
 from symgraph.core.op import PUBLIC
 from symgraph.errors import SymbolicValueError
 
@@ -140,6 +141,16 @@ def _index(self: Variable) -> int:
     )
 
 
+def _round(self: Variable, digits: int = 0) -> Variable:
+    if digits:
+        raise SymbolicValueError(
+            f"round to {digits} digits{listing(self)}\nWrite round(x * 10**digits) / "
+            "10**digits, with its error, or round the values that a function returns."
+        )
+    found: Variable = PUBLIC["round"](self)
+    return found
+
+
 def install() -> None:
     """Attach operators, methods and properties to `Variable`."""
     attach: Any = setattr
@@ -153,6 +164,8 @@ def install() -> None:
         attach(Variable, name, _method(name))
     for name, function in PROPERTIES.items():
         attach(Variable, name, property(_unary(function)))
+    for name, handler in HANDLERS.items():
+        attach(Variable, name, handler)
     attach(Variable, "compress", _compress)
     attach(Variable, "__getitem__", _forward("getitem"))
     attach(Variable, "__iter__", _iterate)
@@ -161,7 +174,7 @@ def install() -> None:
     attach(Variable, "__float__", _number(float))
     attach(Variable, "__int__", _number(int))
     attach(Variable, "__index__", _index)
-    attach(Variable, "__round__", lambda self, digits=0: PUBLIC["round"](self))
+    attach(Variable, "__round__", _round)
 
 
 install()
