@@ -18,6 +18,9 @@ import symgraph.lower.body as lowering  # noqa: E402  (after the cache is set)
 from symgraph.config import NAMES  # noqa: E402
 from symgraph.config import config as settings  # noqa: E402
 from symgraph.lower.verify import verify  # noqa: E402
+from symgraph.rewrite import engine  # noqa: E402
+
+engine.strict = True  # rules that go round in a circle are an error
 
 _split = lowering.split
 

@@ -102,6 +102,9 @@ class Stages(Profiling):
             lines.append(
                 f"{number:4} {firing.rule}: {before}  ->  {after}   [{file}:{line}]"
             )
+        if self.rewritten.cycles:
+            lines.append("stopped")
+            lines += [f"     {cycle}" for cycle in self.rewritten.cycles]
         lines += ["", "optimized", self.optimized, "", "kernels", self.kernels, ""]
         lines.append(
             "compilation" + (" (from the cache)" if self.timings.cached else "")

@@ -20,7 +20,7 @@ from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.core.text import expression
 from symgraph.core.traverse import leaves
 from symgraph.core.types import TensorType
-from symgraph.errors import RuleError
+from symgraph.errors import RewriteError, RuleError
 from symgraph.rewrite.engine import Optimized, Pass, run
 from symgraph.rewrite.pattern import Wildcard, instantiate
 from symgraph.rewrite.rule import EXACT, Rule
@@ -79,6 +79,10 @@ def check_rule(rule: Rule) -> int:
         graph = freeze(list(values), [out])
         result = only(rule, graph)
         verify(result.graph)
+        if result.cycles:
+            raise RewriteError(
+                f"rule {rule.name}: it never comes to an end\n  {result.cycles[0]}"
+            )
         if not any(firing.rule == rule.name for firing in result.firings):
             continue
         fired += 1

@@ -20,7 +20,7 @@ from symgraph.loops.ifelse import IfElse
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
-from symgraph.rewrite.engine import Recorder
+from symgraph.rewrite.firings import Recorder
 
 NAME = "node_to_branch"
 JOINED = "same_condition_to_one_branch"

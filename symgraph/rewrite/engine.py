@@ -5,66 +5,45 @@ the list of firings. Nodes are visited once per sweep, inputs first; what a rule
 brought into normal form before anything that uses it is looked at. As nodes are
 interned, equal expressions are visited once. Rules themselves, and what they may ask,
 are in rule.py and context.py.
+
+Rules may undo one another, or never come to an end. That is a fault of the rules, and
+tests fail by it (`strict`); a compilation goes on: the rewrite that closes the circle is
+refused where it does so, and of the graphs seen the cheapest is kept (`Cycle`).
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Place, Variable, building
+from symgraph.core.inner import all_applies
+from symgraph.core.node import Apply, Variable, building
 from symgraph.core.record import Record, fresh
-from symgraph.core.text import expression
 from symgraph.core.traverse import applies
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context, Equalities
+from symgraph.rewrite.firings import Cycle, Firing, Recorder, check
 from symgraph.rewrite.pattern import SWAPPABLE
 from symgraph.rewrite.rule import Rule, key_of
 
 #: a pass over the whole graph at once: (graph, record) → new roots
-Transform = Callable[[Graph, Context, "Recorder"], Sequence[Variable]]
-Recorder = Callable[[str, Variable, Variable], None]
-DEPTH = 6
-
-
-class Firing(Record):
-    """One application of a rule.
-
-    Attributes
-    ----------
-    rule : name of the rule
-    old, new : the variable before and after
-    place : (file, line) of the user's code
-    pass_name : the pass it happened in
-    """
-
-    rule: str
-    old: Variable
-    new: Variable
-    place: Place
-    pass_name: str
-
-    @property
-    def before(self) -> str:
-        """The expression before, in infix; what is deep inside is left out."""
-        return shallow(self.old)
-
-    @property
-    def after(self) -> str:
-        """The expression after."""
-        return shallow(self.new)
-
-    def __str__(self) -> str:
-        file, line = self.place
-        return f"{self.rule}: {self.before} -> {self.after}  ({file}:{line})"
+Transform = Callable[[Graph, Context, Recorder], Sequence[Variable]]
+COMMUTED = "commuted_to_same"
+#: whether rules that go round in a circle are an error: tests set it
+strict = False
 
 
 class Pass(Record):
-    """A named stage: rules that are applied until none fires, or a transform."""
+    """A named stage: rules that are applied until none fires, or a transform.
+
+    `once` is for transforms whose result is final: they are not applied to it again.
+    """
 
     name: str
     rules: tuple[Rule, ...] = ()
     transforms: tuple[Transform, ...] = ()
+    once: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {', '.join(r.name for r in self.rules)}"
@@ -85,21 +64,10 @@ class Optimized(Record):
     graph: Graph
     firings: tuple[Firing, ...] = ()
     statistics: Statistics = fresh(factory=Statistics)
+    cycles: tuple[Cycle, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.firings))
-
-
-def shallow(v: Variable, depth: int = DEPTH) -> str:
-    """`expression` of v without what lies deeper than `depth` operations."""
-    names: dict[Variable, str] = {}
-    level = {v}
-    for _ in range(depth):
-        level = {u for w in level if w.owner for u in w.owner.inputs}
-    for u in level:
-        if u.owner is not None and u is not v:
-            names[u] = u.name or "..."
-    return expression(v, names)
 
 
 class Index:
@@ -145,6 +113,32 @@ class Settled:
         return frozenset().union(*sets)
 
 
+class _Endless(Exception):
+    """Rules that go round in a circle; `firing` is what to refuse, None: all of them."""
+
+    def __init__(self, rules: Iterable[str], firing: Firing | None) -> None:
+        super().__init__()
+        self.rules = tuple(dict.fromkeys(rules))
+        self.firing = firing
+
+
+class Refused:
+    """Rewrites that a pass leaves out, because they close a circle."""
+
+    def __init__(self) -> None:
+        self.rules: set[str] = set()
+        self.at: set[tuple[str, Variable]] = set()
+
+    def __contains__(self, found: tuple[str, Variable]) -> bool:
+        return found[0] in self.rules or found in self.at
+
+    def add(self, rule: str, v: Variable) -> None:
+        """Leave out a rule at v; one that was often left out, everywhere."""
+        self.at.add((rule, v))
+        if sum(name == rule for name, _ in self.at) >= PATIENCE:
+            self.rules.add(rule)
+
+
 class Sweep:
     """One pass over a graph, inputs first, rules applied wherever they match."""
 
@@ -156,6 +150,7 @@ class Sweep:
         statistics: Statistics,
         equal: Equalities | None = None,
         settled: "Settled | None" = None,
+        refused: Refused | None = None,
     ) -> None:
         self.index = index
         self.pass_name = pass_name
@@ -167,6 +162,7 @@ class Sweep:
         self._normal: dict[Variable, Variable] = {}
         self._instead: dict[Variable, Variable] = {}
         self._twins: dict[tuple[str, frozenset[Variable]], Variable] = {}
+        self._refused = Refused() if refused is None else refused
         self._settled = settled if settled is not None else Settled()
         self._bit = self._settled.bit(index)
         self._tables = self._settled.tables(index)
@@ -179,11 +175,8 @@ class Sweep:
             new.name = old.name
         self.firings.append(Firing(rule, old, new, old.place, self.pass_name))
         if len(self.firings) > self.limit:
-            recent = [firing.rule for firing in self.firings[-12:]]
-            raise RewriteError(
-                f"pass {self.pass_name}: more than {self.limit} rewrites; the last "
-                f"rules were {', '.join(dict.fromkeys(recent))}"
-            )
+            recent = Counter(firing.rule for firing in self.firings[-100:])
+            raise _Endless([rule for rule, _ in recent.most_common()], None)
 
     def normalize(self, root: Variable) -> Variable:
         """The normal form of a variable."""
@@ -228,11 +221,7 @@ class Sweep:
         waits.add(v)
         for u in needed:
             if u in waits:
-                rules = dict.fromkeys(f.rule for f in self.firings[-8:])
-                raise RewriteError(
-                    f"pass {self.pass_name}: rules undo one another, or contain what "
-                    f"they replace; the last ones were {', '.join(rules)}"
-                )
+                self._refuse({w for w in stack[stack.index(u) :] if w in waits})
             stack.append(u)
 
     def _visit(self, v: Variable, node: Apply) -> None:
@@ -247,8 +236,8 @@ class Sweep:
                 break
         if inputs is not node.inputs:
             for old, new in zip(node.outputs, node.op.make(*inputs), strict=True):
-                if new is not old and self._leads_to(new, old):
-                    normal[new] = new  # a rule made `old` of it: that ends here
+                if new is not old:
+                    self._refuse_return(new, old)
                 self._becomes(old, new)
                 if new.name is None:
                     new.name = old.name
@@ -265,28 +254,39 @@ class Sweep:
             self.statistics.attempts += len(rules)
             for rule in rules:
                 new = rule.replacement(node, self.context)
-                if new is not None and not self._leads_to(new, v):
-                    self.record(rule.name, v, new)
-                    self._becomes(v, new)
-                    return
+                if new is None or new is v or (rule.name, v) in self._refused:
+                    continue
+                self.record(rule.name, v, new)
+                self._refuse_return(new, v)
+                self._becomes(v, new)
+                return
             if key in SWAPPABLE and isinstance(op, Elementwise):
                 pair = (key, frozenset(inputs))
                 twin = self._twins.setdefault(pair, v)
-                if twin is not v and twin.type.shape == v.type.shape:
-                    self.record("commuted_to_same", v, twin)
+                same = twin is not v and twin.type.shape == v.type.shape
+                if same and (COMMUTED, v) not in self._refused:
+                    self.record(COMMUTED, v, twin)
                     self._becomes(v, twin)
                     return
         for out in node.outputs:
             normal[out] = out
         self._settled.nodes[v] = done | self._bit
 
-    def _leads_to(self, new: Variable, v: Variable) -> bool:
-        """Whether `new` has become v already: going back to it would never end."""
+    def _refuse_return(self, new: Variable, v: Variable) -> None:
+        """Refuse a circle if `new` has become v already: it would become v again."""
+        circle = {v}
         while new is not v:
+            circle.add(new)
             if new not in self._instead:
-                return False
+                return
             new = self._instead[new]
-        return True
+        self._refuse(circle)
+
+    def _refuse(self, circle: set[Variable]) -> None:
+        """Of the rewrites that lead round, the one from the cheapest form is refused."""
+        found = [f for f in self.firings if f.old in circle]
+        cheapest = min(found, key=lambda f: cost([f.old]))
+        raise _Endless([f.rule for f in found], cheapest)
 
     def _becomes(self, old: Variable, new: Variable) -> None:
         self.context.inherit(old, new)
@@ -296,23 +296,17 @@ class Sweep:
             self._instead[old] = new
 
 
-def check(rule: str, old: Variable, new: Variable) -> None:
-    """Raise RewriteError where a replacement changes what is known of the type."""
-    if (
-        old.type.dtype != new.type.dtype
-        or old.ndim != new.ndim
-        or any(
-            o is not None and o != n
-            for o, n in zip(old.type.shape, new.type.shape, strict=True)
-        )
-    ):
-        raise RewriteError(
-            f"rule {rule}: {old.type} became {new.type}\n"
-            f"  {expression(old)}\n  {expression(new)}"
-        )
+def cost(roots: Iterable[Variable]) -> tuple[int, float]:
+    """Compositions that are left to expand, and ops; those on scalars count less."""
+    nodes = list(all_applies(list(roots)))
+    left = sum(getattr(node.op, "decompose", None) is not None for node in nodes)
+    work = sum(1.0 if any(v.ndim for v in node.outputs) else 0.05 for node in nodes)
+    return left, work
 
 
 MAX_SWEEPS = 24
+#: sweeps that are begun again because of one rule
+PATIENCE = 8
 
 
 def run(
@@ -332,74 +326,97 @@ def run(
         caller has to check that none of them is 1 where the other is not
     ties : pairs of extents that are equal
     """
-    statistics = Statistics()
-    firings: list[Firing] = []
     indexes = {} if indexes is None else indexes
     place = building.place
     with graph.interner:
         try:
-            equal = Equalities(graph.applies(), assume_equal, ties)
-            settled = Settled()
+            work = _Run(Equalities(graph.applies(), assume_equal, ties))
             for stage in passes:
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:
                     index = indexes[stage.name] = Index(stage.rules)
                 start = time.perf_counter()
-                graph = _run_pass(
-                    graph, stage, index, statistics, firings, equal, settled
-                )
+                graph = work.pass_over(graph, stage, index)
                 spent = time.perf_counter() - start
-                statistics.seconds[stage.name] = (
-                    statistics.seconds.get(stage.name, 0.0) + spent
-                )
+                seconds = work.statistics.seconds
+                seconds[stage.name] = seconds.get(stage.name, 0.0) + spent
         finally:
             building.place = place
-    return Optimized(graph, tuple(firings), statistics)
+    return Optimized(graph, tuple(work.firings), work.statistics, tuple(work.cycles))
 
 
-def _run_pass(
-    graph: Graph,
-    stage: Pass,
-    index: Index,
-    statistics: Statistics,
-    firings: list[Firing],
-    equal: Equalities,
-    settled: Settled,
-) -> Graph:
-    seen = {graph.roots}
-    for _ in range(MAX_SWEEPS):
-        count = len(firings)
-        if stage.rules:
-            sweep = Sweep(graph, index, stage.name, statistics, equal, settled)
-            graph = graph.with_roots([sweep.normalize(v) for v in graph.roots])
-            firings.extend(sweep.firings)
-        if stage.transforms:
-            graph = _transform(graph, stage, firings, equal)
-        elif not index.needs_users:
-            return graph
-        if len(firings) == count or graph.roots in seen:
-            return graph  # nothing changed, or two forms of equal cost take turns
-        seen.add(graph.roots)
-    recent = dict.fromkeys(firing.rule for firing in firings[-12:])
-    raise RewriteError(
-        f"pass {stage.name}: no end after {MAX_SWEEPS} sweeps; the last rules were "
-        f"{', '.join(recent)}"
-    )
+class _Run:
+    """What the passes of one `run` have in common."""
 
+    def __init__(self, equal: Equalities) -> None:
+        self.equal = equal
+        self.statistics = Statistics()
+        self.settled = Settled()
+        self.firings: list[Firing] = []
+        self.cycles: list[Cycle] = []
 
-def _transform(
-    graph: Graph, stage: Pass, firings: list[Firing], equal: Equalities
-) -> Graph:
-    for transform in stage.transforms:
-        nodes = applies(graph.roots)
+    def pass_over(self, graph: Graph, stage: Pass, index: Index) -> Graph:
+        """Sweep over the graph until nothing changes."""
+        refused = Refused()
+        seen = [graph]
+        start = len(self.firings)
+        while len(seen) <= MAX_SWEEPS:
+            count = len(self.firings)
+            if stage.rules:
+                graph = self._swept(graph, stage, index, refused)
+            if stage.transforms:
+                graph = self._transformed(graph, stage)
+            if len(self.firings) == count or stage.once:
+                return graph
+            if not stage.transforms and not index.needs_users:
+                return graph
+            if graph.roots == seen[-1].roots:
+                return graph
+            back = next((i for i, g in enumerate(seen) if g.roots == graph.roots), None)
+            if back is not None:
+                seen = seen[back:]
+                break
+            seen.append(graph)
+        names = dict.fromkeys(f.rule for f in self.firings[start:][-12:])
+        self._stopped(Cycle(stage.name, tuple(names)))
+        return min(reversed(seen), key=lambda g: cost(g.roots))
 
-        def record(rule: str, old: Variable, new: Variable) -> None:
-            check(rule, old, new)
-            if new.name is None and old.name is not None and new.owner is not None:
-                new.name = old.name
-            firings.append(Firing(rule, old, new, old.place, stage.name))
+    def _stopped(self, cycle: Cycle) -> None:
+        self.cycles.append(cycle)
+        if strict:
+            raise RewriteError(
+                f"{cycle}\nLet one of them ask for what the other does not make."
+            )
 
-        roots = transform(graph, Context(nodes, graph.roots, equal), record)
-        if any(a is not b for a, b in zip(roots, graph.roots, strict=True)):
-            graph = graph.with_roots(roots)
-    return graph
+    def _swept(
+        self, graph: Graph, stage: Pass, index: Index, refused: Refused
+    ) -> Graph:
+        """The graph after one sweep; again without what closes a circle."""
+        while True:
+            sweep = Sweep(
+                graph, index, stage.name, self.statistics, self.equal, self.settled,
+                refused,
+            )  # fmt: skip
+            try:
+                roots = [sweep.normalize(v) for v in graph.roots]
+            except _Endless as endless:
+                firing = endless.firing
+                if firing is None:
+                    refused.rules.add(endless.rules[0])
+                    variable = sweep.firings[-1].old
+                else:
+                    refused.add(firing.rule, firing.old)
+                    variable = firing.old
+                self._stopped(Cycle(stage.name, endless.rules, variable))
+                continue
+            self.firings.extend(sweep.firings)
+            return graph.with_roots(roots)
+
+    def _transformed(self, graph: Graph, stage: Pass) -> Graph:
+        record = Recorder(stage.name, self.firings, self.cycles)
+        for transform in stage.transforms:
+            context = Context(applies(graph.roots), graph.roots, self.equal)
+            roots = transform(graph, context, record)
+            if any(a is not b for a, b in zip(roots, graph.roots, strict=True)):
+                graph = graph.with_roots(roots)
+        return graph

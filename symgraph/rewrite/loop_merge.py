@@ -15,7 +15,7 @@ from symgraph.loops.scan import Scan
 from symgraph.ops.indexing import Subtensor
 from symgraph.ops.shape import SpecifyShape
 from symgraph.ops.slices import ALL
-from symgraph.rewrite.engine import Recorder
+from symgraph.rewrite.firings import Recorder
 
 MERGED = "equal_loops_to_one"
 

@@ -77,7 +77,7 @@ _LOOPS = ScanRewriter(
     finish=lambda graph, *given: optimize(graph, None, *given),
 )
 SCANS: Pass = Pass("scans", (), (_LOOPS.reduce_scans,))
-STEPS = Pass("steps", (), (_LOOPS.finish_scans,))
+STEPS = Pass("steps", (), (_LOOPS.finish_scans,), once=True)
 
 DEFAULT: tuple[Pass, ...] = (
     CANONICALIZE, SCANS, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES,

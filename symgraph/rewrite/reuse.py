@@ -28,7 +28,7 @@ from symgraph.rewrite.cost import (
     region_order,
     scalar_name,
 )
-from symgraph.rewrite.engine import Recorder
+from symgraph.rewrite.firings import Recorder
 from symgraph.rewrite.numbers import number
 
 NAME = "contained_sum_to_reuse"

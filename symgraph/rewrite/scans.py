@@ -24,7 +24,8 @@ from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
-from symgraph.rewrite.engine import Optimized, Recorder
+from symgraph.rewrite.engine import Optimized
+from symgraph.rewrite.firings import Recorder
 from symgraph.rewrite.loop import Loop, Row
 from symgraph.rewrite.loop_after import PRODUCTS, SUMS, later, push_after, sources
 from symgraph.rewrite.loop_before import PUSHED, push_before
@@ -103,6 +104,7 @@ class ScanRewriter:
             cleaned = self._simplify(graph, equal, ())
             for firing in cleaned.firings:
                 record(firing.rule, firing.old, firing.new)
+            record.cycles += cleaned.cycles
             graph = cleaned.graph
         return graph.roots
 
@@ -117,7 +119,7 @@ class ScanRewriter:
             inputs = [made.get(v, v) for v in node.inputs]
             op = node.op
             if isinstance(op, Scan):
-                op = self._rewritten(op, inputs, self._finish, context)
+                op = self._rewritten(op, inputs, self._finish, context, record)
                 loop = Loop(op, inputs)
                 loop.drop(range(len(node.outputs)))
                 op, inputs = loop.closed()
@@ -170,7 +172,7 @@ class ScanRewriter:
         op = node.op
         assert isinstance(op, Scan)
         if op.inner.digest not in settled:
-            op = self._rewritten(op, inputs, self._clean, context)
+            op = self._rewritten(op, inputs, self._clean, context, record)
             settled.add(op.inner.digest)
         loop = Loop(op, inputs)
         loop.changed = op != node.op
@@ -224,14 +226,16 @@ class ScanRewriter:
         operands: Sequence[Variable],
         optimizer: Optimizer,
         context: Context,
+        record: Recorder,
     ) -> Scan:
         """The scan with its step rewritten."""
         inner, equal = op.inner, context.assumes_equal
         graph = freeze(inner.inputs, inner.outputs)
         with graph.interner:
             graph = graph.with_roots(settled_sums(graph.roots, equal))
-        found = optimizer(graph, equal, ties_of(op, operands, context)).graph
-        return op.replace(inner=Inner(inner.inputs, found.outputs))
+        found = optimizer(graph, equal, ties_of(op, operands, context))
+        record.cycles += found.cycles
+        return op.replace(inner=Inner(inner.inputs, found.graph.outputs))
 
 
 def ties_of(op: Scan, operands: Sequence[Variable], context: Context) -> Ties:

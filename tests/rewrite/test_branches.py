@@ -170,3 +170,31 @@ def test_a_graph_without_choices_is_left_alone() -> None:
     graph, fired = optimized([x], [T.exp(x)])
     assert fired == set()
     assert [n.op.name for n in graph.applies()] == ["elementwise"]
+
+
+PADDED = {
+    "ends": lambda w: T.pad(w, [(1, 0), (0, 1)]),
+    "one side": lambda w: T.pad(w, [(2, 0), (0, 0)]),
+    "edge": lambda w: T.pad(w, [(1, 1), (0, 1)], mode="edge"),
+    "joined": lambda w: T.concatenate([w, w[:1]], axis=0),
+    "set": lambda w: T.set_subtensor(T.zeros((4, 5))[1:3, 1:4], w),
+    "tiled": lambda w: T.tile(w, (2, 1)),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_promised_shapes_of_branches_are_expanded_once(name: str) -> None:
+    """What a choice gives has a shape that its type does not tell."""
+    w = sg.shared(np.arange(6.0).reshape(2, 3))
+    p = PADDED[name](w)
+    for chosen in (
+        T.sqr(sg.ifelse(p.sum() > 0, p * 2, p)),
+        sg.ifelse(p.sum() > 0, p, -p),
+    ):
+        graph = freeze([], [sg.grad(T.sqr(chosen).sum(), w)])
+        result = optimize(graph, assume_equal=True)
+        values = {v: w.get_value() for v in graph.leaves() if v.type == w.type}
+        (wanted,), (found,) = (
+            evaluate(g.outputs, values) for g in (graph, result.graph)
+        )
+        np.testing.assert_allclose(found, wanted)

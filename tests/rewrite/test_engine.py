@@ -1,7 +1,9 @@
 """The engine: fixpoints, loops that are refused, checks of replacements, records."""
 
+import numpy as np
 import pytest
 
+import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.graph import Graph, freeze, verify
 from symgraph.core.node import Apply, Variable
@@ -9,9 +11,12 @@ from symgraph.core.op import PUBLIC
 from symgraph.core.text import expression
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Cast, Elementwise
+from symgraph.rewrite import engine
 from symgraph.rewrite.context import Context, Equalities
 from symgraph.rewrite.engine import Optimized, Pass, Sweep, run
+from symgraph.rewrite.firings import Recorder
 from symgraph.rewrite.pattern import wildcards
+from symgraph.rewrite.pipeline import optimize
 from symgraph.rewrite.rule import EXACT, Rule, rule
 
 p, q = wildcards("p q")
@@ -78,27 +83,145 @@ def test_an_operand_that_gave_the_shape_is_broadcast_back() -> None:
     assert expression(apply_rules(y + 0 * x[0], dropped).graph.outputs[0]) == "y"
 
 
-def test_two_rules_that_undo_one_another_come_to_an_end() -> None:
+# --- rules that go round in a circle -----------------------------------------------------
+
+SIN_TO_COS = Rule("sin_to_cos", sin(p), cos(p), nan=EXACT)
+COS_TO_SIN = Rule("cos_to_sin", cos(p), sin(p), nan=EXACT)
+CIRCLES: dict[str, tuple[Rule, ...]] = {
+    "two": (SIN_TO_COS, COS_TO_SIN),
+    "three": (
+        SIN_TO_COS,
+        Rule("cos_to_exp", cos(p), exp(p), nan=EXACT),
+        Rule("exp_to_sin", exp(p), sin(p), nan=EXACT),
+    ),
+    "contains_itself": (Rule("grows", sin(p), sin(p) + 1, nan=EXACT),),
+    "contains_itself_later": (SIN_TO_COS, Rule("grows", cos(p), exp(sin(p)), nan=EXACT)),
+    "deeper": (Rule("deeper", sin(p), sin(cos(p)), nan=EXACT),),
+    "wider": (Rule("wider", sin(p), cos(sin(p + 1)), nan=EXACT),),
+    "through_operands": (
+        Rule("sin_sin", sin(sin(p)), sin(cos(p)), nan=EXACT),
+        Rule("sin_cos", sin(cos(p)), sin(sin(p)), nan=EXACT),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_rules_that_go_round_in_a_circle_fail_in_tests(name: str) -> None:
     x = T.dvector("x")
-    rules = (
-        Rule("sin_to_cos", sin(p), cos(p), nan=EXACT),
-        Rule("cos_to_sin", cos(p), sin(p), nan=EXACT),
+    last = CIRCLES[name][-1].name
+    with pytest.raises(RewriteError, match=rf"pass test: .*circle, .*{last}"):
+        apply_rules(sin(sin(x)), *CIRCLES[name])
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_rules_that_go_round_in_a_circle_end_for_users(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "strict", False)
+    x, y = T.dvectors("x", "y")
+    cleaned = Rule("exp_log", exp(log(p)), p * 1, nan=EXACT)
+    result = apply_rules([sin(sin(x)), cos(exp(log(y)))], *CIRCLES[name], cleaned)
+    verify(result.graph)
+    assert result.cycles
+    assert all(cycle.pass_name == "test" for cycle in result.cycles)
+    assert len(result.graph.applies()) <= 8
+    assert any(firing.rule == "exp_log" for firing in result.firings)
+
+
+def test_of_the_forms_in_a_circle_the_cheapest_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "strict", False)
+    x = T.dvector("x")
+    longer = Rule("longer", sin(p), exp(log(cos(p))), nan=EXACT)
+    shorter = Rule("shorter", exp(log(cos(p))), sin(p), nan=EXACT)
+    for out in (sin(x), exp(log(cos(x)))):
+        result = apply_rules(out, longer, shorter)
+        assert text(result) == "sin(x)"
+        assert {rule for c in result.cycles for rule in c.rules} == {
+            "longer",
+            "shorter",
+        }
+
+
+def test_many_circles_of_one_rule_begin_few_sweeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "strict", False)
+    x = T.dvector("x")
+    outs = [sin(x + k) for k in range(40)]
+    result = apply_rules(outs, SIN_TO_COS, COS_TO_SIN)
+    assert 0 < result.statistics.sweeps <= 2 * engine.PATIENCE + 2
+
+
+def _turned(names: tuple[str, ...]) -> Pass:
+    """A pass that writes the next function in place of each."""
+
+    def turn(graph: Graph, context: Context, record: Recorder) -> list[Variable]:
+        (out,) = graph.roots
+        inner = out.owner.inputs[0]
+        at = names.index(out.owner.op.scalar)
+        made = Elementwise(names[(at + 1) % len(names)])(inner)
+        record("turned", out, made)
+        return [made]
+
+    return Pass("turns", (), (turn,))
+
+
+def test_graphs_that_come_back_sweep_after_sweep_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = _turned(("sin", "cos", "exp"))
+    graph = freeze([], [sin(T.dvector("x"))])
+    with pytest.raises(RewriteError, match=r"pass turns: .*circle, turned"):
+        run(graph, [stage])
+    monkeypatch.setattr(engine, "strict", False)
+    result = run(graph, [stage])
+    assert len(result.firings) == 3
+    assert [cycle.variable for cycle in result.cycles] == [None]
+
+
+def test_a_transform_that_is_final_is_applied_once() -> None:
+    stage = _turned(("sin", "cos")).replace(once=True)
+    assert text(run(freeze([], [sin(T.dvector("x"))]), [stage])) == "cos(x)"
+
+
+def test_a_rule_that_gives_its_own_node_back_does_nothing() -> None:
+    same = rule("same", on="sin", nan=EXACT, example=sin)(
+        lambda node, context: node.outputs[0]
     )
-    result = apply_rules(exp(sin(x)), *rules)
-    assert text(result) == "exp(cos(x))"
-    assert [f.rule for f in result.firings] == ["sin_to_cos"]
+    assert apply_rules(sin(T.dvector("x")), same).firings == ()
 
 
-def test_a_rule_that_contains_what_it_replaces_is_refused() -> None:
+def test_a_compilation_goes_on_and_explains_where_rules_went_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "strict", False)
     x = T.dvector("x")
-    with pytest.raises(RewriteError, match="grows"):
-        apply_rules(sin(x), Rule("grows", sin(p), sin(p) + 1, nan=EXACT))
+    for one in CIRCLES["two"]:
+        sg.register_rule(one, "canonicalize")
+    try:
+        f = sg.function([x], sin(x) * 2)
+        np.testing.assert_allclose(f([0.0, 1.0]).shape, (2,))
+        assert "circle, sin_to_cos, cos_to_sin at" in f.explain()
+    finally:
+        for one in CIRCLES["two"]:
+            sg.remove_rule(one)
 
 
-def test_a_rule_without_end_is_refused() -> None:
+def test_circles_in_the_step_of_a_loop_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "strict", False)
     x = T.dvector("x")
-    with pytest.raises(RewriteError, match=r"more than \d+ rewrites.*deeper"):
-        apply_rules(sin(x), Rule("deeper", sin(p), sin(cos(p)), nan=EXACT))
+    h, _ = sg.scan(lambda t, s: sin(s) + t, sequences=x, outputs_info=T.constant(0.0))
+    for one in CIRCLES["two"]:
+        sg.register_rule(one, "canonicalize")
+    try:
+        assert optimize(freeze([x], [h])).cycles
+    finally:
+        for one in CIRCLES["two"]:
+            sg.remove_rule(one)
 
 
 def _bad_dtype(node: Apply, context: Context) -> Variable | None:

@@ -245,3 +245,41 @@ def test_graphs_without_loops_pass_through_untouched() -> None:
     stages = [s for s in DEFAULT if s.name in ("scans", "steps")]
     assert len(stages) == 2
     assert optimize(graph, stages).graph.roots == graph.roots
+
+
+# --- steps that are normal only once --------------------------------------------------
+
+STEPS = {
+    "softmax": lambda x, s, a: T.softmax(s) * x,
+    "log_softmax": lambda x, s, a: T.log(T.softmax(s)) + x,
+    "logsumexp": lambda x, s, a: T.logsumexp(s) + x,
+    "log_sum_exp": lambda x, s, a: T.log(T.exp(s).sum()) + x,
+    "shifted": lambda x, s, a: T.exp(s - s.max()) / T.exp(s - s.max()).sum() + x,
+    "ratio": lambda x, s, a: T.exp(s) / T.exp(s).sum() + x,
+    "forward algorithm": lambda x, s, a: T.logsumexp(s[:, None] + a, axis=0) + x,
+    "viterbi": lambda x, s, a: (s[:, None] + a).max(axis=0) + x,
+    "attention": lambda x, s, a: T.dot(T.softmax(T.dot(a, s)), a) + x,
+    "normalised": lambda x, s, a: T.exp(s + x - T.logsumexp(s + x)),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_with_a_softmax_of_a_vector_state_come_to_an_end(name: str) -> None:
+    x, a = T.dmatrices("x", "a")
+    zeros = T.zeros_like(x[0])
+    h, _ = sg.scan(
+        lambda x, s, a: STEPS[name](x, s, a),
+        sequences=x, outputs_info=zeros, non_sequences=a,
+    )  # fmt: skip
+    graph = freeze(
+        [x, a], [h, *sg.grad(h[-1].sum(), [x, a], disconnected_inputs="ignore")]
+    )
+    result = optimize(graph, assume_equal=True)
+    leaves = {v.name: v for v in graph.leaves()}
+    values = {
+        leaves["x"]: np.linspace(-1, 1, 12).reshape(4, 3),
+        leaves["a"]: np.linspace(-1, 2, 9).reshape(3, 3),
+    }
+    wanted = evaluate(graph.outputs, values)
+    for one, other in zip(evaluate(result.graph.outputs, values), wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

@@ -108,13 +108,17 @@ def dimshuffle_of_broadcast_to_broadcast(
     example=lambda x: T["reshape"](T["exp"](x), (x.shape[0], x.shape[1])),
 )  # fmt: skip
 def reshape_to_operand(node: Apply, context: Context) -> Variable | None:
-    """A reshape to the shape that x has already is dropped."""
+    """A reshape to the shape that x has already is dropped.
+
+    Not where its type tells more than that of x: a promise is no cheaper, and would
+    become a reshape again.
+    """
     x, out = node.inputs[0], node.outputs[0]
     if x.ndim == 1 and out.ndim == 1:  # the number of elements stays
-        return context.fit(x, out) if x.type.shape == out.type.shape else None
+        return x if x.type.shape == out.type.shape else None
     if x.ndim != out.ndim or not context.same_shape(x, out):
         return None
-    return context.fit(x, out)
+    return x if context.fit(x, out) is x else None
 
 
 @rule(

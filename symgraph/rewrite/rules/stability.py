@@ -177,12 +177,13 @@ def minus_log_sum_exp_to_log_softmax(node: Apply, context: Context) -> Variable 
 
 
 def _row_shift(x: Variable, axis: int) -> tuple[Variable, Variable] | None:
-    """(y, m) where x is y - m and m has extent 1 along the axis."""
+    """(y, m) where x is y - m and m has extent 1 along the axis, or no such axis."""
     node = x.owner
     if node is None or node.op != Elementwise("sub"):
         return None
     y, m = node.inputs
-    if y.ndim != x.ndim or m.ndim != x.ndim or m.type.shape[axis] != 1:
+    own = axis - (x.ndim - m.ndim)
+    if y.ndim != x.ndim or (own >= 0 and m.type.shape[own] != 1):
         return None
     return y, m
 

@@ -4,6 +4,10 @@ import numpy as np
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.core.graph import freeze
+from symgraph.rewrite.pipeline import CANONICALIZE, STABILIZE, optimize
+
+STABLE = (CANONICALIZE, STABILIZE)
 
 
 def test_a_product_repeated_to_extent_one_keeps_its_factors() -> None:
@@ -14,3 +18,17 @@ def test_a_product_repeated_to_extent_one_keeps_its_factors() -> None:
     x, y = np.arange(6.0).reshape(2, 1, 3), np.arange(3.0, 9).reshape(2, 1, 3)
     z = np.array([[2.0, 3, 5], [7, 11, 13]])
     assert np.array_equal(f(x, y, z), z * (x * y)[:, 0])
+
+
+def test_softmaxes_shifted_by_hand_need_no_second_shift() -> None:
+    for rank, axis in ((1, 0), (2, 0), (2, 1), (3, 1)):
+        x = T.TensorType("float64", (None,) * rank)("x")
+        shifted = x - x.max(axis=axis, keepdims=True)
+        for out in (
+            T.exp(shifted) / T.exp(shifted).sum(axis=axis, keepdims=True),
+            T.softmax(shifted, axis=axis),
+            T.log_softmax(shifted, axis=axis),
+        ):
+            result = optimize(freeze([x], [out]), STABLE)
+            names = [node.op.name for node in result.graph.applies()]
+            assert names in (["softmax"], ["log_softmax"]), (rank, axis, names)
