@@ -13,6 +13,7 @@ from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower import opaque, parallel
+from symgraph.lower.blocks import in_blocks
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
 from symgraph.lower.contractions import Contractions
@@ -223,7 +224,7 @@ class Body(Contractions, Nested):
         kernel = schedule(build.finish("k", places), build.sizes)
         if not kernel.body:
             return
-        kernel, sizes = canonical(split(kernel, build.sizes))
+        kernel, sizes = canonical(in_blocks(split(kernel, build.sizes)))
         launch = Launch(
             self.sheet.kernel(kernel),
             tuple(self._buffer(v) for v in build.buffers),

@@ -79,9 +79,9 @@ class _Names:
                 return Let(self.local(name), made)
             case Store(buffer, access, value):
                 return Store(buffer, self.access(access), self.expression(value))
-            case Loop(index, extent, body, kind):
+            case Loop(index, extent, body, kind, block):
                 size, name = self.size(extent), self.local(index)
-                return Loop(name, size, tuple(map(self.statement, body)), kind)
+                return Loop(name, size, tuple(map(self.statement, body)), kind, block)
             case Init(name, combine, dtype):
                 return Init(self.local(name), combine, dtype)
             case Fold(name, value):

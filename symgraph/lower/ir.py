@@ -4,7 +4,7 @@
     buffer     := Buffer(name, dtype, role)            role: in | out | inout
     statement  := Let(name, expression)                a value, visible below in its block
                 | Store(buffer, access, expression)
-                | Loop(index, extent, body, kind)      kind: serial | vector | unroll
+                | Loop(index, extent, body, kind, block)   kind: serial | vector | unroll
                 | Init(name, combine, dtype)           declares an accumulator
                 | Fold(name, expression)               accumulator = combine(it, expression)
                 | Fail(condition, code)                sets the error flag where true
@@ -18,8 +18,10 @@ Indices, sizes and dynamic offsets are int64. All arguments of a `Call` have one
 except `where` (bool condition first), `cast`, `philox`, comparisons (bool result) and
 shifts. Functions are the scalar primitives (`PRIMITIVES`). A `vector` loop promises
 that its iterations are independent but for `Fold`; an `unroll` loop has a literal
-extent. An accumulator is read with `Local` after the loops that fold into it. Nothing
-here knows of graphs above or of machines below.
+extent. An accumulator is read with `Local` after the loops that fold into it. Floats
+that a loop with a `block` adds up are added in blocks of so many iterations (in a vector
+loop: of so many vectors), and the blocks in a tree (lower/blocks.py). Nothing here knows
+of graphs above or of machines below.
 """
 
 from collections.abc import Iterator, Sequence
@@ -121,6 +123,7 @@ class Loop(Record):
     extent: Size
     body: tuple["Statement", ...]
     kind: str = "serial"
+    block: int = 0
 
 
 class Init(Record):
@@ -258,9 +261,10 @@ def _lines(body: tuple[Statement, ...], depth: int, out: list[str]) -> None:
                 out.append(f"{pad}{name} = {show(value)}")
             case Store(buffer, access, value):
                 out.append(f"{pad}{buffer}[{show_access(access)}] = {show(value)}")
-            case Loop(index, extent, inner, kind):
+            case Loop(index, extent, inner, kind, block):
                 mark = "" if kind == "serial" else f"{kind} "
-                out.append(f"{pad}{mark}for {index} in {extent}:")
+                by = f" by blocks of {block}" if block else ""
+                out.append(f"{pad}{mark}for {index} in {extent}{by}:")
                 _lines(inner, depth + 1, out)
             case Init(name, combine, dtype):
                 out.append(f"{pad}{name} = {identity(combine, dtype)}  # {dtype}")

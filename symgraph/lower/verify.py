@@ -158,6 +158,8 @@ def _loop_is_well_formed(loop: Loop, scope: Scope) -> str:
         return f"index {loop.index} is used by two nested loops"
     if isinstance(loop.extent, int) and loop.extent < 0:
         return f"a loop of {loop.extent} rounds"
+    if loop.block < 0 or (loop.block and loop.kind == "unroll"):
+        return f"a loop of kind {loop.kind} in blocks of {loop.block}"
     return _size(loop.extent, scope)
 
 

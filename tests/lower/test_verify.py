@@ -56,6 +56,14 @@ def let(value: Any) -> Kernel:
 
 ONE, FLAG = Const(1.0, "float32"), Const(True, "bool")
 BAD: dict[str, tuple[Kernel, str]] = {
+    "negative block": (
+        GOOD.replace(body=(Loop("i", "rows", (), "serial", -1),)),
+        "blocks of -1",
+    ),
+    "unrolled blocks": (
+        GOOD.replace(body=(Loop("i", 4, (), "unroll", 2),)),
+        "blocks of 2",
+    ),
     "repeated name": (GOOD.replace(sizes=("x",)), "repeat"),
     "unknown role": (GOOD.replace(buffers=(Buffer("x", "float32", "io"),)), "role"),
     "unknown dtype": (GOOD.replace(buffers=(Buffer("x", "float16"),)), "dtype"),

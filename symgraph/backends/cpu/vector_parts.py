@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from symgraph.backends.cpu.vectors import _Writer
 
 
+#: parts that are joined one after the other; such groups are joined in a tree
+JOINED = 16
+
+
 def part_parameters(kernel: Kernel) -> list[str]:
     """Parameters that a divided kernel has beside the usual ones."""
     found = ["i64 %p.begin", "i64 %p.end"]
@@ -39,7 +43,8 @@ def write_part(w: "_Writer", loop: Loop, rest: tuple[Statement, ...]) -> None:
         assert w.kernel.split % w._lane_count(loop) == 0
         w._vector_loop(loop, (begin, end))
     else:
-        w._counted(loop.index, begin, end, 1, names, lambda: w._block(loop.body), False)
+        w._rounds(loop.index, begin, end, 1, names, lambda: w._block(loop.body),
+                  False, loop.block)  # fmt: skip
     if names:
         _join(w, names, rest)
     else:
@@ -70,7 +75,7 @@ def _join(w: "_Writer", names: list[str], rest: tuple[Statement, ...]) -> None:
             w.env[name] = primitives.emit(b, combine, [w.env[name], value], dtype)
 
     count = Value("%p.count", "int64", 1)
-    w._counted("partial", b.const(0, "int64"), count, 1, names, body, False)
+    w._rounds("partial", b.const(0, "int64"), count, 1, names, body, False, JOINED)
     w._block(rest)
     b.emit(f"br label %{done}")
     b.place(done)

@@ -3,8 +3,9 @@
 A `vector` loop runs `lanes` indices at a time; what is left over runs once more under a
 mask. Values that depend on the vector index are vectors, others stay scalar and are
 spread when they meet one. Accumulators live in registers (phi nodes); one declared
-outside a vector loop becomes a vector inside it and is reduced at its end. Scalar
-primitives come from `math`. In: a Kernel. Out: the text of one LLVM function
+outside a vector loop becomes a vector inside it and is reduced at its end. Long sums
+of floats are added up in blocks (vector_blocks.py). Scalar primitives come from
+`math`. In: a Kernel. Out: the text of one LLVM function
 ``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares; a kernel
 with a `split` takes more and runs a part of a loop (vector_parts.py).
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
+from symgraph.backends.cpu.vector_blocks import run_in_blocks
 from symgraph.backends.cpu.vector_parts import part_parameters, write_part
 from symgraph.backends.cpu.vector_rests import write_rest
 from symgraph.backends.cpu.vector_values import Lanes, Values
@@ -34,8 +36,6 @@ from symgraph.lower.ir import (
     walk,
 )
 
-#: iterations of a vector loop whose sums are kept apart
-CHUNK = 64
 #: statements of a body that is too long to be written twice
 LONG = 60
 #: instructions of a primitive, roughly; others count 12
@@ -59,6 +59,12 @@ def emit_kernel(
 
 
 class _Writer(Values):
+    def __init__(
+        self, kernel: Kernel, features: frozenset[str], vector_bytes: int
+    ) -> None:
+        super().__init__(kernel, features, vector_bytes)
+        self.stack: list[str] = []  # what the function reserves at its beginning
+
     def function(self, name: str) -> Function:
         params = ["ptr %slots"]
         params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
@@ -69,6 +75,7 @@ class _Writer(Values):
         lines = [
             f"define internal void @{name}({', '.join(params)}) #0 {{",
             "entry:",
+            *self.stack,
             *self.b.lines,
             "  ret void",
             "}",
@@ -89,8 +96,8 @@ class _Writer(Values):
                     self._store(buffer, access, self._value(value))
                 case Loop(_, _, _, "vector") if self.lanes is None:
                     self._vector_loop(statement)
-                case Loop(index, extent, inner, _):
-                    self._serial_loop(index, extent, inner)
+                case Loop():
+                    self._serial_loop(statement)
                 case Init(name, combine, dtype):
                     self.combine[name] = (combine, dtype)
                     count = 1 if self.lanes is None else self.lanes.count
@@ -139,16 +146,24 @@ class _Writer(Values):
         names = [s.name for s in walk(body) if isinstance(s, Fold)]
         return [n for n in dict.fromkeys(names) if n in self.env]
 
-    def _serial_loop(
-        self, index: str, extent: Size, body: tuple[Statement, ...]
-    ) -> None:
-        if extent == 0:
+    def _serial_loop(self, loop: Loop) -> None:
+        if loop.extent == 0:
             return
-        self._counted(
-            index, self.b.const(0, "int64"), self._size(extent), 1,
-            self._carried(body), lambda: self._block(body),
-            isinstance(extent, int),
+        self._rounds(
+            loop.index, self.b.const(0, "int64"), self._size(loop.extent), 1,
+            self._carried(loop.body), lambda: self._block(loop.body),
+            isinstance(loop.extent, int), loop.block,
         )  # fmt: skip
+
+    def _rounds(
+        self, index: str, start: Value, stop: Value, step: int, carried: list[str],
+        body: Callable[[], None], certain: bool, block: int,
+    ) -> None:  # fmt: skip
+        """The rounds of a loop, in blocks if it has any and adds floats up."""
+        if block and any(map(self.is_float_sum, carried)):
+            run_in_blocks(self, index, start, stop, step, carried, body, certain, block)
+        else:
+            self._counted(index, start, stop, step, carried, body, certain)
 
     def _counted(
         self,
@@ -221,14 +236,12 @@ class _Writer(Values):
         if main is None and sum(1 for _ in walk(loop.body)) > LONG:
             self._masked_loop(loop, count, carried, start, stop)
         elif main != 0:
-            sums = [n for n in carried if self._is_float_sum(n)]
-            if sums and (main is None or main > CHUNK * count):
-                self._chunked(loop, count, carried, sums, start, full, main is not None)
-            else:
-                self._counted(
-                    loop.index, start, full, count, carried,
-                    lambda: self._lane_body(loop, count, None), main is not None,
-                )  # fmt: skip
+            once = main is not None and main <= loop.block * count
+            self._rounds(
+                loop.index, start, full, count, carried,
+                lambda: self._lane_body(loop, count, None), main is not None,
+                0 if once else loop.block,
+            )  # fmt: skip
         short = sum(1 for _ in walk(loop.body)) <= LONG
         if main is None and short:
             self._tail(loop, count, carried, full, stop)
@@ -251,53 +264,13 @@ class _Writer(Values):
             mask = self.b.compare("lt", self._ramp(left.dtype, count), left)
             self._lane_body(loop, count, mask)
 
-        self._counted(loop.index, first, stop, count, carried, body, False)
+        index, block = loop.index, loop.block
+        self._rounds(index, first, stop, count, carried, body, False, block)
 
-    def _is_float_sum(self, name: str) -> bool:
+    def is_float_sum(self, name: str) -> bool:
+        """Whether an accumulator adds floats up."""
         combine, dtype = self.combine[name]
         return combine == "add" and is_float(dtype)
-
-    def _chunked(
-        self,
-        loop: Loop,
-        count: int,
-        carried: list[str],
-        sums: list[str],
-        first: Value,
-        full: Value,
-        certain: bool,
-    ) -> None:
-        """The main loop in chunks, each with sums of its own that are then added up.
-
-        The error of a sum of n terms grows with CHUNK + n / CHUNK instead of n (blocked
-        summation; Higham 2002, Accuracy and Stability of Numerical Algorithms, 4.2).
-        """
-        b = self.b
-        chunk = loop.index + ".chunk"
-        totals = {name: name + ".total" for name in sums}
-        for name, total in totals.items():
-            self.env[total] = self.env[name]
-            self.combine[total] = self.combine[name]
-
-        def body() -> None:
-            start = self.env[chunk]
-            end = b.add(start, CHUNK * count)
-            stop = b.select(b.compare("lt", end, full), end, full)
-            for name in sums:
-                value = self.env[totals[name]]
-                self.env[name] = b.const(0.0, value.dtype, count)
-            self._counted(
-                loop.index, start, stop, count, carried,
-                lambda: self._lane_body(loop, count, None), True,
-            )  # fmt: skip
-            for name in sums:
-                total = self.env[totals[name]]
-                self.env[totals[name]] = b.fadd(total, self.env[name])
-
-        outside = [n for n in carried if n not in totals] + list(totals.values())
-        self._counted(chunk, first, full, CHUNK * count, outside, body, certain)
-        for name in sums:
-            self.env[name] = self.env[totals[name]]
 
     def _tail(
         self,
