@@ -98,6 +98,19 @@ class Poly:
         """The number, given the value of each atom."""
         return sum(c * math.prod(atoms[a] for a in m) for m, c in self.terms)
 
+    def substitute(self, values: Mapping[int, "Poly"]) -> "Poly":
+        """The polynomial with polynomials in place of some atoms."""
+        if self.atom is not None:
+            return values.get(self.atom, self)
+        merged: dict[Monomial, int] = {}
+        for monomial, coefficient in self.terms:
+            term = poly(coefficient)
+            for atom in monomial:
+                term = term * values.get(atom, Poly((((atom,), 1),)))
+            for key, number in term.terms:
+                merged[key] = merged.get(key, 0) + number
+        return _made(merged)
+
     def __str__(self) -> str:
         if not self.terms:
             return "0"
@@ -181,8 +194,40 @@ class Atoms:
             return poly(int(extent))
         found = self._polys.get(extent)
         if found is None:
-            found = self._polys[extent] = self._convert(extent)
+            self._convert_below(extent)
+            found = self._polys[extent]
         return self.resolve(found)
+
+    def _convert_below(self, extent: Variable) -> None:
+        """Convert a variable after those that its polynomial is made of, however many."""
+        stack = [extent]
+        while stack:
+            variable = stack[-1]
+            if variable not in self._polys:
+                waiting = [v for v in self._made_of(variable) if v not in self._polys]
+                if waiting:
+                    stack += reversed(waiting)
+                    continue
+                self._polys[variable] = self._convert(variable)
+            stack.pop()
+
+    def _made_of(self, variable: Variable) -> Sequence[Variable]:
+        """The variables whose polynomials `_convert` asks for."""
+        node = variable.owner
+        if node is None or variable.type.dtype != "int64":
+            return ()
+        name = getattr(node.op, "scalar", node.op.name)
+        if name in _POLYNOMIAL:
+            return node.inputs
+        if name == "cast" and "int" in node.inputs[0].type.dtype:
+            return node.inputs
+        if name == "extent" and node.inputs[0] not in self.leaf:
+            axis = node.op.axis  # type: ignore[attr-defined]
+            if node.inputs[0].type.shape[axis] is None:
+                assert self.shape_of is not None
+                below = self.shape_of(node.inputs[0])[axis]
+                return (below,) if isinstance(below, Variable) else ()
+        return ()
 
     def _convert(self, variable: Variable) -> Poly:
         if isinstance(variable, Constant):
@@ -311,21 +356,39 @@ class Atoms:
         """The polynomial after all that `bind` told."""
         if not self._bound or size.constant is not None:
             return size
-        for _ in range(100):
-            hit = next((a for a in size.atoms() if a in self._bound), None)
-            if hit is None:
-                return size
-            result = ZERO
-            for monomial, coefficient in size.terms:
-                term = poly(coefficient)
-                for atom in monomial:
-                    term = term * (
-                        self._bound[atom] if atom == hit else Poly((((atom,), 1),))
-                    )
-                result = result + term
-            size = result
-        raise AssertionError("extents are bound in a circle")
+        bound = size.atoms() & self._bound.keys()
+        if not bound:
+            return size
+        for atom in bound:
+            self._settle(atom)
+        return size.substitute({atom: self._bound[atom] for atom in bound})
 
+    def _settle(self, atom: int) -> None:
+        """Have what an atom is bound to hold no bound atoms.
+
+        What was found is kept, so a chain of equal extents is followed once.
+        """
+        stack, above = [atom], set()
+        while stack:
+            current = stack[-1]
+            above.add(current)
+            value = self._bound[current]
+            inside = value.atoms() & self._bound.keys()
+            waiting = [a for a in inside if self._bound[a].atoms() & self._bound.keys()]
+            if waiting:
+                assert not above.intersection(waiting), "extents are bound in a circle"
+                stack += waiting
+                continue
+            if inside:
+                assert current not in inside, "extents are bound in a circle"
+                values = {a: self._bound[a] for a in inside}
+                self._bound[current] = value.substitute(values)
+            above.discard(current)
+            stack.pop()
+
+
+#: functions of polynomials that are polynomials, or may be
+_POLYNOMIAL = frozenset({"add", "sub", "mul", "neg", "floordiv", "broadcast_extent"})
 
 SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
