@@ -11,8 +11,6 @@ neighbours that read the same values, as long as domains agree and no cycle appe
 In: Graph and Extents. Out: a list of units in a valid order.
 """
 
-from itertools import combinations
-
 from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
 from symgraph.lower.extents import Extents
@@ -25,13 +23,18 @@ from symgraph.lower.groups import (
     Unit,
     Use,
     can_fail,
+    fit_together,
     is_cheap,
     late_homes,
 )
 from symgraph.lower.joins import join_in_place
+from symgraph.lower.order import Order
 from symgraph.lower.reading import Reading
 from symgraph.lower.sizes import ONE, lates_of
 from symgraph.lower.storing import inline_values, stored_values, summed_products
+
+#: groups that read one value: each is tried with so many of the next ones
+NEIGHBOURS = 16
 
 
 class Fusion(Reading):
@@ -46,7 +49,7 @@ class Fusion(Reading):
         #: what is stored whoever reads it
         self.results = {self.behind(root).source for root in graph.roots}
         self._homes = late_homes(graph)
-        self._order: dict[int, int] = {}
+        self._rank: dict[int, int] = {}  # unit → its last node
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)
         summed = summed_products(self, nodes)
@@ -61,8 +64,9 @@ class Fusion(Reading):
                 below = node.inputs[0]
                 if below in summed:
                     unit.members[below] = unit.domains[node.outputs[0]]
+                    unit.weight *= 2
                     self.unit_of[below] = unit
-            self._order[id(unit)] = position
+            self._rank[id(unit)] = position
             for variable in node.outputs:
                 self.unit_of[variable] = unit
         self.nodes = nodes
@@ -91,23 +95,20 @@ class Fusion(Reading):
     # --- the graph of units ---------------------------------------------------------
 
     def _link(self) -> None:
-        self._before: dict[int, set[int]] = {}
-        self._after: dict[int, set[int]] = {}
-        self._unit: dict[int, Unit] = {}
-        for unit in dict.fromkeys(self.unit_of.values()):
-            self._unit[id(unit)] = unit
-            self._before[id(unit)] = set()
-            self._after.setdefault(id(unit), set())
-        for unit in self._unit.values():
+        self._unit: dict[int, Unit] = {
+            id(unit): unit for unit in dict.fromkeys(self.unit_of.values())
+        }
+        self.order = Order(self._unit)
+        for number, unit in self._unit.items():
             for source in self.sources(unit):
-                self._follows(unit, self.unit_of.get(source))
+                self._follows(number, self.unit_of.get(source))
         self._link_late()
+        self.order.settle(self._rank)
 
-    def _follows(self, unit: Unit, other: Unit | None) -> None:
+    def _follows(self, number: int, other: Unit | None) -> None:
         """Note that a unit needs what another one computes."""
-        if other is not None and other is not unit:
-            self._before[id(unit)].add(id(other))
-            self._after[id(other)].add(id(unit))
+        if other is not None:
+            self.order.link(number, id(other))
 
     def _link_late(self) -> None:
         """What has extents that are computed comes after their computation."""
@@ -118,10 +119,10 @@ class Fusion(Reading):
                 makers[number] = found
         if not makers:
             return
-        for unit in self._unit.values():
-            for number in self.atoms_of(unit) & makers.keys():
-                for maker in makers[number]:
-                    self._follows(unit, maker)
+        for number, unit in self._unit.items():
+            for atom in self.atoms_of(unit) & makers.keys():
+                for maker in makers[atom]:
+                    self._follows(number, maker)
 
     def _makers_of(self, atom: int) -> list[Unit]:
         """The units of this graph that compute what an atom is computed from."""
@@ -139,29 +140,26 @@ class Fusion(Reading):
             for atom in extent.atoms()
             for maker in self._makers_of(atom)
         }
-        for unit in self.units:
+        for unit in self.units if makers else ():
             if unit is group:
                 break
             makers.discard(id(unit))
         return not makers
 
-    def _reaches(self, start: Unit, goal: Unit) -> bool:
-        """Whether `goal` depends on `start` through a third unit."""
-        target = id(goal)
-        stack = [u for u in self._after[id(start)] if u != target]
-        seen = set(stack)
-        while stack:
-            for after in self._after[stack.pop()]:
-                if after == target:
-                    return True
-                if after not in seen:
-                    seen.add(after)
-                    stack.append(after)
-        return False
-
     # --- merging ---------------------------------------------------------------------
 
+    def _note_readers(self) -> None:
+        """Which members of groups read each value, or make it again from what they read."""
+        self._readers: dict[Variable, list[Variable]] = {}
+        for unit in self._unit.values():
+            if isinstance(unit, Group):
+                for out in unit.members:
+                    for use in self.reads(unit, out):
+                        for source in {use.source, *self.beneath(use.source)}:
+                            self._readers.setdefault(source, []).append(out)
+
     def _merge_producers(self) -> None:
+        self._note_readers()
         for node in self.nodes:
             for out in node.outputs:
                 changed = True
@@ -195,28 +193,36 @@ class Fusion(Reading):
         return pairs
 
     def _merge_neighbours(self) -> None:
-        readers: dict[Variable, list[tuple[Group, Variable]]] = {}
-        for unit in list(self._unit.values()):
+        self._note_readers()
+        readers: dict[Variable, dict[int, Variable]] = {}
+        for number, unit in self._unit.items():
             if isinstance(unit, Group):
                 for out in unit.members:
                     for use in self.reads(unit, out):
                         for source in self._seen(use):
-                            readers.setdefault(source, []).append((unit, out))
+                            readers.setdefault(source, {}).setdefault(number, out)
         for source, found in readers.items():
-            outs = list(dict.fromkeys(out for _, out in found))
-            for one, other in combinations(outs, 2):
-                first, second = self.unit_of[one], self.unit_of[other]
-                if (
-                    first is not second
-                    and isinstance(first, Group)
-                    and isinstance(second, Group)
-                    and len(first.axes) == len(second.axes)
-                ):
-                    self._join_readers(first, second, source)
+            outs = list(found.values())  # one for each group
+            for place, one in enumerate(outs):
+                for other in outs[place + 1 : place + 1 + NEIGHBOURS]:
+                    first, second = self.unit_of[one], self.unit_of[other]
+                    if (
+                        first is not second
+                        and isinstance(first, Group)
+                        and isinstance(second, Group)
+                        and len(first.axes) == len(second.axes)
+                        and fit_together(first, second)
+                    ):
+                        self._join_readers(one, other, source)
 
-    def _join_readers(self, first: Group, second: Group, source: Variable) -> None:
-        """Merge two groups that run over `source` alike."""
-        a, b = self._axes_of(first, source), self._axes_of(second, source)
+    def _join_readers(self, one: Variable, other: Variable, source: Variable) -> None:
+        """Merge the groups of two values whose nodes run over `source` alike."""
+        first, second = self.unit_of[one], self.unit_of[other]
+        assert isinstance(first, Group) and isinstance(second, Group)
+        a, b = (
+            self._axes_over(first, one, source),
+            self._axes_over(second, other, source),
+        )
         if a is None or b is None:
             return
         pairs: dict[Axis, Axis] = {}
@@ -229,15 +235,15 @@ class Fusion(Reading):
             return
         if len(pairs) != len(first.axes):
             return
-        if self._reaches(second, first) or id(first) in self._after[id(second)]:
+        units = id(first), id(second)
+        if self.order.needs(*units) or self.order.reaches(*reversed(units)):
             return
         self._join(first, second, pairs, neighbours=True)
 
-    def _axes_of(self, group: Group, source: Variable) -> Axes | None:
-        for out in group.members:
-            for use in self.reads(group, out):
-                if source in self._seen(use):
-                    return use.axes
+    def _axes_over(self, group: Group, out: Variable, source: Variable) -> Axes | None:
+        for use in self.reads(group, out):
+            if source in self._seen(use):
+                return use.axes
         return None
 
     def _seen(self, use: Use) -> list[Variable]:
@@ -257,7 +263,7 @@ class Fusion(Reading):
         neighbours: bool = False,
     ) -> bool:
         """Merge `producer` into `consumer` if their loops agree; says whether it did."""
-        if pairs is None:
+        if pairs is None or not fit_together(producer, consumer):
             return False
         if any(v in self.kept for group in (producer, consumer) for v in group.members):
             return False
@@ -266,9 +272,7 @@ class Fusion(Reading):
             return False
         if self._misread(producer, consumer, mapping):
             return False
-        if self._misread(consumer, producer, mapping):
-            return False
-        if self._reaches(producer, consumer):
+        if self.order.reaches(id(producer), id(consumer)):
             return False
         if not neighbours and self._wasteful(producer, consumer, mapping):
             return False
@@ -319,29 +323,38 @@ class Fusion(Reading):
             return dict(pairs) | dict(zip(free_producer, free_consumer, strict=True))
         return dict(pairs)
 
-    def _misread(self, source: Group, reader: Group, mapping: dict[Axis, Axis]) -> bool:
+    def _misread(self, one: Group, other: Group, mapping: dict[Axis, Axis]) -> bool:
         """Whether a value is read elsewhere than where the merged loops compute it.
 
         Through a slice, or at other axes, as the second operand of ``y - y.T`` is.
+        Only what the smaller group reads and makes is looked at.
         """
 
         def placed(axes: Axes) -> Axes:
             return tuple(a and mapping.get(a, a) for a in axes)
 
-        return any(
-            (
-                use.source in source.members
-                and (
-                    not use.direct
-                    or placed(source.members[use.source]) != placed(use.axes)
-                )
-            )
-            or (  # what an inline value is made of is read from memory
+        def misread(use: Use, source: Group) -> bool:
+            if use.source in source.members:
+                made = source.members[use.source]
+                return not use.direct or placed(made) != placed(use.axes)
+            return (  # what an inline value is made of is read from memory
                 use.source in self.inline
                 and any(v in source.members for v in self.beneath(use.source))
             )
-            for out in reader.members
-            for use in self.reads(reader, out)
+
+        small, large = sorted((one, other), key=lambda group: len(group.members))
+        readers = {
+            out
+            for variable in small.members
+            for out in self._readers.get(variable, ())
+            if out in large.members
+        }
+        return any(
+            misread(use, large)
+            for out in small.members
+            for use in self.reads(small, out)
+        ) or any(
+            misread(use, small) for out in readers for use in self.reads(large, out)
         )
 
     def _wasteful(
@@ -361,7 +374,7 @@ class Fusion(Reading):
         if all(a.inner for a in lacking) and not any(a.inner for a in mapping.values()):
             return False
         cost = sum(not is_cheap(v.owner) for v in producer.members)
-        users = self._after[id(producer)]
+        users = self.order.after[id(producer)]
         return (
             cost > 0
             or len(producer.members) > 4
@@ -388,8 +401,8 @@ class Fusion(Reading):
     def _absorb(
         self, producer: Group, consumer: Group, mapping: dict[Axis, Axis]
     ) -> None:
-        for old, new in mapping.items():
-            new.inner = new.inner or old.inner
+        for axis, image in mapping.items():
+            image.inner = image.inner or axis.inner
         for axis in producer.axes:
             if axis not in mapping:
                 mapping[axis] = axis
@@ -400,19 +413,11 @@ class Fusion(Reading):
             self.unit_of[variable] = consumer
         for variable, axes in producer.domains.items():
             consumer.domains[variable] = tuple(a and mapping[a] for a in axes)
-        old_id, new_id = id(producer), id(consumer)
-        for other in self._before.pop(old_id):
-            self._after[other].discard(old_id)
-            if other != new_id:
-                self._after[other].add(new_id)
-                self._before[new_id].add(other)
-        for other in self._after.pop(old_id):
-            self._before[other].discard(old_id)
-            if other != new_id:
-                self._before[other].add(new_id)
-                self._after[new_id].add(other)
-        self._order[new_id] = max(self._order[new_id], self._order[old_id])
-        del self._unit[old_id]
+        old, new = id(producer), id(consumer)
+        consumer.weight += producer.weight
+        self.order.merge(old, new)
+        self._rank[new] = max(self._rank[new], self._rank.pop(old))
+        del self._unit[old]
         self._retired.append(producer)
 
     def _restore_loops(self, group: Group) -> None:
@@ -467,40 +472,33 @@ class Fusion(Reading):
         """Readers of a shared variable before the unit that makes its new value."""
         if not self.graph.updates:
             return
-        sources = {u: set(self.sources(unit)) for u, unit in self._unit.items()}
+        readers: dict[Variable, dict[int, None]] = {
+            target: {} for target, _ in self.graph.updates
+        }
+        for number, unit in self._unit.items():
+            for source in self.sources(unit):
+                if source in readers:
+                    readers[source][number] = None
         for target, new in self.graph.updates:
             writer = self.unit_of.get(new)
             if writer is None:
                 continue
-            for unit in self._unit.values():
+            for reader in readers[target]:
                 if (
-                    unit is not writer
-                    and target in sources[id(unit)]
-                    and id(unit) not in self._after[id(writer)]
-                    and not self._reaches(writer, unit)
+                    reader != id(writer)
+                    and not self.order.needs(reader, id(writer))
+                    and not self.order.reaches(id(writer), reader)
                 ):
-                    self._after[id(unit)].add(id(writer))
-                    self._before[id(writer)].add(id(unit))
+                    self.order.follow(id(writer), reader)
 
     def _sorted(self) -> list[Unit]:
         """Units in order of computation; what can fail comes as early as possible."""
         urgent: set[int] = set()
         stack = [u for u, unit in self._unit.items() if can_fail(unit)]
         while stack:
-            unit_id = stack.pop()
-            if unit_id not in urgent:
-                urgent.add(unit_id)
-                stack.extend(self._before[unit_id])
-        waiting = {u: len(before) for u, before in self._before.items()}
-        ready = [u for u, count in waiting.items() if count == 0]
-        result: list[Unit] = []
-        while ready:
-            ready.sort(key=lambda u: (u not in urgent, self._order[u]))
-            current = ready.pop(0)
-            result.append(self._unit[current])
-            for after in self._after[current]:
-                waiting[after] -= 1
-                if waiting[after] == 0:
-                    ready.append(after)
-        assert len(result) == len(self._unit), "fusion made a cycle"
-        return result
+            number = stack.pop()
+            if number not in urgent:
+                urgent.add(number)
+                stack.extend(self.order.before[number])
+        rank = {u: (u not in urgent, position) for u, position in self._rank.items()}
+        return [self._unit[u] for u in self.order.sorted(rank)]

@@ -231,18 +231,29 @@ class Nest(Values):
 
     def _operand_level(self, variable: Variable) -> int:
         return max(
-            (
-                self._level(use.source)
-                for use in self.fusion.reads(self.group, variable)
-                if use.direct and use.source in self.group.members
-            ),
-            default=0,
+            (self._level(source) for source in self._members_read(variable)), default=0
         )
+
+    def _members_read(self, variable: Variable) -> list[Variable]:
+        """The members that a member reads where the loops are."""
+        return [
+            use.source
+            for use in self.fusion.reads(self.group, variable)
+            if use.direct and use.source in self.group.members
+        ]
 
     def _level(self, variable: Variable) -> int:
         """Number of reductions that must be finished before this value can be had."""
-        found = self.levels.get(variable)
-        if found is None:
-            found = self._operand_level(variable) + self._reduces(variable)
-            self.levels[variable] = found
-        return found
+        levels = self.levels
+        stack = [variable]
+        while variable not in levels:
+            current = stack[-1]
+            made_of = self._members_read(current)
+            waiting = [v for v in made_of if v not in levels]
+            if waiting:
+                stack += waiting
+                continue
+            stack.pop()
+            before = max((levels[v] for v in made_of), default=0)
+            levels[current] = before + self._reduces(current)
+        return levels[variable]

@@ -7,12 +7,22 @@ along them, each of their points is a value of its own (lower/values.py).
 In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds on.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import VIEWS, Axes, Axis, Group, Unit, Use, operands
+from symgraph.lower.groups import (
+    VIEWS,
+    Axes,
+    Axis,
+    Group,
+    Unit,
+    Use,
+    operands,
+    weight_of,
+)
 from symgraph.lower.sizes import ONE, Poly
 
 
@@ -56,7 +66,14 @@ class Reading:
             axes = tuple(map(self.axis, self.dims(out)))
             group.axes = [a for a in axes if a is not None]
             group.members[out] = axes
+        group.weight = weight_of(node, self.point_count(node))
         return group
+
+    def point_count(self, node: Apply) -> int:
+        """How many values a node has, or a reduction adds, at one place of the loops."""
+        widest = node.inputs[0] if node.op.name == "reduce" else node.outputs[0]
+        sizes = (e.constant for e in self.dims(widest))
+        return math.prod(n for n in sizes if n is not None and n in self.points)
 
     def operand_axes(self, group: Group, out: Variable, k: int) -> Axes:
         """The axes that index operand `k` of the node that computes `out`."""
@@ -161,9 +178,20 @@ class Reading:
         if source not in self.inline:
             yield source
             return
-        assert source.owner is not None
-        for operand in source.owner.inputs:
-            yield from self.beneath(self.behind(operand).source)
+        seen = {source}
+        stack = [source]
+        while stack:
+            node = stack.pop().owner
+            assert node is not None
+            for operand in reversed(node.inputs):
+                below = self.behind(operand).source
+                if below in seen:
+                    continue
+                seen.add(below)
+                if below in self.inline:
+                    stack.append(below)
+                else:
+                    yield below
 
     def atoms_of(self, unit: Unit) -> set[int]:
         """Atoms of all extents and offsets that a unit's loops may need."""

@@ -20,15 +20,19 @@ from symgraph.lower.groups import (
 )
 from symgraph.lower.reading import Reading
 
+#: operations of an inline value, at most
+INLINE = 32
+
 
 def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
-    """Values so cheap that every kernel computes them for itreading.
+    """Values so cheap that every kernel computes them for itself.
 
     Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
     with an iota (one-hot masks). They belong to no group, so they tie no groups
-    together. What another unit or a result needs in memory is not inline.
+    together. What another unit or a result needs in memory is not inline, nor is what
+    takes more than `INLINE` operations, written out: each of its users would repeat them.
     """
-    found: set[Variable] = set()
+    found: dict[Variable, int] = {}  # with the number of operations
     needed = {reading.behind(root).source for root in reading.graph.roots}
     for node in nodes:
         if node.op.name not in COMPUTING and node.op.name not in VIEWS:
@@ -53,8 +57,10 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
                 for v in below
             )
         ):
-            found.add(out)
-    return found
+            count = 1 + sum(found.get(v, 0) for v in below)
+            if count <= INLINE:
+                found[out] = count
+    return set(found)
 
 
 def stored_values(

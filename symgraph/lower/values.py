@@ -126,13 +126,63 @@ class Values:
 
     def value(self, variable: Variable, positions: Positions) -> Expression:
         """The value of a member."""
+        found = self.build.recall((variable, positions))
+        if found is not None:
+            return found
+        stack = [(variable, positions)]
+        while True:  # operands first: a chain in a body may be long
+            current = stack[-1]
+            waiting = [at for at in self._made_of(*current) if not self._is_known(*at)]
+            if waiting:
+                stack += reversed(waiting)
+                continue
+            stack.pop()
+            found = self._value(*current)
+            if not stack:
+                return found
+
+    def _is_known(self, variable: Variable, positions: Positions) -> bool:
+        return self.build.recall((variable, positions)) is not None
+
+    def _made_of(
+        self, variable: Variable, positions: Positions
+    ) -> Iterator[tuple[Variable, Positions]]:
+        """The members, and where, that the value of a member is computed from.
+
+        Of nodes with an operand at the same place only; others ask for theirs.
+        """
+        node = variable.owner
+        assert node is not None
+        if node.op.name not in ("elementwise", "cast") or self._is_kept(
+            variable, positions
+        ):
+            return
+        for k, operand in enumerate(node.inputs):
+            own = self._operand_positions(node, k, positions)
+            source, below = self._below(operand, own)
+            if below is not None and source in self.group.members:
+                yield source, below
+
+    def _is_kept(self, variable: Variable, positions: Positions) -> bool:
+        """Whether a value is read back from where an earlier pass put it."""
+        if self._is_saved(variable):
+            return True
+        return variable in self.rows and self._spot(variable, positions) in self.kept
+
+    def _is_saved(self, variable: Variable) -> bool:
+        return (
+            variable in self.written
+            and variable not in self.fusion.parts
+            and not is_cheap(variable.owner)
+        )
+
+    def _value(self, variable: Variable, positions: Positions) -> Expression:
         key = (variable, positions)
         found = self.build.recall(key)
         if found is not None:
             return found
         dtype = variable.type.dtype
-        saved = variable in self.written and variable not in self.fusion.parts
-        if saved and not is_cheap(variable.owner):
+        if self._is_saved(variable):
             strides = row_major(self.extents.shape(variable))
             access = self.build.access(positions, strides)
             name = self.build.buffer(variable, "inout")
