@@ -17,6 +17,12 @@ the rows of a stream over them; long sums are cut into blocks of `DEPTH`. So not
 shared between units, no memory is needed beside the scratch, and no result depends on
 which thread runs a unit.
 
+Each block's sums begin at zero and are then added to c. Where there are many blocks, all
+but the first (which scales c by beta) and the last (which ends with the bias and the
+activation) are added up in *cells*, images of the unit's part of c in the scratch: a cell
+takes `RADIX` blocks and is then added to the cell of the next level. So the rounding
+error grows with the log of the depth (docs/explanation/sums.md).
+
 References
 ----------
 Goto and van de Geijn 2008, Anatomy of high-performance matrix multiplication.
@@ -40,14 +46,17 @@ GROUP = 8  # the most column panels of a unit
 UNITS = 16  # how many units a product of moderate size is divided into
 WORK = 1 << 19  # multiplications that are worth a unit
 BLOCK_BYTES = 1 << 19  # of a that should stay in the second-level cache
+RADIX_BITS = 4
+RADIX = 1 << RADIX_BITS  # blocks, or cells, that a cell takes
+LEVELS = 5  # cells of a unit; the last takes whatever comes
 
 _TABLE, _SPILL, _BIAS, _PACKED = 512, 1024, 4096, 8192  # places in the scratch
 
 
 def gemm_functions(cpu: Machine, dtype: str) -> list[Routine]:
     """The functions of matrix products of a dtype."""
-    return [_plan(cpu, dtype), _units(cpu, dtype), _run(cpu, dtype),
-            _block(cpu, dtype)]  # fmt: skip
+    return [_plan(cpu, dtype), _units(cpu, dtype), _run(cpu, dtype), _put(cpu, dtype),
+            _gather(cpu, dtype), _block(cpu, dtype)]  # fmt: skip
 
 
 def _get(r: Routine, params: Int) -> dict[str, Int]:
@@ -161,7 +170,6 @@ def _block(cpu: Machine, dtype: str) -> Routine:
     r.write(d + _TABLE, 0, 0)
     r.write(d + _TABLE, 0, 1)
     r.write(d, 1, tiles.TAPS)
-    r.write(d, p["c_down"] * item, tiles.Y_ROW)
     r.write(d, d + _SPILL, tiles.SPILL)
     r.write(d, alpha, tiles.ALPHA)
     r.write(d, p["slope"], tiles.SLOPE)
@@ -180,12 +188,21 @@ def _block(cpu: Machine, dtype: str) -> Routine:
     panel_bytes = step * (width * item)
     copy = packed + panels * panel_bytes
     pitch = r.constant(-(-most * item // cpu.width) * cpu.width)
+    many = blocks > RADIX + 2
+    cells = r.rounded(copy + r.upward(high, most) * step * pitch, 64)
+    cell_row = panels * (width * item)
+    cell_bytes = rows * cell_row
 
     with r.loop(blocks) as number:
         k = number * step
         count = r.least(depth - k, step)
         last = number.equals(blocks - 1)
-        first = number.equals(0)
+        inner = many & (number > 0) & last.negated()
+        place = r.integer("and", number - 1, RADIX - 1)
+        first = r.choice(inner, place, number).equals(0)
+        target = r.choice(inner, cells, x["c"])
+        down = r.choice(inner, cell_row, p["c_down"] * item)
+        r.write(d, down, tiles.Y_ROW)
         # panels of b, unless so few rows use them that copying does not pay
         few = (rows <= 2 * most) & b_across.equals(item)
         along = b_across.equals(item)
@@ -240,14 +257,15 @@ def _block(cpu: Machine, dtype: str) -> Routine:
                     a.set(zeros)
                     w.set(zeros)
                 _epilogue(r, cpu, dtype, p, d, x["column"] + column, wide, vectors,
-                          first, last, alpha_is_one, beta, one)  # fmt: skip
-                y = x["c"] + row * p["c_down"] * item + column * item
+                          first, last, alpha_is_one, r.choice(inner, 0, beta),
+                          one)  # fmt: skip
+                y = target + row * down + column * item
                 with r.when(pack):
                     done = r.slot(0)
                     with r.loop(tiles_) as tile:
                         rest = height - done.now
                         part = r.least(r.choice(tile < more, each + 1, each) * 2, rest)
-                        here = y + done.now * p["c_down"] * item
+                        here = y + done.now * down
                         at = a.now + r.choice(depth <= 0, 0, tile * count * pitch)
                         _strips(r, "columns", dtype, vectors, part, at, w.now, here, d)
                         done.add(part)
@@ -258,6 +276,60 @@ def _block(cpu: Machine, dtype: str) -> Routine:
                         _strips(
                             r, "columns", dtype, vectors, height, a.now, w.now, y, d
                         )
+        with r.when(inner):
+            with r.when(place.equals(RADIX - 1)):
+                r.run(f"sg.gemm.put.{code}", cells, cell_bytes, number - 1)
+            with r.when(number.equals(blocks - 2)):
+                r.run(f"sg.gemm.gather.{code}", cells, cell_bytes, cell_row, number,
+                      x["c"], p["c_down"] * item, rows, columns)  # fmt: skip
+    return r
+
+
+def _put(cpu: Machine, dtype: str) -> Routine:
+    """Empty full cells into those above; `number` counts the blocks before this one."""
+    r = writer(cpu, f"sg.gemm.put.{CODE[dtype]}", ("cells", "size", "number"))
+    size = r.argument["size"]
+    cell, number, level = (r.slot(v) for v in (*list(r.argument.values())[::2], 0))
+
+    def is_full() -> Truth:
+        digit = r.integer("and", number.now, RADIX - 1)
+        return digit.equals(RADIX - 1) & (level.now < LEVELS - 1)
+
+    with r.whilst(is_full):
+        source = cell.now
+        target = source + size
+        level.add(1)
+        number.set(r.integer("lshr", number.now, RADIX_BITS))
+        at_top = level.now.equals(LEVELS - 1)
+        before = r.choice(at_top, number.now, r.integer("and", number.now, RADIX - 1))
+        with r.when(before.equals(0)):
+            r.copy(target, source, size)
+        with r.unless(before.equals(0)), r.loop(size, step=cpu.width) as at:
+            old = r.load(target + at, dtype, cpu.lanes(dtype))
+            new = r.load(source + at, dtype, cpu.lanes(dtype))
+            r.store(target + at, r.fadd(old, new))
+        cell.set(target)
+    return r
+
+
+def _gather(cpu: Machine, dtype: str) -> Routine:
+    """Add to c what `count` blocks have left in the cells, from the lowest."""
+    r = writer(
+        cpu, f"sg.gemm.gather.{CODE[dtype]}",
+        ("cells", "size", "row", "count", "c", "c_row", "rows", "columns"),
+    )  # fmt: skip
+    a, item = r.argument, ITEM[dtype]
+    count = r.slot(a["count"])
+    with r.loop(LEVELS) as level:
+        rest = r.integer("and", count.now, RADIX - 1)
+        left = r.choice(level.equals(LEVELS - 1), count.now, rest)
+        with r.when(left.differs(0)), r.loop(a["rows"]) as i:
+            source = a["cells"] + level * a["size"] + i * a["row"]
+            with r.loop(a["columns"] * item, step=item) as at:
+                target = a["c"] + i * a["c_row"] + at
+                new = r.fadd(r.load(target, dtype), r.load(source + at, dtype))
+                r.store(target, new)
+        count.set(r.integer("lshr", count.now, RADIX_BITS))
     return r
 
 

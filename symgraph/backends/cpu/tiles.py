@@ -33,9 +33,10 @@ tile's x is ADVANCE bytes a row further, its y Y_ROW bytes a row. Descriptor:
     TABLE    address of TAPS pairs of i64: byte offsets of x and of w
     Y_ROW    bytes between rows of y
     ADVANCE  bytes of x per row from one tile to the next
-    MODE     STORE: store acc; RELU: store max(acc, 0), NaN kept; ADD: begin with y
-             instead of init and store acc; FINISH: as below. Where `Machine.parts`,
-             PART may be added to all but FINISH: only VALID columns are touched
+    MODE     STORE: store acc; RELU: store max(acc, 0), NaN kept; ADD: store y + acc,
+             so that a long sum is one of blocks; FINISH: as below. Where
+             `Machine.parts`, PART may be added to all but FINISH: only VALID columns
+             are touched
     SPILL    FINISH only: address of SPILL_BYTES bytes, aligned to 64
     ALPHA    FINISH only: address of a number; r = alpha * acc
     BETA     FINISH only: address of a number, or 0; r += beta * y, y not read for 0
@@ -169,18 +170,9 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
     one = type_name(dtype, 1)
     a, d = b.argument, b.argument["d"]
 
-    mode = b.read(d, MODE)
-    is_add = b.integer("and", mode, PART - 1).equals(ADD)
-    at = b.pointer(b.choice(is_add, a["y"], b.read(d, INIT)))
-    down = b.choice(is_add, b.read(d, Y_ROW), 0)
-    start: list[list[Value]] = []
-    last = b.read(d, _LAST)
-    part = mask_below(b, last, dtype, lanes) if cpu.parts else None
-    for p in range(rows):
-        at = _at(b, at, down) if p else at
-        places = [Int(b, _step(b, at, v * lanes * item)) for v in range(vectors)]
-        start.append([_load(b, place.text, dtype, lanes) for place in places[:-1]])
-        start[p].append(_load_last(b, places[-1].text, dtype, lanes, part))
+    init = b.pointer(b.read(d, INIT))
+    places = [_step(b, init, v * lanes * item) for v in range(vectors)]
+    start = [[_load(b, place, dtype, lanes) for place in places]] * rows
     count = b.read(d, COUNT)
     w_step = b.read(d, W_STEP)
     x_step = b.read(d, X_STEP)
@@ -254,8 +246,40 @@ def _tile(cpu: Machine, kind: str, dtype: str, vectors: int, rows: int) -> Routi
     b.lines[mark:mark] = heads
 
     b.place(done)
-    _store_tile(b, new, d, part)
+    part = None
+    if cpu.parts:
+        part = mask_below(b, b.read(d, _LAST), dtype, lanes)
+    _store_tile(b, _added(b, new, d, part), d, part)
     return b
+
+
+def _added(
+    b: Routine, acc: list[list[Value]], d: Int, part: str | None
+) -> list[list[Value]]:
+    """The rows, added to what y holds if the descriptor's MODE says so."""
+    dtype, lanes = acc[0][0].dtype, acc[0][0].lanes
+    before, adds, after = b.block, b.label(), b.label()
+    is_add = b.integer("and", b.read(d, MODE), PART - 1).equals(ADD)
+    b.emit(f"br i1 {is_add.text}, label %{adds}, label %{after}")
+    b.place(adds)
+    at, down = b.pointer(b.argument["y"]), b.read(d, Y_ROW)
+    sums = []
+    for p, row in enumerate(acc):
+        at = _at(b, at, down) if p else at
+        places = [_step(b, at, v * lanes * ITEM[dtype]) for v in range(len(row))]
+        old = [_load(b, place, dtype, lanes) for place in places[:-1]]
+        old.append(_load_last(b, places[-1], dtype, lanes, part))
+        sums.append([b.fadd(o, value) for o, value in zip(old, row, strict=True)])
+    b.emit(f"br label %{after}")
+    b.place(after)
+    return [
+        [
+            b.op(f"phi {one.type} [ {one.text}, %{before} ], [ {two.text}, %{adds} ]",
+                 dtype, lanes)
+            for one, two in zip(row, added, strict=True)
+        ]
+        for row, added in zip(acc, sums, strict=True)
+    ]  # fmt: skip
 
 
 def prefetch(b: Routine, pointer: str, size: int, offset: int = 0) -> None:
@@ -276,7 +300,7 @@ def _load(b: Routine, pointer: str, dtype: str, lanes: int) -> Value:
 def _load_last(
     b: Routine, pointer: str, dtype: str, lanes: int, part: str | None
 ) -> Value:
-    """The last vector of a row; where there are masks, no more of it than exists."""
+    """The last vector of a row of y; where there are masks, no more of it than exists."""
     if part is None:
         return _load(b, pointer, dtype, lanes)
     return load_masked(b, pointer, dtype, lanes, part)

@@ -116,3 +116,38 @@ def test_small_products_are_one_unit_and_large_ones_many() -> None:
     assert units(128, 784, 512) >= 16
     assert units(4096, 512, 10) >= 16
     assert units(8, 512, 4096) >= 8
+
+
+@pytest.mark.parametrize("level", tile_calls.LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("blocks", [2, 18, 19, 34, 35, 36, 275])
+def test_every_block_of_a_long_sum_is_added_once(
+    level: str, dtype: str, blocks: int
+) -> None:
+    """Small integers: their sums are exact. 274 inner blocks fill three levels."""
+    random = np.random.default_rng(blocks)
+    rows, columns = (int(n) for n in random.integers(1, 9 if blocks > 40 else 40, 2))
+    depth = 800 * blocks - 7
+    a = random.integers(-1, 2, (rows, depth)).astype(dtype)
+    b = random.integers(-1, 2, (columns, depth)).astype(dtype).T
+    around = random.integers(-3, 4, (rows + 2, columns + 5)).astype(dtype)
+    before, c = around.copy(), around[1:-1, 2:-3]
+    bias = random.integers(-3, 4, columns).astype(dtype)
+    want = 2 * (a @ b) - 3 * c + bias
+    tile_calls.gemm(
+        a, b, c, level, alpha=2.0, beta=-3.0, bias=bias, activation=1
+    ).run(random)  # fmt: skip
+    np.testing.assert_array_equal(c, np.maximum(want, 0))
+    c[:] = before[1:-1, 2:-3]
+    np.testing.assert_array_equal(around, before)  # nothing beside c is written
+    c[:] = np.nan
+    tile_calls.gemm(a, b, c, level).run(random)
+    np.testing.assert_array_equal(c, a @ b)
+
+
+def test_equal_terms_of_a_long_sum_keep_the_bound() -> None:
+    a = np.full((2, 2_000_000), 0.1, np.float32)
+    c = np.empty((2, 2), np.float32)
+    tile_calls.gemm(a, a.T, c).run()
+    want = 2_000_000 * float(np.float32(0.1)) ** 2
+    assert np.abs(c / want - 1).max() < (800 + 16 * 3) * 2.0**-24

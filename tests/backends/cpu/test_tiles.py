@@ -72,8 +72,9 @@ def test_every_number_of_rows_and_every_mode(
             valid = wide - 1 if mode >= tiles.PART else wide
             y = random.standard_normal((rows, wide + 3)).astype(dtype)
             expected = y.copy()
-            first = y if mode % tiles.PART == tiles.ADD else starts
-            found = want + first[:, :wide]
+            found = want + starts
+            if mode % tiles.PART == tiles.ADD:
+                found = found + y[:, :wide]
             if mode % tiles.PART == tiles.RELU:
                 found = np.maximum(found, 0)
             expected[:, :valid] = found[:, :valid]

@@ -163,6 +163,19 @@ def test_the_accumulator_s_dtype_is_the_user_s() -> None:
     assert total.dtype == mean.dtype == np.float32
 
 
+@pytest.mark.parametrize("rows", [700, 300_000])
+def test_products_keep_the_bound_of_their_longer_blocks(rows: int) -> None:
+    """Small ones on BLAS, large ones on tiles, thin ones as sums."""
+    a = np.full((rows, 9), 0.1, "float32")
+    want = rows * float(a[0, 0]) ** 2
+    for columns in (1, 3, 9):
+        for known in (False, True):
+            shape = (None, columns if known else None)
+            x = T.matrix("x", dtype="float32", shape=shape)
+            found = sg.function([x], T.dot(x.T, x))(a[:, :columns])
+            assert np.abs(found / want - 1).max() < bound(rows) + 700 * UNIT
+
+
 def test_float64_sums_are_in_blocks() -> None:
     x = T.dmatrix("x")
     a = np.full((200_000, 2), 0.1)
