@@ -336,20 +336,21 @@ def _logsumexp(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> Any:
 ORACLES["logsumexp"] = _logsumexp
 
 _p = scipy.softmax(_m, -1)
-_labels = np.array([0, 5, -1, 2], "int32")
+_labels = np.array([0, 5, 1, 2], "int32")
 _hot = scipy.softmax(_floats(4, 6), -1)
 SAMPLES["categorical_crossentropy"] = [
     Sample((_p, _labels), gradient=True),
     Sample((_p, _labels), gradient=True, static=True),
     Sample((_p, _hot), gradient=True),
     Sample((_p.astype("float32"), _labels)),
-    Sample((scipy.softmax(_x, -1), _ints(5, 3, 4)), gradient=True),
+    Sample((scipy.softmax(_x, -1), _ints(5, 3, 4) % 5), gradient=True),
     Sample((_p[0], np.int64(3)), gradient=True),
     Sample((_p, _labels[:3]), error=ShapeError, static=True),
     Sample((_p, _hot[:, :5]), error=ShapeError, static=True),
     Sample((_p, _floats(4)), error=DtypeError),
     Sample((_p, _floats()), error=ShapeError),
     Sample((_p, [0, 1, 6, 0]), error=IndexRangeError, static=True),
+    Sample((_p, [0, 1, -1, 0]), error=IndexRangeError, static=True),
 ]
 ORACLES["categorical_crossentropy"] = lambda p, t: (
     -np.sum(t * np.log(p), -1)
@@ -387,11 +388,12 @@ ORACLES["crossentropy_softmax_argmax_1hot_with_bias"] = lambda x, b, y: (
 )
 SAMPLES["one_hot"] = [
     Sample((_labels, 6), {"dtype": "float32"}),
-    Sample((_ints(3, 2, 2, dtype="int8"), 3)),
+    Sample((_ints(3, 2, 2, dtype="int8") % 3, 3)),
     Sample((np.int64(2), 3, "int32")),
     Sample((_floats(3), 3), error=DtypeError),
     Sample((np.array([0, 3]), 2.5), error=DtypeError),
     Sample(([0, 3], 3), error=IndexRangeError),
+    Sample(([0, -1], 3), error=IndexRangeError),
 ]
 SAMPLES["to_one_hot"] = SAMPLES["one_hot"]
 ORACLES["one_hot"] = ORACLES["to_one_hot"] = lambda y, n, dtype="float64": np.eye(

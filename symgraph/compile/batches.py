@@ -1,12 +1,14 @@
 """Many steps in one native call: `repeat` and `epoch` of a compiled function."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from symgraph.compile.locate import named
 from symgraph.core.node import described
-from symgraph.errors import ArgumentError, ShapeError
+from symgraph.errors import ArgumentError, IndexRangeError, ShapeError
 from symgraph.runtime.executor import Executor
 
 #: steps of one signature after which a function of few elements is compiled for it
@@ -44,7 +46,7 @@ class Batches:
                 f"repeat: times={times!r}, expected an int of 0 or more"
             )
         arrays = self.convert(args, kwargs)
-        with self._lock:
+        with self._lock, self._naming(arrays):
             results = self._steps(int(times), lambda _: arrays, [0] * len(arrays))
         return self._stacked(results)
 
@@ -100,12 +102,20 @@ class Batches:
         order = _order(shuffle, count)
         batch = int(batch_size)
         full, tail = divmod(count, batch)
-        with self._lock:
+        with self._lock, self._naming(arrays):
             parts = [self._batches(arrays, order, 0, full, batch)]
             if tail and not drop_last:
                 parts.append(self._batches(arrays, order, full * batch, 1, tail))
         results = [[a for part in parts for a in part[k]] for k in range(len(parts[0]))]
         return self._stacked(results)
+
+    @contextlib.contextmanager
+    def _naming(self, arrays: Sequence[np.ndarray]) -> Iterator[None]:
+        """Say which index lay outside, and in which row of the arguments."""
+        try:
+            yield
+        except IndexRangeError as error:
+            raise named(self.request, arrays, error) from None
 
     def _batches(
         self,

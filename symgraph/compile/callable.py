@@ -19,11 +19,13 @@ from symgraph.compile.build import Timings, build
 from symgraph.compile.debug import compare
 from symgraph.compile.forms import Form, form_of
 from symgraph.compile.inputs import converted
+from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
 from symgraph.compile.stages import Stages
 from symgraph.core.shared import generation
 from symgraph.core.types import StaticShape
 from symgraph.errors import (
+    IndexRangeError,
     InputError,
     MissingInputError,
     NotSupportedError,
@@ -92,7 +94,10 @@ class CompiledFunction(Stages, Batches):
 
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         executor = self.executor_for(arrays)
-        outputs = executor.call(arrays)
+        try:
+            outputs = executor.call(arrays)
+        except IndexRangeError as error:
+            raise named(self.request, arrays, error) from None
         if executor.is_native and not self.mode.debug and self._layout is None:
             self._direct = executor.bind(arrays).direct(self.request.form == "single")
             self._generation = generation.count

@@ -13,6 +13,7 @@ import symgraph.tensor as T
 from symgraph.core.dtypes import is_discrete, is_float
 from symgraph.core.node import Variable, listing
 from symgraph.errors import ArgumentError, ShapeError
+from symgraph.ops.labels import labelled, one_hot_rows
 
 MODES = ("mean", "sum", "normalized_sum")
 
@@ -135,7 +136,7 @@ def multiclass_hinge_loss(predictions: Any, targets: Any, delta: Any = 1) -> Var
     """
     p: Any = T.as_tensor_variable(predictions)
     t: Any = T.as_tensor_variable(targets)
-    _check_labels("multiclass_hinge_loss", p, t)
+    t = _checked("multiclass_hinge_loss", p, t)
     hit = T.one_hot(t, p.shape[-1], "bool") if t.ndim < p.ndim else T.neq(t, 0)
     right = T.sum(T.switch(hit, p, 0), axis=-1)
     rest = T.max(T.switch(hit, -float("inf"), p), axis=-1)
@@ -187,14 +188,14 @@ def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Vari
     """
     p: Any = T.as_tensor_variable(predictions)
     t: Any = T.as_tensor_variable(targets)
-    _check_labels("categorical_accuracy", p, t)
+    t = _checked("categorical_accuracy", p, t)
     if isinstance(top_k, bool) or int(top_k) != top_k or top_k < 1:
         raise ArgumentError(f"categorical_accuracy: top_k={top_k!r}; use 1 or more")
     if t.ndim == p.ndim:
         t = T.argmax(t, axis=-1)
     if top_k == 1:
         return T.eq(T.argmax(p, axis=-1), t)
-    own = T.shape_padright(T.pick(p, t))
+    own = T.shape_padright(labelled(p, t))
     larger = T.sum(T.invert(T.le(p, own)), axis=-1)  # not T.gt: NaN must count
     return T.lt(larger, top_k)
 
@@ -208,9 +209,10 @@ def _adapted(targets: Any, predictions: Any) -> Any:
     return t
 
 
-def _check_labels(what: str, p: Variable, t: Variable) -> None:
+def _checked(what: str, p: Variable, t: Variable) -> Variable:
     if p.ndim == 0 or t.ndim not in (p.ndim, p.ndim - 1):
         raise ShapeError(
             f"{what}: targets must have the rank of the predictions (one-hot), or one "
             f"less (labels){listing(p, t)}"
         )
+    return one_hot_rows(what, p, t) if t.ndim == p.ndim else t

@@ -35,10 +35,30 @@ def _check_indices(indices: Variable, x: Variable, axis: int, what: str) -> None
                 check_range(int(index), extent, axis, what, listing(x))
 
 
-def _in_range(indices: np.ndarray, extent: int, axis: int, what: str) -> np.ndarray:
-    bad = (indices < -extent) | (indices >= extent)
-    if bad.any():
-        check_range(int(indices[bad].flat[0]), extent, axis, what)
+def first_outside(index: np.ndarray, limit: int, negative: bool = True) -> str | None:
+    """The first index that lies outside 0 .. limit - 1 (or counts from the end), in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first_outside(np.array([0, 7, 1]), 5)
+    'index 7 in row 1'
+    """
+    bad = (index < (-limit if negative else 0)) | (index >= limit)
+    if not bad.any():
+        return None
+    places = np.argwhere(bad)[0].tolist()
+    value = int(index[tuple(places)])
+    if not places:
+        return f"index {value}"
+    where = f"row {places[0]}" if len(places) == 1 else f"position {tuple(places)}"
+    return f"index {value} in {where}"
+
+
+def _in_range(op: "Take | _Scatter", indices: np.ndarray, extent: int) -> np.ndarray:
+    found = first_outside(indices, extent)
+    if found is not None:
+        raise IndexRangeError(op.failure(str(extent), found))
     return np.where(indices < 0, indices + extent, indices)
 
 
@@ -93,9 +113,9 @@ class Take(Op):
         zeros = PUBLIC["zeros_like"](x)
         return (ScatterAdd(self.axis, self.safe)(zeros, indices, g), None)
 
-    def failure(self, extent: str) -> str:
+    def failure(self, extent: str, index: str = "an index") -> str:
         """What went wrong, for an axis of this extent."""
-        return f"{self.name}: {_failure(self.axis, extent)}"
+        return f"{self.name}: {_failure(self.axis, extent, '', index)}"
 
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the indices."""
@@ -104,7 +124,7 @@ class Take(Op):
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's take."""
         x, indices = arrays
-        places = _in_range(indices, x.shape[self.axis], self.axis, "take")
+        places = _in_range(self, indices, x.shape[self.axis])
         return (np.asarray(np.take(x, places, axis=self.axis)),)
 
 
@@ -151,9 +171,9 @@ class _Scatter(Op):
         """The shape of the base."""
         return (shapes[0],)
 
-    def failure(self, extent: str) -> str:
+    def failure(self, extent: str, index: str = "an index") -> str:
         """What went wrong, for an axis of this extent."""
-        return f"{self.name}: {_failure(self.axis, extent)}"
+        return f"{self.name}: {_failure(self.axis, extent, '', index)}"
 
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the indices."""
@@ -163,7 +183,7 @@ class _Scatter(Op):
         self, base: np.ndarray, indices: np.ndarray, values: np.ndarray
     ) -> tuple[Any, ...]:
         """Index for NumPy that addresses the values; checks range and shape."""
-        places = _in_range(indices, base.shape[self.axis], self.axis, self.name)
+        places = _in_range(self, indices, base.shape[self.axis])
         wanted = base.shape[: self.axis] + indices.shape + base.shape[self.axis + 1 :]
         if values.shape != wanted:
             raise ShapeError(
@@ -309,12 +329,12 @@ class CheckIndex(Op):
         index, extent = arrays
         limit = int(extent)
         wide = index.astype(np.int64)
-        bad = (wide < (-limit if self.negative else 0)) | (wide >= limit)
-        if bad.any():
-            first = int(wide[bad].flat[0])
-            raise IndexRangeError(self.failure(str(limit), f"index {first}"))
+        found = first_outside(wide, limit, self.negative)
+        if found is not None:
+            raise IndexRangeError(self.failure(str(limit), found))
         return (np.asarray(np.where(wide < 0, wide + limit, wide)),)
 
     def failure(self, extent: str, index: str = "an index") -> str:
         """What went wrong, for an axis of this extent."""
-        return _failure(self.axis, extent, self.of, index)
+        text = _failure(self.axis, extent, self.of, index)
+        return text if self.negative else f"{text} (negative ones are not taken)"

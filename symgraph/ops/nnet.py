@@ -25,8 +25,8 @@ from symgraph.core.op import (
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, ShapeError
 from symgraph.ops.families import Elementwise, cast
-from symgraph.ops.getitem import pick
 from symgraph.ops.indexing import CheckIndex
+from symgraph.ops.labels import labelled, one_hot_rows
 from symgraph.ops.shape import (
     as_extent,
     extent_key,
@@ -340,7 +340,7 @@ def one_hot(y: Any, n: Any, dtype: Any = None) -> Variable:
 
     Parameters
     ----------
-    y : integers in -n .. n - 1; others fail at run time
+    y : integers in 0 .. n - 1; others fail at run time
     n : int or scalar
     dtype : of the result; "floatX" by default
 
@@ -356,7 +356,8 @@ def one_hot(y: Any, n: Any, dtype: Any = None) -> Variable:
         raise DtypeError(
             f"one_hot: labels must be integers{listing(y)}\nCast them to int64."
         )
-    places = PUBLIC["dimshuffle"](CheckIndex()(y, count), *range(y.ndim), "x")
+    checked = CheckIndex(-1, "the classes", False)(y, count)
+    places = PUBLIC["dimshuffle"](checked, *range(y.ndim), "x")
     hit = PUBLIC["eq"](places, PUBLIC["arange"](count))
     return cast(hit, canonical("floatX" if dtype is None else dtype))
 
@@ -374,8 +375,8 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     Parameters
     ----------
     coding_dist : p, floats (..., n), such as the result of `softmax`
-    true_dist : t, probabilities (..., n), or integer labels (...) in -n .. n - 1;
-        labels outside fail at run time.
+    true_dist : t, probabilities (..., n), or integer labels (...) in 0 .. n - 1;
+        labels outside fail at run time, and so do integers (..., 1).
 
     Returns
     -------
@@ -390,6 +391,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     """
     p, t = _as_float(coding_dist), as_variable(true_dist)
     if p.ndim and t.ndim == p.ndim:
+        t = one_hot_rows("categorical_crossentropy", p, t)
         for axis, (a, b) in enumerate(zip(p.type.shape, t.type.shape, strict=True)):
             if a is not None and b is not None and a != b:
                 raise ShapeError(
@@ -407,7 +409,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
             f"categorical_crossentropy: labels must be integers{listing(t)}\n"
             "Cast them to int64, or pass one-hot targets of the rank of p."
         )
-    return -pick(PUBLIC["log"](p), t)
+    return -labelled(PUBLIC["log"](p), t)
 
 
 @public
@@ -460,7 +462,7 @@ def crossentropy_softmax_argmax_1hot_with_bias(
 ) -> tuple[Variable, Variable, Variable]:
     """(-log(softmax(x + b)[i, y[i]]), softmax(x + b), argmax of its rows)."""
     logits = _as_float(as_variable(x) + as_variable(b))
-    loss = -pick(log_softmax(logits), y_idx)
+    loss = -labelled(log_softmax(logits), as_variable(y_idx))
     return loss, softmax(logits), PUBLIC["argmax"](logits, axis=-1)
 
 

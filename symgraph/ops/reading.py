@@ -140,8 +140,11 @@ def rows_of(plan: Plan, base: Variable) -> Variable:
     return Subtensor((("slice", 0, length, None), ALL))(base)
 
 
-def picked(x: Variable, y: Variable) -> Variable:
-    """out[i] = x[i, y[i]], as a sum over a mask; see `symgraph.tensor.pick`."""
+def picked(x: Variable, y: Variable, negative: bool = True) -> Variable:
+    """out[i] = x[i, y[i]], as a sum over a mask; see `symgraph.tensor.pick`.
+
+    Negative y count from the end, or fail without `negative`.
+    """
     if x.ndim != y.ndim + 1:
         raise ShapeError(
             f"pick: x must have one axis more than y{listing(x, y)}\n"
@@ -154,15 +157,17 @@ def picked(x: Variable, y: Variable) -> Variable:
                 f"{listing(x, y)}"
             )
     if x.type.dtype == "bool":
-        return cast(picked(cast(x, "int8"), y), "bool")
-    chosen = PUBLIC["switch"](mask_of(x, y), x, scalar_constant(0, x.type.dtype))
+        return cast(picked(cast(x, "int8"), y, negative), "bool")
+    chosen = PUBLIC["switch"](
+        mask_of(x, y, negative), x, scalar_constant(0, x.type.dtype)
+    )
     return PUBLIC["sum"](chosen, axis=-1, dtype=x.type.dtype)
 
 
-def mask_of(x: Variable, y: Variable) -> Variable:
+def mask_of(x: Variable, y: Variable, negative: bool = True) -> Variable:
     """mask[i, j] = (y[i] == j), of the shape of x; y is checked."""
     rows, width = extents(x)[:-1], extent(x, x.ndim - 1)
-    checked = CheckIndex(x.ndim - 1, x.name or "")(y, variable(width))
+    checked = CheckIndex(x.ndim - 1, x.name or "", negative)(y, variable(width))
     same = all(
         extent_key(a) == extent_key(b) for a, b in zip(extents(y), rows, strict=True)
     )
