@@ -15,6 +15,7 @@ from symgraph.lower.grain import MOST_BLOCKS
 from symgraph.lower.memory import Placement, Storage
 from symgraph.lower.sizes import ONE, ZERO, Poly, poly, product
 from symgraph.lower.steps import (
+    LONG_INNER,
     SMALL_PRODUCT,
     Copy,
     Operand,
@@ -108,6 +109,7 @@ class Contractions:
         batch = ONE if count is None else self.extents.shape(a)[0]
         sizes = (batch, rows, columns, a_shape[-1])
         tiles = None
+        inner = a_shape[-1].constant
         wish = config.blas if self.blas else "own"
         total = product(sizes)
         if wish == "auto" and total.constant is not None:
@@ -123,7 +125,7 @@ class Contractions:
             Product(
                 out.type.dtype, self._size(rows), self._size(columns),
                 self._size(a_shape[-1]), first, second, self._buffer(out),
-                alpha, beta, count, step, tiles,
+                alpha, beta, count, step, tiles, (inner or LONG_INNER + 1) > LONG_INNER,
             )
         )  # fmt: skip
 

@@ -19,6 +19,8 @@ from symgraph.lower.sizes import Poly, Recipe
 #: multiplications up to which a BLAS has less to prepare than the tiles, and starts no
 #: threads of its own (OpenBLAS: 2**18, interface/gemm.c)
 SMALL_PRODUCT = 200_000
+#: terms of a sum that BLAS adds up in one call
+LONG_INNER = 2048
 
 
 class Launch(Record):
@@ -56,7 +58,9 @@ class Product(Record):
 
     `alpha` and `beta` are numbers, or slots of 0-d buffers given as ("slot", index).
     With `tiles`, those do it instead where it takes more than SMALL_PRODUCT
-    multiplications.
+    multiplications. `long` says that the inner extent may exceed LONG_INNER, and that
+    BLAS is to be called for so many terms at a time: for small products OpenBLAS adds
+    all terms one after the other.
     """
 
     dtype: str
@@ -71,6 +75,7 @@ class Product(Record):
     count: int | None = None
     step: int | None = None
     tiles: "Tiles | None" = None
+    long: bool = False
 
 
 class Tiles(Record):

@@ -12,7 +12,14 @@ from symgraph.backends.cpu.library_object import PARAMETERS, phases
 from symgraph.backends.cpu.llvm import number
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.lower.grain import SERIAL
-from symgraph.lower.steps import SMALL_PRODUCT, Operand, Product, Step, Tiles
+from symgraph.lower.steps import (
+    LONG_INNER,
+    SMALL_PRODUCT,
+    Operand,
+    Product,
+    Step,
+    Tiles,
+)
 
 #: table[i] = slots[recipe[2 i]], or recipe[2 i + 1] where that is negative
 FILL = """
@@ -193,7 +200,7 @@ class Contractions:
         self.lines.append(f"  br i1 {some}, label %{loop}, label %{done}")
         self.lines.append(f"{loop}:")
         self.lines.append(
-            f"  %{loop}.i = phi i64 [ 0, %{before} ], [ %{loop}.n, %{loop} ]"
+            f"  %{loop}.i = phi i64 [ 0, %{before} ], [ %{loop}.n, %{loop}.end ]"
         )
         moved = []
         for pointer, by in zip((a, b, c), steps, strict=True):
@@ -202,6 +209,7 @@ class Contractions:
         self._call(
             step, sizes, moved[0], lead_a, moved[1], lead_b, moved[2], alpha, beta
         )
+        self.lines += [f"  br label %{loop}.end", f"{loop}.end:"]
         self.lines.append(f"  %{loop}.n = add i64 %{loop}.i, 1")
         more = self._op(f"icmp slt i64 %{loop}.n, {count}")
         self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")
@@ -242,6 +250,55 @@ class Contractions:
         alpha: str,
         beta: str,
     ) -> None:
+        """One product: a call of BLAS, or one for each block of the inner extent."""
+        if not isinstance(step.beta, tuple) and step.beta == 0:
+            self._clear_vector(sizes[0], sizes[1], c, ITEMSIZE[step.dtype])
+        if not step.long:
+            self._gemm(step, sizes, a, lead_a, b, lead_b, c, alpha, beta)
+            return
+        rows, columns, inner = sizes
+        element = "float" if step.dtype == "float32" else "double"
+        self.count += 1
+        block, before, done = (f"{w}{self.count}" for w in ("terms", "from", "sum"))
+        self.lines += [f"  br label %{before}", f"{before}:", f"  br label %{block}"]
+        self.lines += [
+            f"{block}:",
+            f"  %{block}.i = phi i64 [ 0, %{before} ], [ %{block}.n, %{block} ]",
+            f"  %{block}.beta = phi {element} [ {beta}, %{before} ], "
+            f"[ {number(1.0, step.dtype)}, %{block} ]",
+        ]
+        left = self._op(f"sub i64 {inner}, %{block}.i")
+        short = self._op(f"icmp slt i64 {left}, {LONG_INNER}")
+        terms = self._op(f"select i1 {short}, i64 {left}, i64 {LONG_INNER}")
+        moved = []
+        for pointer, lead, down in (
+            (a, lead_a, step.a.transposed), (b, lead_b, not step.b.transposed),
+        ):  # fmt: skip
+            by = f"%{block}.i"
+            if down:
+                by = self._op(f"mul i64 {by}, {lead}")
+            moved.append(self._op(f"getelementptr {element}, ptr {pointer}, i64 {by}"))
+        self._gemm(
+            step, [rows, columns, terms], moved[0], lead_a, moved[1], lead_b, c, alpha,
+            f"%{block}.beta",
+        )  # fmt: skip
+        self.lines.append(f"  %{block}.n = add i64 %{block}.i, {LONG_INNER}")
+        more = self._op(f"icmp slt i64 %{block}.n, {inner}")
+        self.lines.append(f"  br i1 {more}, label %{block}, label %{done}")
+        self.lines.append(f"{done}:")
+
+    def _gemm(
+        self,
+        step: Product,
+        sizes: list[str],
+        a: str,
+        lead_a: str,
+        b: str,
+        lead_b: str,
+        c: str,
+        alpha: str,
+        beta: str,
+    ) -> None:
         letter, element = ("s", "float") if step.dtype == "float32" else ("d", "double")
         kind = self.integer
         name = f"sg_{letter}gemm"
@@ -262,8 +319,6 @@ class Contractions:
             c,
             self._int(self._at_least_one(sizes[1])),
         ]
-        if not isinstance(step.beta, tuple) and step.beta == 0:
-            self._clear_vector(sizes[0], sizes[1], c, ITEMSIZE[step.dtype])
         arguments = ", ".join(f"{t} {v}" for t, v in zip(types, values, strict=True))
         self.lines.append(f"  call void @{name}({arguments})")
 
