@@ -17,26 +17,43 @@ def random_shift(
     """Shift each image by a random fraction of a pixel, along both axes.
 
     out(i, j) = image(i - u, j - v), linear between pixels, 0 outside;
-    u and v uniform in [-pixels, pixels], drawn for each image
+    u and v uniform in [-pixels, pixels], drawn for each image; bytes are rounded
 
     Parameters
     ----------
-    images : float (n, rows, columns)
+    images : floats, or bytes (uint8), (n, ..., rows, columns)
     random : where the shifts come from
     pixels : largest shift, from 0 to 1
 
     Returns
     -------
-    (n, rows, columns), dtype of images
+    array of the shape and dtype of images
+
+    Raises
+    ------
+    ArgumentError : fewer than 3 axes, another dtype, or pixels out of range
     """
-    if images.ndim != 3 or not 0 <= pixels <= 1:
+    if images.ndim < 3 or not 0 <= pixels <= 1:
         raise ArgumentError(
-            f"random_shift: images {images.shape} must have 3 axes, "
+            f"random_shift: images {images.shape} must have 3 axes or more, "
             f"pixels = {pixels} must lie in 0 .. 1"
         )
-    shifts = random.uniform(-pixels, pixels, (2, len(images), 1, 1))
-    down, right = shifts.astype(images.dtype)
-    return _shift(_shift(images, down, axis=1), right, axis=2)
+    dtype = images.dtype
+    if dtype.kind != "f" and dtype != np.uint8:
+        raise ArgumentError(
+            f"random_shift: images of {dtype}, expected floats or bytes (uint8); convert "
+            "them, for example with images.astype(numpy.float32)"
+        )
+    work = np.float32 if dtype.itemsize < 4 else dtype
+    ones = (1,) * (images.ndim - 1)
+    shifts = random.uniform(-pixels, pixels, (2, len(images), *ones))
+    down, right = shifts.astype(work)
+    rows, columns = images.ndim - 2, images.ndim - 1
+    shifted = _shift(_shift(images.astype(work), down, rows), right, columns)
+    if dtype == np.uint8:  # a mean of bytes with weights that sum to 1 at most
+        np.rint(shifted, out=shifted)
+        np.clip(shifted, 0, 255, out=shifted)
+    return shifted.astype(dtype)
 
 
 def random_flip(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -60,7 +77,7 @@ def random_flip(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _shift(images: np.ndarray, amount: np.ndarray, axis: int) -> np.ndarray:
-    width = [(0, 0)] * 3
+    width = [(0, 0)] * images.ndim
     width[axis] = (1, 1)
     padded, n = np.pad(images, width), images.shape[axis]
     before = padded[(slice(None),) * axis + (slice(0, n),)]

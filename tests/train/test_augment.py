@@ -49,6 +49,25 @@ def test_shift_of_zero_pixels_changes_nothing():
     assert np.array_equal(random_shift(IMAGE, np.random.default_rng(0), 0.0), IMAGE)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(6, 5, 4), (6, 3, 5, 4)])
+def test_shift_takes_bytes_and_floats_alike(dtype, shape):
+    images = np.random.default_rng(1).integers(0, 256, shape).astype(dtype)
+    moved = random_shift(images, np.random.default_rng(0), 1.0)
+    exact = random_shift(images.astype("float64"), np.random.default_rng(0), 1.0)
+    assert moved.dtype == images.dtype
+    assert not np.array_equal(moved, images)
+    np.testing.assert_allclose(
+        moved.astype("float64"), exact, atol=0.51 if dtype == "uint8" else 0.2
+    )
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "complex64"])
+def test_shift_refuses_other_dtypes(dtype):
+    with pytest.raises(ArgumentError, match=f"{dtype}, expected floats or bytes"):
+        random_shift(np.ones((2, 3, 3), dtype), np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(("images", "pixels"), [(IMAGE[0], 0.5), (IMAGE, 1.5)])
 def test_shift_refuses_wrong_rank_and_range(images, pixels):
     with pytest.raises(ArgumentError, match="random_shift"):
