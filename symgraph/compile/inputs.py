@@ -145,10 +145,8 @@ def _cast(
         )
     if downcast and not (array.dtype.kind == "c" and not is_complex(dtype)):
         return array.astype(target)
-    if (
-        array.dtype.newbyteorder("=").name == dtype
-        or upcast(dtype, array.dtype.newbyteorder("=").name) == dtype
-    ):
+    known = name in NUMPY and upcast(dtype, name) == dtype
+    if known or np.can_cast(array.dtype, target, casting="safe"):  # float16 as well
         return array.astype(target)
     if given is None and array.dtype.kind == "f" and is_float(dtype):
         nearest = rounded(array, dtype)

@@ -9,7 +9,7 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.cpu import unit
-from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.errors import IndexRangeError, InputError, ShapeError
 
 
 @pytest.fixture
@@ -322,3 +322,20 @@ def test_one_variable_is_given_new_storage_between_calls() -> None:
         w.set_value(np.full(5, float(k)))
         g()
         assert f().tolist() == [k + 2.0] * 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_half_floats_go_into_wider_ones(dtype: str) -> None:
+    x = T.TensorType(dtype, (None,))("x")
+    f = sg.function([x], x * 2)
+    got = f(np.array([0.5, 1.5], np.float16))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, [1.0, 3.0])
+
+
+@pytest.mark.parametrize("given", ["longdouble", "clongdouble", "complex64"])
+def test_what_would_lose_data_is_refused_by_name(given: str) -> None:
+    x = T.dvector("x")
+    f = sg.function([x], x * 2)
+    with pytest.raises(InputError, match=f"dtype {np.dtype(given).name} would lose"):
+        f(np.array([0.5, 1.5], given))
