@@ -1,6 +1,7 @@
 """Many steps in one native call: `repeat` and `epoch` of a compiled function."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 from symgraph.compile.locate import named
 from symgraph.core.node import described
 from symgraph.errors import ArgumentError, IndexRangeError, ShapeError
-from symgraph.runtime.executor import Executor
+from symgraph.runtime.executor import Executor, Told
 
 #: steps of one signature after which a function of few elements is compiled for it
 OFTEN = 5000
 #: elements of all arguments and shared variables
 TINY = 1024
+#: seconds between two calls of `progress`
+PERIOD = 0.05
+#: told how many steps are done, and how many there are
+Progress = Callable[[int, int], object]
 
 
 class Batches:
@@ -23,14 +28,31 @@ class Batches:
     request: Any
     mode: Any
     _lock: Any
+    _holding: Any
     convert: Any
     executor_for: Any
     special: Any
     _one: Any
     _result: Any
 
-    def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
+    def repeat(
+        self,
+        times: int,
+        *args: Any,
+        progress: Progress | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Run `times` steps with the same arguments, updates included, natively.
+
+        Ctrl-C ends it between two steps: KeyboardInterrupt tells how many were done, and
+        shared variables have the values of the last of them. For other threads, all
+        steps are one event.
+
+        Parameters
+        ----------
+        progress : called as ``progress(done, times)`` now and then (about twenty times a
+            second) with the number of steps done; an exception that it raises ends the
+            run between two steps
 
         Returns
         -------
@@ -46,8 +68,14 @@ class Batches:
                 f"repeat: times={times!r}, expected an int of 0 or more"
             )
         arrays = self.convert(args, kwargs)
-        with self._lock, self._naming(arrays):
-            results = self._steps(int(times), lambda _: arrays, [0] * len(arrays))
+        times = int(times)
+        with (
+            self._holding,
+            self._lock,
+            _counted("repeat", times, progress) as told,
+            self._naming(arrays),
+        ):
+            results = self._steps(times, lambda _: arrays, [0] * len(arrays), told)
         return self._stacked(results)
 
     def epoch(
@@ -56,9 +84,12 @@ class Batches:
         batch_size: int,
         shuffle: int | bool | None = False,
         drop_last: bool = False,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Any:
         """One step for each batch of rows of the arguments, natively.
+
+        Ctrl-C ends it between two steps, as in `repeat`.
 
         Parameters
         ----------
@@ -69,6 +100,7 @@ class Batches:
         shuffle : False keeps the order; True draws a new one; an int of 0 or more seeds
             it: the order of ``numpy.random.default_rng(shuffle).permutation(rows)``
         drop_last : leave out a last batch that is not full
+        progress : called as ``progress(done, steps)`` now and then, as in `repeat`
 
         Rows are gathered in the dtype of the input, so images may be bytes: declare the
         input as uint8 and cast it in the graph.
@@ -102,10 +134,16 @@ class Batches:
         order = _order(shuffle, count)
         batch = int(batch_size)
         full, tail = divmod(count, batch)
-        with self._lock, self._naming(arrays):
-            parts = [self._batches(arrays, order, 0, full, batch)]
-            if tail and not drop_last:
-                parts.append(self._batches(arrays, order, full * batch, 1, tail))
+        steps = full + bool(tail and not drop_last)
+        with (
+            self._holding,
+            self._lock,
+            _counted("epoch", steps, progress) as told,
+            self._naming(arrays),
+        ):
+            parts = [self._batches(arrays, order, 0, full, batch, told)]
+            if steps > full:
+                parts.append(self._batches(arrays, order, full * batch, 1, tail, told))
         results = [[a for part in parts for a in part[k]] for k in range(len(parts[0]))]
         return self._stacked(results)
 
@@ -124,6 +162,7 @@ class Batches:
         start: int,
         steps: int,
         batch: int,
+        told: Told,
     ) -> list[Any]:
         """`steps` batches of `batch` rows from row `start` on."""
         if order is not None:
@@ -136,7 +175,7 @@ class Batches:
             if executor is not None:
                 still = [0] * len(arrays)
                 return self._native(
-                    executor, steps, staged, still, chosen, batch, arrays
+                    executor, steps, staged, still, told, chosen, batch, arrays
                 )
             arrays = [np.ascontiguousarray(a[chosen]) if a.ndim else a for a in arrays]
             start = 0
@@ -146,23 +185,29 @@ class Batches:
             return [a[first : first + batch] if a.ndim else a for a in arrays]
 
         advance = [batch * a.strides[0] if a.ndim else 0 for a in arrays]
-        return self._steps(steps, rows, advance)
+        return self._steps(steps, rows, advance, told)
 
     def _steps(
         self,
         steps: int,
         rows: Callable[[int], list[np.ndarray]],
         advance: Sequence[int],
+        told: Told,
     ) -> list[Any]:
         if steps:
             first = rows(0)
             executor = self._native_executor(first)
             if executor is not None:
-                return self._native(executor, steps, first, advance)
+                return self._native(executor, steps, first, advance, told)
         results: list[list[Any]] = [[] for _ in self.request.outputs]
+        due = time.monotonic() + PERIOD
         for step in range(steps):
             for found, value in zip(results, self._one(rows(step)), strict=True):
                 found.append(value[None])
+            told.done += 1
+            if told.progress is not None and time.monotonic() > due:
+                told.progress(told.done)
+                due = time.monotonic() + PERIOD
         return results
 
     def _native_executor(self, arrays: Sequence[np.ndarray]) -> Executor | None:
@@ -178,6 +223,7 @@ class Batches:
         steps: int,
         arrays: Sequence[np.ndarray],
         advance: Sequence[int],
+        told: Told,
         order: np.ndarray | None = None,
         batch: int = 0,
         sources: Sequence[np.ndarray] = (),
@@ -189,7 +235,7 @@ class Batches:
             binding = executor.bind(arrays)
         made = binding.outputs
         outputs = [np.empty((steps, *shape), dtype) for shape, dtype in made]
-        executor.run(steps, arrays, advance, outputs, order, batch, sources)
+        executor.run(steps, arrays, advance, outputs, order, batch, sources, told)
         return [[a] for a in outputs]
 
     def _stacked(self, results: list[Any]) -> Any:
@@ -212,6 +258,32 @@ class Batches:
                 shape = [0 if e is None else e for e in variable.type.shape]
                 stacked.append(np.empty((0, *shape), variable.type.dtype))
         return self._result(stacked)
+
+
+@contextlib.contextmanager
+def _counted(name: str, steps: int, progress: Progress | None) -> Iterator[Told]:
+    """Count the steps that are done; what ends them early tells how many."""
+    told = Told()
+    if progress is not None:
+        if not callable(progress):
+            raise ArgumentError(
+                f"{name}: progress={progress!r}, expected a function of the number of "
+                "steps done and of all steps"
+            )
+        tell = progress  # which is no longer None
+        told.progress = lambda done: tell(done, steps)
+    try:
+        yield told
+    except BaseException as error:
+        text = (
+            f"{name}: {told.done:,} of {steps:,} steps were done; shared variables have "
+            "the values after them"
+        )
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            error.args = (text,)
+        elif told.done:
+            error.add_note(text)
+        raise
 
 
 def _order(shuffle: int | bool | None, count: int) -> np.ndarray | None:

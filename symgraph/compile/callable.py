@@ -1,17 +1,21 @@
 """CompiledFunction: what `symgraph.function` returns.
 
-A call goes straight to native code when its arguments fit the last signature; otherwise
-they are converted, checked and bound. A function that needs another form of its graph
+A call goes straight to native code when its arguments fit the last signature and nobody
+holds its shared variables; otherwise they are converted, checked and bound, and the
+shared variables are held while it runs. So a call, a `repeat` and an `epoch` are each
+one event for all other threads. A function that needs another form of its graph
 (an axis that turns out to broadcast, a shared variable of another shape) makes it on
 demand and keeps it. In: a Request and a Mode. Out: values.
 """
 
+import ctypes
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from symgraph.backends.cpu.entry import close
 from symgraph.backends.reference import evaluate
 from symgraph.compile.arguments import Request
 from symgraph.compile.batches import Batches
@@ -22,7 +26,7 @@ from symgraph.compile.inputs import converted
 from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
 from symgraph.compile.stages import Stages
-from symgraph.core.shared import generation
+from symgraph.core.shared import Holding, generation
 from symgraph.core.types import StaticShape
 from symgraph.errors import (
     IndexRangeError,
@@ -65,10 +69,10 @@ class CompiledFunction(Stages, Batches):
         self._executors: dict[Any, Executor] = {}
         self._forms: dict[Any, Form] = {}
         self._executor: Executor | None = None
-        self._direct: Any = None  # the fast way in, open while `_generation` is current
+        self._direct: Any = _closed  # the fast way in; None means that it is closed
         self._plain = request.form in ("single", "list")
         self._layout = request.layout
-        self._generation = -1
+        self._holding = Holding(v.container for v in request.shared)
         self._form = self._present_form(())
         if mode.compiled and not self._form.waiting:
             self._use(self._form)
@@ -81,7 +85,7 @@ class CompiledFunction(Stages, Batches):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run once with the values of the inputs."""
-        if self._generation == generation.count and not kwargs:
+        if not kwargs:
             result = self._direct(*args)
             if result is not None:
                 return result if self._plain else self._result(result)
@@ -89,7 +93,7 @@ class CompiledFunction(Stages, Batches):
 
     def _slow(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         arrays = self.convert(args, kwargs)
-        with self._lock:
+        with self._holding, self._lock:
             return self._result(self._one(arrays))
 
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -99,9 +103,26 @@ class CompiledFunction(Stages, Batches):
         except IndexRangeError as error:
             raise named(self.request, arrays, error) from None
         if executor.is_native and not self.mode.debug and self._layout is None:
-            self._direct = executor.bind(arrays).direct(self.request.form == "single")
-            self._generation = generation.count
+            self._open(executor, arrays)
         return outputs
+
+    def _open(self, executor: Executor, arrays: Sequence[np.ndarray]) -> None:
+        """Let calls with arrays like these go straight to native code."""
+        binding = executor.bind(arrays)
+        if not binding.long:
+            guard: list[tuple[ctypes.c_int64, int]] = [
+                (generation.word, generation.count),
+                (executor.arena.word, executor.arena.generation),
+            ]
+            guard += [(c.held, 0) for c in self._holding.containers]
+            single = self.request.form == "single"
+            self._direct = binding.direct(single, guard)
+
+    def _close(self) -> None:
+        """Close the fast way, for threads that are about to take it as well."""
+        if self._direct is not _closed:
+            close(self._direct)
+            self._direct = _closed
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
         """The executor whose form fits the arguments; compiles one if there is none."""
@@ -157,7 +178,6 @@ class CompiledFunction(Stages, Batches):
         return self._executor
 
     def _change(self, form: Form) -> None:
-        self._generation = -1  # the fast way is closed until the next call has run
         executor = self._executors.get(form.key)
         if executor is None:
             shared = self.request.shared
@@ -254,9 +274,13 @@ class CompiledFunction(Stages, Batches):
     def free(self) -> None:
         """Give temporary memory and kept bindings back."""
         with self._lock:
-            self._generation = -1
+            self._close()
             for executor in self._executors.values():
                 executor.free()
+
+
+def _closed(*args: Any) -> None:
+    """Stand for a fast way that is not open."""
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

@@ -2,11 +2,17 @@
 
 `shared` makes one from a number or an array. The value lives in a `Container`, in
 private C-contiguous storage on a 64-byte boundary; compiled functions read and write it
-there. Clones share the container. What an update may do to it is decided by `function`.
+there. Clones share the container. Threads: whoever reads, writes or replaces a value
+holds its container meanwhile, and who needs several takes them in the order of their
+making (`Holding`), so that nobody sees a value half changed. What an update may do to
+it is decided by `function`.
 """
 
+import ctypes
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,19 +35,34 @@ ALIGNMENT = 64
 
 
 class _Generation:
-    """Counts replacements of storage anywhere, so that callers can look once."""
+    """Counts replacements of storage anywhere, so that callers can look once.
 
-    __slots__ = ("count",)
+    The count is a word in memory that native code reads.
+    """
+
+    __slots__ = ("_lock", "word")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.word = ctypes.c_int64(0)
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        return self.word.value
+
+    def grow(self) -> None:
+        with self._lock:
+            self.word.value += 1
 
 
 generation = _Generation()
 
 
+_serials = itertools.count()
+
+
 class Container:
-    """The storage of a shared variable.
+    """The storage of a shared variable; a context manager that holds it.
 
     Attributes
     ----------
@@ -49,34 +70,92 @@ class Container:
     version : int
         grows whenever `array` becomes another object; who keeps its address compares.
     lock : held while the value is read, written or replaced
+    held : how often its holder has taken it; a word that native code reads: a call that
+        keeps the interpreter's lock from beginning to end needs no other lock where
+        this is 0
+    serial : place in the order in which locks are taken
     """
 
-    __slots__ = ("array", "lock", "version")
+    __slots__ = ("array", "held", "lock", "serial", "version")
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self.version = 0
         self.lock = threading.RLock()
+        self.held = ctypes.c_int64(0)
+        self.serial = next(_serials)
+
+    def __enter__(self) -> "Container":
+        self.lock.acquire()
+        self.held.value += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.held.value -= 1
+        self.lock.release()
 
     def replace(self, array: np.ndarray) -> None:
         """Put another array in place of the present one."""
-        with self.lock:
-            self.array = array
+        with self:
+            before, self.array = self.array, array
             self.version += 1
-            generation.count += 1
+            generation.grow()
+            del before  # until here somebody may still have its address
 
     def __getstate__(self) -> np.ndarray:
-        return self.array
+        with self:
+            return self.array.copy()
 
     def __setstate__(self, array: np.ndarray) -> None:
-        self.array = aligned_copy(array)
-        self.version = 0
-        self.lock = threading.RLock()
+        self.__init__(aligned_copy(array))  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Container":
-        with self.lock:
+        with self:
             made = memo[id(self)] = Container(aligned_copy(self.array))
         return made
+
+
+class Holding:
+    """Several containers held together; a context manager.
+
+    They are taken in the order of their making, by everybody, so that two who want the
+    same ones never wait for each other. Who holds them may take them again.
+    """
+
+    __slots__ = ("containers",)
+
+    def __init__(self, containers: Iterable[Container]) -> None:
+        self.containers = sorted(set(containers), key=lambda c: c.serial)
+
+    def __enter__(self) -> None:
+        taken: list[Container] = []
+        try:
+            for container in self.containers:
+                container.lock.acquire()
+                taken.append(container)
+                container.held.value += 1
+        except BaseException:
+            _give_back(taken)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _give_back(self.containers)
+
+
+def _give_back(containers: Sequence[Container]) -> None:
+    for container in containers:
+        container.held.value -= 1
+        container.lock.release()
 
 
 class SharedVariable(Variable):
@@ -123,7 +202,7 @@ class SharedVariable(Variable):
         container = self.container
         if borrow:
             return container.array
-        with container.lock:
+        with container:
             return container.array.copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
@@ -146,7 +225,7 @@ class SharedVariable(Variable):
         """
         array = self._checked(new_value)
         container = self.container
-        with container.lock:
+        with container:
             if borrow and array is new_value and _adoptable(array):
                 container.replace(array)
             elif array.shape == container.array.shape:
@@ -156,7 +235,7 @@ class SharedVariable(Variable):
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero; the shape stays."""
-        with self.container.lock:
+        with self.container:
             self.container.array[...] = 0
 
     def clone(self, name: str | None = None) -> "SharedVariable":

@@ -192,6 +192,7 @@ class Nested:
         steps = self._inside(node, inner, leaves, outputs)
         for copy in before:
             self._add(copy)
+        self.sheet.slot(("watch",))
         self._add(
             Loop(
                 self._size(n), steps, tuple(pointers), tuple(last), until, done,

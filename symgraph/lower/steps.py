@@ -247,7 +247,8 @@ class Program(Record, frozen=False):
         ("constant", k), or a Poly; ("grain", units, work, align, scratch), the size of a
         block for the pool (arguments of `grain.grain`, the first two and the last Polys);
         ("parallel",), whether any of them is not SERIAL; ("host",), the address of the
-        function that calls Python back; ("row", k), an address that a loop moves
+        function that calls Python back; ("row", k), an address that a loop moves;
+        ("watch",), the address of what loops ask whether to go on
     recipes : how each atom of the Polys is computed
     leaves : (kind, dtype, rank) of inputs and shared variables, in order
     temps : (bytes, first step, last step)

@@ -5,6 +5,7 @@ Offsets come from lifetimes: two temporaries share memory when no step needs bot
 of the block. Everything is aligned to 64 bytes.
 """
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,13 +55,16 @@ def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
 
 
 class Arena:
-    """Memory that only grows. `address` is valid until `reserve` gives another block."""
+    """Memory that only grows. `address` is valid until `reserve` gives another block.
 
-    __slots__ = ("_block", "address", "generation", "size")
+    `generation` counts the blocks, in `word`, where native code can look.
+    """
+
+    __slots__ = ("_block", "address", "size", "word")
 
     def __init__(self) -> None:
         self.size = 0
-        self.generation = 0
+        self.word = ctypes.c_int64(0)
         self.address = 0
         self._block = np.empty(0, np.uint8)
 
@@ -68,8 +72,13 @@ class Arena:
         """Have at least `size` bytes."""
         if size <= self.size and self.address:
             return
-        self._block = np.empty(size + ALIGNMENT, np.uint8)
+        before, self._block = self._block, np.empty(size + ALIGNMENT, np.uint8)
         start = self._block.ctypes.data
         self.address = start + -start % ALIGNMENT
         self.size = size
-        self.generation += 1
+        self.word.value += 1
+        del before  # until here somebody may have its address
+
+    @property
+    def generation(self) -> int:
+        return self.word.value

@@ -7,15 +7,20 @@ a call returns, as fresh NumPy arrays. Converting the user's arguments is left t
 compile/.
 """
 
-import ctypes
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from symgraph.backends.cpu.entry import ArgumentSpec, make_direct, make_entry
+from symgraph.backends.cpu import watch
+from symgraph.backends.cpu.entry import (
+    ArgumentSpec,
+    make_direct,
+    make_entry,
+    make_runner,
+)
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply
 from symgraph.core.record import Record
@@ -38,6 +43,13 @@ class Broadcasts(Exception):
     """A size is 1 at run time where the function was compiled for equal sizes."""
 
 
+class Told(Record, frozen=False):
+    """How many steps are done, and who is told so now and then while they run."""
+
+    done: int = 0
+    progress: Callable[[int], object] | None = None
+
+
 class Binding(Record, frozen=False):
     """The slots for one signature.
 
@@ -49,6 +61,9 @@ class Binding(Record, frozen=False):
     arena : generation of the arena that the slots point into
     shared : generation of shared storage that the slots point into
     steps : number of steps that native loops have run
+    watch : what its loops ask when a call holds the interpreter's lock: how long it
+        has been (backends/cpu/watch.py)
+    long : whether a call lasted, so that others give that lock up
     """
 
     slots: np.ndarray
@@ -58,10 +73,15 @@ class Binding(Record, frozen=False):
     arena: int
     shared: int
     steps: int
+    watch: np.ndarray
+    long: bool
 
-    def direct(self, single: bool) -> Any:
-        """The native entry that makes its outputs: one array, or a list of them."""
-        return make_direct(self.fast, self.outputs, single, default_cache())
+    def direct(self, single: bool, guard: Sequence[tuple[Any, int]]) -> Any:
+        """The native entry that makes its outputs: one array, or a list of them.
+
+        It returns None where a word of the guard has another value.
+        """
+        return make_direct(self.fast, self.outputs, single, default_cache(), guard)
 
 
 def _refused(message: str, broadcasts: bool) -> Exception:
@@ -83,7 +103,7 @@ class Executor:
         self.shared = list(shared)
         self.step = library.address("step")
         self.arena = Arena()
-        self._run_arena = Arena()
+        self._run_arenas: list[Arena] = []
         self.bindings: dict[Any, Binding] = {}
         self.input_count = len(image.leaves) - len(self.shared)
         read: set[int] = set()
@@ -178,6 +198,7 @@ class Executor:
         self.arena.reserve(total)
         start = dict(zip(now.temps, offsets, strict=True))
         slots = np.zeros(len(image.slots) + 1, np.int64)
+        asked = watch.made()
         places: list[tuple[int, int]] = []
         shared_out = len(now.slots) < len(image.slots)
         for number in now.slots:
@@ -193,6 +214,8 @@ class Executor:
                 shared_out |= slots[number] != SERIAL
             elif what[0] == "host":
                 slots[number] = self.frames.address
+            elif what[0] == "watch":
+                slots[number] = asked.ctypes.data
         if shared_out and ("parallel",) in self.slot_of:
             slots[self.slot_of[("parallel",)]] = 1
         if self.frames.used:
@@ -213,7 +236,7 @@ class Executor:
             self.step, slots, specs, output_slots, keep=self.library,
             store=default_cache(),
         )  # fmt: skip
-        return Binding(slots, outputs, places, fast, -1, -1, 0)
+        return Binding(slots, outputs, places, fast, -1, -1, 0, asked, False)
 
     def _spare(self) -> int:
         """The slot that takes what no kernel reads."""
@@ -239,7 +262,12 @@ class Executor:
         """One execution with converted arguments."""
         binding = self.bind(arrays)
         outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
-        flag = binding.fast(*arrays, *outputs)
+        # what calls Python may not be begun again: it says at once that it may last
+        lasts = ("watch",) in self.slot_of and (binding.long or self.frames.used)
+        flag = watch.LEFT if lasts else binding.fast(*arrays, *outputs)
+        if flag == watch.LEFT:
+            binding.long = True
+            flag = self._at_length(binding, arrays, outputs)
         if flag:
             raise self.failure(flag, binding.slots)
         if self.late_outputs:
@@ -254,6 +282,45 @@ class Executor:
             self.shared[position].container.replace(aligned_copy(array))
         return outputs[:count]
 
+    def _at_length(
+        self,
+        binding: Binding,
+        arrays: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+    ) -> int:
+        """One execution without the interpreter's lock, which hears signals."""
+        asked = watch.made()
+        if self.frames.used:  # no thread runs it but this one
+            slots, arena = binding.slots, None
+        else:
+            slots, arena = self._own_slots(binding)
+        for kind, given in (("leaf", arrays), ("output", outputs)):
+            for k, array in enumerate(given):
+                slot = self.slot_of.get((kind, k))
+                if slot is not None:
+                    slots[slot] = array.ctypes.data
+        slots[self.slot_of[("watch",)]] = asked.ctypes.data
+        try:
+            return int(
+                self._runner()(slots.ctypes.data, 1, 0, 0, 0, 0, 0, 0, asked, None)
+            )
+        finally:
+            slots[self.slot_of[("watch",)]] = binding.watch.ctypes.data
+            if arena is not None:
+                self._run_arenas.append(arena)
+
+    def _own_slots(self, binding: Binding) -> tuple[np.ndarray, Arena]:
+        """A copy of the slots with temporaries of its own, for the time of a run.
+
+        Other threads may call meanwhile, and so may who hears of the progress.
+        """
+        slots = binding.slots.copy()
+        arena = self._run_arenas.pop() if self._run_arenas else Arena()
+        arena.reserve(self.arena.size)
+        for slot, offset in binding.offsets:
+            slots[slot] = arena.address + offset
+        return slots, arena
+
     # --- many steps in one native call ------------------------------------------------
 
     def run(
@@ -265,8 +332,12 @@ class Executor:
         order: np.ndarray | None = None,
         batch: int = 0,
         sources: Sequence[np.ndarray] = (),
+        told: "Told | None" = None,
     ) -> None:
-        """`steps` executions in one call, without the GIL; one run at a time.
+        """`steps` executions in one call, without the GIL.
+
+        Signals are heard meanwhile. What ends the run, such as KeyboardInterrupt, is
+        raised between two steps, or where a step can be left without a trace.
 
         Parameters
         ----------
@@ -275,15 +346,16 @@ class Executor:
         outputs : arrays with a leading axis of extent `steps`
         order : row numbers, int64; each step gathers the next `batch` of them from
             those `sources` that have axes into `arrays`
+        told : how many steps are done is counted there
         """
+        told = Told() if told is None else told
         binding = self.bind(arrays)
-        # slots and temporaries of its own: other threads may call meanwhile
-        slots = binding.slots.copy()
+        slots, arena = self._own_slots(binding)
+        asked = watch.made()
         if self.frames.used:
             self.frames.copy(slots, binding.slots)
-        self._run_arena.reserve(self.arena.size)
-        for slot, offset in binding.offsets:
-            slots[slot] = self._run_arena.address + offset
+        if ("watch",) in self.slot_of:
+            slots[self.slot_of[("watch",)]] = asked.ctypes.data
         held = [v.container.array for v in self.shared]
         moves: list[tuple[int, int]] = []
         for k, (array, by) in enumerate(zip(arrays, advance, strict=True)):
@@ -309,17 +381,24 @@ class Executor:
         if order is None:
             order = np.zeros(0, np.int64)
             gathers = gathers[:0]
-        flag = self._runner()(
-            slots.ctypes.data, steps, table.ctypes.data, len(table),
-            gathers.ctypes.data, len(gathers), order.ctypes.data, batch,
-        )  # fmt: skip
-        self.frames.drop(slots)
-        del held  # until here set_value must not free what the steps write
+        before = told.done
+        progress = told.progress
+        notify = None if progress is None else lambda done: progress(before + done)
+        try:
+            flag = self._runner()(
+                slots.ctypes.data, steps, table.ctypes.data, len(table),
+                gathers.ctypes.data, len(gathers), order.ctypes.data, batch, asked,
+                notify,
+            )  # fmt: skip
+        finally:
+            told.done = before + int(asked[watch.DONE])
+            self._run_arenas.append(arena)
+            self.frames.drop(slots)
+            del held  # until here nobody may free what the steps write
         if flag:
             raise self.failure(flag, slots)
 
     def _runner(self) -> Any:
         if self._run is None:
-            kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 8)
-            self._run = kind(self.library.address("run"))
+            self._run = make_runner(self.library.address("run"), default_cache())
         return self._run

@@ -2,12 +2,13 @@
 
     i64 step(ptr slots)                       one execution; returns the error flag
     i64 run(ptr slots, i64 n, ptr moves, i64 count, ptr rows, i64 row_count,
-            ptr order, i64 batch)             n executions
+            ptr order, i64 batch, ptr watch)  n executions
 
 `run` carries whole epochs: before each execution it gathers `batch` rows for each entry
 of `rows` (slot of the gathered copy's address, source address, bytes of a row), in the
 order of the int64 array `order`; after it, it adds to each slot named in `moves` (slot,
-bytes), so inputs and outputs advance from batch to batch.
+bytes), so inputs and outputs advance from batch to batch. Between executions it asks
+its watch now and then whether to go on (watch.py).
 
 A program with launches that may be divided has its steps twice: `step` runs them one
 after another with no thought of threads, unless the slot ("parallel",) says that one of
@@ -20,6 +21,7 @@ text of the functions.
 from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL
 from symgraph.backends.cpu.driver_loops import Loops, leaves_early
 from symgraph.backends.cpu.llvm import ELEMENT, number
+from symgraph.backends.cpu.watch import DONE, DUE, LOOP_DUE, RUN_DUE
 from symgraph.lower.steps import (
     Bind,
     Branch,
@@ -34,19 +36,33 @@ from symgraph.lower.steps import (
     walk,
 )
 
-RUN = """
+RUN = f"""
 define i64 @run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows, i64 %row_count,
-                ptr %order, i64 %batch) nounwind {
+                ptr %order, i64 %batch, ptr %watch) nounwind {{
 entry:
+  %pace = alloca [3 x i64]
+  store [3 x i64] [i64 0, i64 1, i64 0], ptr %pace
+  %done.at = getelementptr i64, ptr %watch, i64 {DONE}
   %some = icmp slt i64 0, %n
   br i1 %some, label %head, label %fine
 head:
   %i = phi i64 [ 0, %entry ], [ %i.next, %moved ]
+  %ask.at = phi i64 [ 0, %entry ], [ %ask.then, %moved ]
+  %due = icmp eq i64 %i, %ask.at
+  br i1 %due, label %ask, label %begin
+ask:
+  store i64 %i, ptr %done.at
+  %said = call i64 @due(ptr %watch, i64 {RUN_DUE}, ptr %pace, i64 %i)
+  %ask.new = load i64, ptr %pace
+  %leave = icmp ne i64 %said, 0
+  br i1 %leave, label %stop, label %begin
+begin:
+  %ask.then = phi i64 [ %ask.at, %head ], [ %ask.new, %ask ]
   %first = mul i64 %i, %batch
   %gathers = icmp slt i64 0, %row_count
   br i1 %gathers, label %gather, label %ready
 gather:
-  %g = phi i64 [ 0, %head ], [ %g.next, %gathered ]
+  %g = phi i64 [ 0, %begin ], [ %g.next, %gathered ]
   %g.at = mul i64 %g, 3
   %g.p = getelementptr i64, ptr %rows, i64 %g.at
   %g.slot = load i64, ptr %g.p
@@ -103,10 +119,13 @@ moved:
   %more = icmp slt i64 %i.next, %n
   br i1 %more, label %head, label %fine
 fine:
+  store i64 %n, ptr %done.at
   ret i64 0
 stop:
-  ret i64 %flag
-}
+  %why = phi i64 [ %said, %ask ], [ %flag, %ready ]
+  store i64 %i, ptr %done.at
+  ret i64 %why
+}}
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
@@ -152,11 +171,15 @@ class Driver(Loops):
         ]
         if self.recipes:
             texts += [*self.recipes, FILL]
-        return "\n".join([*texts, *self.part_texts, *sorted(self.declared), RUN])
+        return "\n".join([*texts, *self.part_texts, *sorted(self.declared), RUN, DUE])
 
     def _steps(self, name: str, choice: list[str]) -> str:
         """One function that runs all steps."""
         self.lines = [*choice, "  store i64 0, ptr %slots"]
+        if ("watch",) in self.program.slots:  # its time begins with each execution
+            watch = self._pointer(self.program.slots.index(("watch",)))
+            at = self._op(f"getelementptr i64, ptr {watch}, i64 {LOOP_DUE}")
+            self.lines.append(f"  store i64 0, ptr {at}")
         self.tables = []
         for step in self.program.steps:
             self._step(step)

@@ -2,7 +2,8 @@
 
 In: `Loop`, `Branch`, `Host` and `Bind` steps. Out: lines of LLVM IR in the function that
 is being written. A loop moves the addresses in the slots of its rows, then runs its
-steps; its counter is on the stack. Python is called through the address in slot
+steps; its counter is on the stack, and so is the step at which it asks next whether to
+go on (watch.py). Python is called through the address in slot
 ("host",), with the number of the call (those of `Bind` steps count down from -1) and the
 slots; a result other than 0 is the error flag.
 """
@@ -10,6 +11,7 @@ slots; a result other than 0 is the error flag.
 from collections.abc import Sequence
 
 from symgraph.backends.cpu.driver_contractions import Contractions
+from symgraph.backends.cpu.watch import FIRST, LOOP_DUE
 from symgraph.lower.steps import (
     Bind,
     Branch,
@@ -30,7 +32,9 @@ MEMSET = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
 def leaves_early(program: Program) -> bool:
     """Whether a step of the program may fail."""
     return any(
-        step.can_fail if isinstance(step, Launch) else isinstance(step, Host | Bind)
+        step.can_fail
+        if isinstance(step, Launch)
+        else isinstance(step, Host | Bind | Loop)
         for step in walk(program.steps)
     )
 
@@ -51,15 +55,19 @@ class Loops(Contractions):
 
     def _loop(self, step: Loop) -> None:
         head, body, end = self._labels("loop", "body", "end")
-        counter = f"%{head}.t"
+        counter, pace = f"%{head}.t", f"%{head}.pace"
         self.tables.append(f"  {counter} = alloca i64")
+        self.tables.append(f"  {pace} = alloca [3 x i64]")
         count = self._slot(step.count)
         self.lines += [
-            f"  store i64 0, ptr {counter}", f"  br label %{head}", f"{head}:",
+            f"  store i64 0, ptr {counter}",
+            f"  store [3 x i64] [i64 {FIRST}, i64 {FIRST}, i64 0], ptr {pace}",
+            f"  br label %{head}", f"{head}:",
         ]  # fmt: skip
         t = self._op(f"load i64, ptr {counter}")
         more = self._op(f"icmp slt i64 {t}, {count}")
         self.lines += [f"  br i1 {more}, label %{body}, label %{end}", f"{body}:"]
+        self._ask(t, pace)
         for pointer in step.pointers:
             self._move(pointer, t)
         for inside in step.body:
@@ -83,6 +91,21 @@ class Loops(Contractions):
                 self._copy_rows(rows, steps)
             for clear in step.clears:
                 self._clear(clear, steps)
+
+    def _ask(self, t: str, pace: str) -> None:
+        """Leave the program at step t of a loop if the watch says so."""
+        ask, on = self._labels("ask", "on")
+        following = self._op(f"load i64, ptr {pace}")
+        due = self._op(f"icmp eq i64 {t}, {following}")
+        self.lines += [f"  br i1 {due}, label %{ask}, label %{on}", f"{ask}:"]
+        watch = self._pointer(self.program.slots.index(("watch",)))
+        said = self._op(
+            f"call i64 @due(ptr {watch}, i64 {LOOP_DUE}, ptr {pace}, i64 {t})"
+        )
+        leave = self._op(f"icmp ne i64 {said}, 0")
+        self.lines.append(f"  store i64 {said}, ptr %slots")
+        self.lines.append(f"  br i1 {leave}, label %failed, label %{on}")
+        self.lines.append(f"{on}:")
 
     def _move(self, pointer: Pointer, t: str) -> None:
         base, stride = self._slot(pointer.base), self._slot(pointer.stride)

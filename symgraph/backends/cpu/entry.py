@@ -13,7 +13,10 @@ does the same. Converting arguments that do not match is left to the caller.
 
 Threads: a call holds the GIL, unless ``release_gil`` is set; then the table is marked
 busy meanwhile, and another thread's call returns BUSY without touching the slots.
-The caller guards `rebind` and its slow path with a lock of its own.
+The caller guards `rebind` and its slow path with a lock of its own. `make_direct` takes
+words that must have certain values when the call begins, such as those that tell that
+another thread holds a shared variable; `close` refuses all further calls. `make_runner`
+runs many steps without the GIL.
 """
 
 import ctypes
@@ -25,7 +28,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from symgraph.backends.cpu import loader, target
+from symgraph.backends.cpu import loader, target, watch
 from symgraph.backends.cpu.entry_code import ENTRY
 from symgraph.core.digest import digest
 from symgraph.core.record import Record
@@ -40,7 +43,9 @@ BUSY = -2
 _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 
 # Words of the table before the records of the arguments.
-_STEP, _SLOTS, _INPUTS, _OUTPUTS, _RELEASE, _TYPE, _BUSY, _HEADER = range(8)
+(
+    _STEP, _SLOTS, _INPUTS, _OUTPUTS, _RELEASE, _TYPE, _BUSY, _GUARD, _GUARDS, _HEADER
+) = range(10)  # fmt: skip
 
 
 class ArgumentSpec(Record):
@@ -98,7 +103,7 @@ def make_entry(
     # dtype objects stay alive, so that their addresses go on meaning them
     table.keep = (slots, keep, [np.dtype(a.dtype) for a in arguments])
     native = _native(store)
-    return native[0](table) if native is not None else _CtypesEntry(table)
+    return native.entry(table) if native is not None else _CtypesEntry(table)
 
 
 def make_direct(
@@ -106,6 +111,7 @@ def make_direct(
     shapes: Sequence[tuple[tuple[int, ...], np.dtype]],
     single: bool,
     store: Store | None = None,
+    guard: Sequence[tuple[Any, int]] = (),
 ) -> Callable[..., Any]:
     """Make the callable of a compiled function that makes its outputs.
 
@@ -116,6 +122,8 @@ def make_direct(
     ----------
     fast : what `make_entry` made; the slots are its slots
     shapes : (shape, dtype) of each output
+    guard : words in memory (`ctypes.c_int64`) and the values that they must have;
+        otherwise nothing runs, and the result is None
     """
     given: _Table = fast.__self__  # type: ignore[attr-defined]
     words: list[int] = []
@@ -123,18 +131,75 @@ def make_direct(
         words += [id(dtype), len(shape), *shape]
     table = np.append(given, np.array(words, np.int64)).view(_Table)
     table[_RELEASE] = int(given[_RELEASE]) + 2 * (not single)
-    table.keep = (*given.keep, [dtype for _, dtype in shapes])
+    pairs = [part for word, value in guard for part in (ctypes.addressof(word), value)]
+    guards = np.array(pairs, np.int64)
+    table[_GUARD], table[_GUARDS] = guards.ctypes.data, len(guard)
+    table.keep = (*given.keep, [dtype for _, dtype in shapes], guards, guard)
     native = _native(store)
-    if native is not None and native[1] is not None:
-        return native[1](table)
+    if native is not None and native.direct is not None:
+        return native.direct(table)
 
     def direct(*arrays: Any) -> Any:
+        if table[_BUSY] or any(word.value != value for word, value in guard):
+            return None
         made = [np.empty(shape, dtype) for shape, dtype in shapes]
         if fast(*arrays, *made) != 0:
             return None
         return made[0] if single else made
 
+    direct.__self__ = table  # type: ignore[attr-defined]
     return direct
+
+
+def close(direct: Callable[..., Any]) -> None:
+    """Have what `make_direct` made return None from now on, in every thread."""
+    direct.__self__[_BUSY] = 1  # type: ignore[attr-defined]
+
+
+def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
+    """Make what calls the function at address `run` of a driver, without the GIL.
+
+    ``runner(slots, n, moves, count, rows, row_count, order, batch, watch, progress)``
+    takes addresses and numbers as `run` does, a table as `watch.made` gives it, and a
+    function of the number of steps done, or None, that is called now and then. Signals
+    are heard meanwhile: an exception of their handlers, or of `progress`, ends the run
+    and is raised; `watch[DONE]` is the number of whole steps.
+    """
+    native = _native(store)
+    numbers = [ctypes.c_int64] * 9
+    if native is not None:
+        called = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_int64, *numbers)(native.run)
+
+        def runner(*given: Any) -> int:
+            *words, table, progress = given
+            table[watch.CHECK] = native.watch
+            table[watch.PROGRESS] = 0 if progress is None else id(progress)
+            return int(called(run, *words, table.ctypes.data))
+
+        return runner
+    released = ctypes.CFUNCTYPE(ctypes.c_int64, *numbers)(run)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+
+    def slow_runner(*given: Any) -> int:
+        *words, table, progress = given
+        errors: list[BaseException] = []
+
+        def check(_: int) -> int:
+            try:
+                if progress is not None:
+                    progress(int(table[watch.DONE]))
+            except BaseException as error:  # raised again when the run has ended
+                errors.append(error)
+            return len(errors)
+
+        door = kind(check)
+        table[watch.CHECK] = ctypes.cast(door, ctypes.c_void_p).value
+        flag = int(released(*words, table.ctypes.data))
+        if errors:
+            raise errors[0]
+        return flag
+
+    return slow_runner
 
 
 def rebind(
@@ -177,7 +242,7 @@ def _words(
     address = slots.__array_interface__["data"][0]
     words = [
         step, address, len(arguments), len(outputs),
-        int(release_gil), id(np.ndarray), 0,
+        int(release_gil), id(np.ndarray), 0, 0, 0,
     ]  # fmt: skip
     for argument in arguments:
         words += (id(np.dtype(argument.dtype)), argument.slot, len(argument.shape))
@@ -283,8 +348,17 @@ _NEW_FROM_DESCR, _FEATURE_VERSION = 94, 211
 Maker = Callable[[Any], Callable[..., Any]]
 
 
-def _native(store: Store | None) -> tuple[Maker, Maker | None] | None:
-    """Return the makers of builtins, or None where the Python callable must do."""
+class _Native(Record):
+    """Makers of builtins, and the addresses of `sg_run` and `sg_watch`."""
+
+    entry: Maker
+    direct: Maker | None
+    run: int
+    watch: int
+
+
+def _native(store: Store | None) -> _Native | None:
+    """Return what the native door has, or None where the Python callable must do."""
     wish = os.environ.get(VARIABLE, "")
     if wish not in ("", "native", "ctypes"):
         raise BackendError(f"{VARIABLE}={wish!r}: expected native or ctypes")
@@ -295,15 +369,19 @@ def _native(store: Store | None) -> tuple[Maker, Maker | None] | None:
     return _makers[0]
 
 
-_makers: list[tuple[Maker, Maker | None]] = []
+_makers: list[_Native] = []
 
 
-def _both(store: Store | None) -> tuple[Maker, Maker | None]:
+def _both(store: Store | None) -> _Native:
     new_array = _new_array()
     symbols = _python_symbols() | {"PyArray_NewFromDescr": new_array}
     library = loader.load(_object(store), symbols)
-    entry = _maker(library, "sg_entry")
-    return entry, _maker(library, "sg_direct") if new_array else None
+    return _Native(
+        _maker(library, "sg_entry"),
+        _maker(library, "sg_direct") if new_array else None,
+        library.address("sg_run"),
+        library.address("sg_watch"),
+    )
 
 
 def _new_array() -> int:
@@ -346,7 +424,8 @@ def _maker(library: loader.Library, name: str) -> Maker:
 
 def _python_symbols() -> dict[str, int]:
     names = ("PyLong_FromLongLong", "PyEval_SaveThread", "PyEval_RestoreThread",
-             "Py_IncRef", "Py_DecRef", "PyList_New", "PyList_SetItem")  # fmt: skip
+             "Py_IncRef", "Py_DecRef", "PyList_New", "PyList_SetItem",
+             "PyErr_CheckSignals", "PyObject_CallOneArg")  # fmt: skip
     found = {}
     for name in names:
         function = getattr(ctypes.pythonapi, name)

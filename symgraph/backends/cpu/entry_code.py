@@ -1,16 +1,25 @@
-"""The machine code of the door from Python, as LLVM text: two METH_FASTCALL functions.
+"""The machine code of the door from Python, as LLVM text.
+
+There are two METH_FASTCALL functions, and what runs many steps without the interpreter's
+lock.
 
 `sg_entry(*arrays, *outputs)` writes into arrays that the caller has made and returns the
 driver's flag; `sg_direct(*arrays)` makes fresh output arrays through NumPy's C API and
-returns them, or None where it could not run or the driver failed. Both read the table
-that entry.py makes.
+returns them, or None where it could not run or the driver failed, or where a word of
+its guard is not as it must be: storage has been replaced, or another thread holds a
+shared variable. Both read the table that entry.py makes. `sg_run` gives the lock up
+around `run` of a driver; `sg_watch` takes it for a moment to look for signals and to
+tell how far the run is (watch.py). An exception that it meets stays set.
 
 Offsets into PyObject: 8 type. Into PyArrayObject: 16 data, 24 nd, 32 dimensions,
 56 descr, 64 flags. 257 = C_CONTIGUOUS | ALIGNED. The table: step, slots, inputs,
-outputs, release (1: without the GIL, 2: return a list), type, busy; for each input
+outputs, release (1: without the GIL, 2: return a list), type, busy, guard (address of
+pairs: address of a word, its value), number of pairs; for each input
 descr, slot, rank and as many extents; the slot of each output; for each output descr,
 rank and as many extents.
 """
+
+from symgraph.backends.cpu.watch import DONE, PROGRESS, THREAD
 
 _DECLARATIONS = """
 declare ptr @PyLong_FromLongLong(i64)
@@ -19,6 +28,8 @@ declare void @PyEval_RestoreThread(ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare ptr @PyList_New(i64)
+declare i32 @PyErr_CheckSignals()
+declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare i32 @PyList_SetItem(ptr, i64, ptr)
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 @_Py_NoneStruct = external global i8
@@ -41,7 +52,7 @@ _CHECKS = """entry:
   %type = load ptr, ptr %type.at
   %busy.at = getelementptr i64, ptr %table, i64 6
   %busy = load i64, ptr %busy.at
-  %records = getelementptr i64, ptr %table, i64 7
+  %records = getelementptr i64, ptr %table, i64 9
   WANTED
   %count.fits = icmp eq i64 %wanted, %given
   br i1 %count.fits, label %counted, label %leave
@@ -51,8 +62,8 @@ counted:
 
 PREPARE
 inputs.next:
-  %i = phi i64 [ 0, %prepared ], [ %i.after, %input.fits ]
-  %record = phi ptr [ %records, %prepared ], [ %record.after, %input.fits ]
+  %i = phi i64 [ 0, %guarded ], [ %i.after, %input.fits ]
+  %record = phi ptr [ %records, %guarded ], [ %record.after, %input.fits ]
   %inputs.done = icmp eq i64 %i, %inputs
   br i1 %inputs.done, label %outputs.first, label %input
 
@@ -234,8 +245,9 @@ failed:
   br label %leave
 
 leave:
-  %waste = phi ptr [ null, %entry ], [ null, %counted ], [ %list, %input ],
-    [ %list, %input.typed ], [ %list, %extent ], [ %result, %failed ]
+  %waste = phi ptr [ null, %entry ], [ null, %counted ], [ %list, %guard ],
+    [ %list, %input ], [ %list, %input.typed ], [ %list, %extent ],
+    [ %result, %failed ]
   call void @Py_DecRef(ptr %waste)
   call void @Py_IncRef(ptr @_Py_NoneStruct)
   ret ptr @_Py_NoneStruct
@@ -254,13 +266,77 @@ prepare.list:
   br i1 %list.failed, label %raise, label %prepared
 prepared:
   %list = phi ptr [ null, %prepare ], [ %list.made, %prepare.list ]
+  %guard.at = getelementptr i64, ptr %table, i64 7
+  %guard.words = load ptr, ptr %guard.at
+  %guards.at = getelementptr i64, ptr %table, i64 8
+  %guards = load i64, ptr %guards.at
+  br label %guard.next
+guard.next:
+  %w = phi i64 [ 0, %prepared ], [ %w.after, %guard ]
+  %guards.done = icmp eq i64 %w, %guards
+  br i1 %guards.done, label %guarded, label %guard
+guard:
+  %w.pair = shl i64 %w, 1
+  %word.at = getelementptr i64, ptr %guard.words, i64 %w.pair
+  %word.address = load ptr, ptr %word.at
+  %word = load i64, ptr %word.address
+  %word.wanted.at = getelementptr i64, ptr %word.at, i64 1
+  %word.wanted = load i64, ptr %word.wanted.at
+  %w.after = add i64 %w, 1
+  %word.fits = icmp eq i64 %word, %word.wanted
+  br i1 %word.fits, label %guard.next, label %leave
+guarded:
   br label %inputs.next
 """
 
 _NOTHING = """prepare:
-  br label %prepared
-prepared:
+  br label %guarded
+guarded:
   br label %inputs.next
+"""
+
+_RUN = """
+define i64 @sg_run(ptr %run, ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
+    i64 %row_count, ptr %order, i64 %batch, ptr %watch) nounwind {
+  %at = getelementptr i64, ptr %watch, i64 THREAD
+  %thread = call ptr @PyEval_SaveThread()
+  store ptr %thread, ptr %at
+  %flag = call i64 %run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
+    i64 %row_count, ptr %order, i64 %batch, ptr %watch)
+  %back = load ptr, ptr %at
+  call void @PyEval_RestoreThread(ptr %back)
+  ret i64 %flag
+}
+
+define i64 @sg_watch(ptr %watch) nounwind {
+entry:
+  %at = getelementptr i64, ptr %watch, i64 THREAD
+  %thread = load ptr, ptr %at
+  call void @PyEval_RestoreThread(ptr %thread)
+  %raised = call i32 @PyErr_CheckSignals()
+  %quiet = icmp eq i32 %raised, 0
+  br i1 %quiet, label %fine, label %done
+fine:
+  %progress.at = getelementptr i64, ptr %watch, i64 PROGRESS
+  %progress = load ptr, ptr %progress.at
+  %nobody = icmp eq ptr %progress, null
+  br i1 %nobody, label %done, label %tell
+tell:
+  %steps.at = getelementptr i64, ptr %watch, i64 DONE
+  %steps = load i64, ptr %steps.at
+  %number = call ptr @PyLong_FromLongLong(i64 %steps)
+  %answer = call ptr @PyObject_CallOneArg(ptr %progress, ptr %number)
+  call void @Py_DecRef(ptr %number)
+  call void @Py_DecRef(ptr %answer)
+  %failed = icmp eq ptr %answer, null
+  br label %done
+done:
+  %stop = phi i1 [ true, %entry ], [ false, %fine ], [ %failed, %tell ]
+  %again = call ptr @PyEval_SaveThread()
+  store ptr %again, ptr %at
+  %result = zext i1 %stop to i64
+  ret i64 %result
+}
 """
 
 
@@ -273,4 +349,7 @@ ENTRY = (
     _DECLARATIONS
     + _written(_ENTRY, "add i64 %inputs, %outputs", _NOTHING)
     + _written(_DIRECT, "add i64 %inputs, 0", _LIST)
+    + _RUN.replace("THREAD", str(THREAD))
+    .replace("PROGRESS", str(PROGRESS))
+    .replace("DONE", str(DONE))
 )

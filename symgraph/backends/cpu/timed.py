@@ -23,7 +23,6 @@ define internal i64 @sg.now() noinline nounwind {{
   %now = add i64 %far, %more
   ret i64 %now
 }}
-declare i32 @clock_gettime(i32, ptr)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
