@@ -25,7 +25,7 @@ from symgraph.core.digest import digest
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.inner import all_applies
 from symgraph.core.node import Apply, Variable
-from symgraph.core.record import Record
+from symgraph.core.record import Record, fresh
 from symgraph.core.shared import SharedVariable
 from symgraph.rewrite.registry import stamp
 from symgraph.runtime.cache import default_cache
@@ -49,12 +49,9 @@ class Timings(Record, frozen=False):
     `passes` divides the time of rewriting.
     """
 
-    stages: dict[str, float]
-    cached: bool
-    passes: dict[str, float]
-
-    def __init__(self) -> None:
-        super().__init__({}, False, {})
+    stages: dict[str, float] = fresh(factory=dict)
+    cached: bool = False
+    passes: dict[str, float] = fresh(factory=dict)
 
     def lap(self, name: str, start: float) -> float:
         """Record a stage; returns the present time."""

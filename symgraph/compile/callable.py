@@ -26,6 +26,7 @@ from symgraph.compile.inputs import converted
 from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
 from symgraph.compile.stages import Stages
+from symgraph.core.node import computing
 from symgraph.core.shared import Holding, generation
 from symgraph.core.types import StaticShape
 from symgraph.errors import (
@@ -80,6 +81,13 @@ class CompiledFunction(Stages, Batches):
     def __repr__(self) -> str:
         inputs = ", ".join(e.name or "?" for e in self.request.inputs)
         return f"<symgraph function {self.name or ''}({inputs}) {self.mode.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The graph and the values travel; machine code is made again, or in the cache."""
+        request = self.request
+        roots = [*request.outputs, *(new for _, new in request.updates)]
+        settings = (request, self.mode, self.name, self.downcast)
+        return _made_again, (computing(roots), type(self), settings, self._rules)
 
     # --- calls ------------------------------------------------------------------------
 
@@ -277,6 +285,13 @@ class CompiledFunction(Stages, Batches):
             self._close()
             for executor in self._executors.values():
                 executor.free()
+
+
+def _made_again(order: Any, kind: Any, settings: Any, rules: Any) -> CompiledFunction:
+    """A copied function."""
+    with using(rules):
+        made: CompiledFunction = kind(*settings)
+    return made
 
 
 def _closed(*args: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.core import types
+from symgraph.core import copies, types
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import GraphError
@@ -175,6 +175,13 @@ class Variable:
         """What a copy keeps: all but what can be worked out again."""
         return {k: v for k, v in self.__dict__.items() if k not in CACHES}
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        owner = self.owner
+        if owner is None or owner.outputs[self.index] is not self:
+            return super().__reduce_ex__(protocol)
+        first = () if copies.is_given(owner) else copies.InOrder([owner], _below)
+        return _output_of, (first, owner, self.index)
+
     def clone(self, name: str | None = None) -> "Variable":
         """A new leaf (or output of the same owner) of the same type."""
         return Variable(self.type, self.owner, self.index, name or self.name)
@@ -189,6 +196,10 @@ class Constant(Variable):
         super().__init__(fast_type(data.dtype.name, data.shape), None, 0, name, place)
         self.data = data
         data.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.data.flags.writeable = False
 
     @property
     def value(self) -> np.ndarray:
@@ -237,8 +248,46 @@ class Apply:
         leaf.owner, leaf.index, leaf.place = self, index, place
         return leaf
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        kept = ("owner", "index")
+        states = [
+            (v.type, {k: a for k, a in v.__getstate__().items() if k not in kept})
+            for v in self.outputs
+        ]
+        first: Any = ()
+        if not copies.is_given(self) and not all(
+            v.owner is None or copies.is_given(v.owner) for v in self.inputs
+        ):
+            first = copies.InOrder(_below(self), _below)
+        return _applied, (first, self.op, self.inputs, states)
+
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(map(repr, self.inputs))})"
+
+
+def _below(node: Apply) -> list[Apply]:
+    return [v.owner for v in node.inputs if v.owner is not None]
+
+
+def _output_of(order: Any, owner: Apply, index: int) -> Variable:
+    """What a copied output is, whose owner was copied before it."""
+    return owner.outputs[index]
+
+
+def _applied(
+    order: Any, op: "Op", inputs: Sequence[Variable], states: Sequence[Any]
+) -> Apply:
+    """A copied application."""
+    made = Apply(op, inputs, [type for type, _ in states], ("", 0))
+    for variable, (_, state) in zip(made.outputs, states, strict=True):
+        variable.__dict__.update(state)
+    return made
+
+
+def computing(variables: Sequence[Variable]) -> copies.InOrder:
+    """All that computes some variables, in an order in which it can be copied."""
+    owners = [v.owner for v in variables if v.owner is not None]
+    return copies.InOrder(owners, _below, variables)
 
 
 def _make_variable(type: TensorType, name: str | None = None) -> Variable:

@@ -107,17 +107,18 @@ class Container:
             generation.grow()
             del before  # until here somebody may still have its address
 
-    def __getstate__(self) -> np.ndarray:
+    def __reduce__(self) -> tuple[Any, ...]:
         with self:
-            return self.array.copy()
-
-    def __setstate__(self, array: np.ndarray) -> None:
-        self.__init__(aligned_copy(array))  # type: ignore[misc]
+            return _contained, (self.array.copy(),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Container":
         with self:
             made = memo[id(self)] = Container(aligned_copy(self.array))
         return made
+
+
+def _contained(array: np.ndarray) -> Container:
+    return Container(aligned_copy(array))
 
 
 class Holding:

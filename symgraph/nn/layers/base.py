@@ -10,6 +10,7 @@ inputs with `symgraph.nn.layers.get_output`. To write a layer, derive from `Laye
 from collections.abc import Sequence
 from typing import Any
 
+from symgraph.core.copies import InOrder, is_given
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.utils import collect_shared_vars, create_param
@@ -140,6 +141,10 @@ class Layer:
         self.params[param] = {tag for tag, value in every.items() if value}
         return param
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        first = () if is_given(self) else InOrder(_feeding(self), _feeding)
+        return _made_again, (first, type(self)), self.__dict__
+
     def __repr__(self) -> str:
         kind = type(self).__name__
         return f"<{kind}>" if self.name is None else f"<{kind} {self.name!r}>"
@@ -191,6 +196,18 @@ class MergeLayer(Layer):
     ) -> Variable:
         """Return the expression of the output for expressions of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} has no get_output_for")
+
+
+def _feeding(layer: Layer) -> list[Layer]:
+    """The layers that feed a layer."""
+    fed = layer.__dict__
+    found = [fed.get("input_layer"), *fed.get("input_layers", ())]
+    return [below for below in found if isinstance(below, Layer)]
+
+
+def _made_again(order: Any, kind: type[Layer]) -> Layer:
+    """A copied layer, before its attributes are set."""
+    return kind.__new__(kind)
 
 
 def _source(incoming: Any, owner: Layer) -> tuple[Any, LayerShape]:
