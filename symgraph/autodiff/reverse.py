@@ -9,6 +9,14 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from symgraph.autodiff.guards import (
+    converted,
+    equal_extents,
+    guarded,
+    joined,
+    sum_to,
+    summed,
+)
 from symgraph.core.bundle import Bundle, without_bundles
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
 from symgraph.core.node import Apply, Variable, building, listing
@@ -20,10 +28,8 @@ from symgraph.errors import (
     GradientError,
     SymgraphWarning,
 )
-from symgraph.ops.broadcast import SumTo
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.reduction import Reduce
-from symgraph.ops.shape import extent_key, inferred_extents
 from symgraph.ops.undefined import Marker
 
 _ON_DISCONNECTED = ("raise", "warn", "ignore")
@@ -145,16 +151,10 @@ def _seeds(
                 f"grad: a known gradient is complex{listing(variable, gradient)}"
             )
         gradient = cast(gradient, wanted)
-        if not _equal_extents(gradient, variable):
+        if not equal_extents(gradient, variable):
             gradient = PUBLIC["fill"](variable, gradient)  # a call checks the shape
         seeds[variable] = gradient
     return seeds
-
-
-def _equal_extents(a: Variable, b: Variable) -> bool:
-    """Whether two variables of one rank have the same shape, whatever the sizes are."""
-    pairs = zip(inferred_extents(a), inferred_extents(b), strict=True)
-    return all(extent_key(left) == extent_key(right) for left, right in pairs)
 
 
 def propagate(
@@ -183,7 +183,7 @@ def propagate(
             if all(g is None for g in outputs):
                 continue
             building.place = node.outputs[0].place
-            parts = node.op.gradients_of(node, outputs)
+            parts = guarded(node, outputs)
             for variable, part in zip(node.inputs, parts, strict=True):
                 if part is None or variable not in useful or variable in stop:
                     continue
@@ -198,7 +198,9 @@ def propagate(
                     )
                 part = _fitted(part, variable, node)
                 previous = gradients.get(variable)
-                gradients[variable] = part if previous is None else previous + part
+                gradients[variable] = (
+                    part if previous is None else joined(previous, part, variable)
+                )
     finally:
         building.place = before
     return gradients
@@ -211,8 +213,8 @@ def _fitted(part: Variable, variable: Variable, node: Apply) -> Variable:
     wanted = variable.type.dtype
     if part.type.dtype != wanted:
         if is_complex(part.type.dtype) and not is_complex(wanted):
-            part = PUBLIC["real"](part)
-        part = cast(part, wanted)
+            part = converted(part, PUBLIC["real"])
+        part = converted(part, lambda v: cast(v, wanted))
     return part
 
 
@@ -224,22 +226,28 @@ def unbroadcast(
     An axis of unknown extent may turn out to be 1 at run time while a partner is not;
     `SumTo` settles it when the extents are known.
     """
-    extra = part.ndim - variable.ndim
-    if extra > 0:
-        part = Reduce("sum", tuple(range(extra)))(part)
-    ndim = variable.ndim
-    own, other = variable.type.shape, part.type.shape
+    extra, ndim = part.ndim - variable.ndim, variable.ndim
+    own, other = variable.type.shape, part.type.shape[max(extra, 0) :]
     known = tuple(i for i in range(ndim) if own[i] == 1 and other[i] != 1)
-    if known:
-        part = Reduce("sum", known)(part)
-        kept = iter(range(ndim))
-        pattern = ["x" if i in known else next(kept) for i in range(ndim)]
-        part = PUBLIC["dimshuffle"](part, *pattern)
+
+    def total(v: Variable) -> Variable:
+        if extra > 0:
+            v = Reduce("sum", tuple(range(extra)))(v)
+        if known:
+            v = Reduce("sum", known)(v)
+            kept = iter(range(ndim))
+            pattern = ["x" if i in known else next(kept) for i in range(ndim)]
+            v = PUBLIC["dimshuffle"](v, *pattern)
+        return v
+
+    if extra > 0 or known:
+        axes = [*range(extra), *(extra + i for i in known)]
+        part = summed(part, axes, variable, total)
     for axis in range(ndim):
         if own[axis] is None and any(
             _may_differ(partner, axis - ndim, variable) for partner in operands
         ):
-            return SumTo()(part, variable)
+            return sum_to(part, variable)
     return part
 
 

@@ -283,9 +283,9 @@ define(
 def switch(condition: Any, a: Any, b: Any) -> Variable:
     """out = a where the condition is not 0, else b.
 
-    Both branches are computed; the gradient is 0 in the branch not taken. (Where a
-    branch not taken has an infinite derivative of its own, 0 * inf still makes NaN:
-    replace its argument as well, as in ``switch(x > 0, log(switch(x > 0, x, 1)), 0)``.)
+    Both branches are computed; the gradient is 0 in the branch not taken, also where its
+    own derivative is infinite or NaN: that of ``switch(x > 0, log(x), 0)`` is 0 at 0, as
+    in Theano. (In JAX and PyTorch it is NaN, unless the argument is replaced as well.)
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.errors import ShapeError
-from symgraph.ops.families import cast
+from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.indexing import CheckIndex, Subtensor, Take
 from symgraph.ops.plans import Plan
 from symgraph.ops.shape import (
@@ -176,3 +176,13 @@ def mask_of(x: Variable, y: Variable, negative: bool = True) -> Variable:
     else:
         column = PUBLIC["dimshuffle"](checked, *range(y.ndim), "x")
     return PUBLIC["eq"](column, PUBLIC["arange"](variable(width)))
+
+
+def is_mask(v: Variable) -> bool:
+    """Whether v is what `mask_of` gives: which element of each row is picked."""
+    node = v.owner
+    if node is None or node.op != Elementwise("eq"):
+        return False
+    column = node.inputs[0].owner
+    checked = column.inputs[0].owner if column is not None and column.inputs else None
+    return checked is not None and isinstance(checked.op, CheckIndex)
