@@ -12,6 +12,11 @@ A tile's rows are channels of x (all channels of one row of the window at once w
 they lie contiguous), its columns target channels, and its sum runs over positions. The
 positions come in blocks: some whole slabs (images, or one depth of them), or a band of
 one slab, with x copied to scratch with a border of zeros and y packed into panels.
+
+The sums of a block begin at zero. A part of many blocks adds them up in *cells* as gemm
+does: images of its part of the workspace, each of which takes `RADIX` blocks and is then
+added to the next. So the rounding error grows with the log of the number of positions
+(docs/explanation/sums.md).
 """
 
 from symgraph.backends.cpu import tiles
@@ -22,6 +27,7 @@ from symgraph.backends.cpu.convolve_plan import (
     array,
     room_for,
 )
+from symgraph.backends.cpu.gemm import RADIX, RADIX_BITS
 from symgraph.backends.cpu.routine import Int, Routine, Truth
 from symgraph.backends.cpu.tiles import CODE, ITEM, Machine, writer
 from symgraph.lower.tiling import PARTS, PARTS_BYTES
@@ -39,7 +45,8 @@ POSITIONS = 1024  # positions that are worth a part
 UNITS = 16
 FRAME_BYTES = 1 << 18
 WIDE_BYTES = 4 << 20
-WIDE = 1 << 14  # the most columns of a block
+WIDE = 1 << 12  # the most columns of a block, and the most positions beyond one row
+CELLS = 3  # of a part with many blocks; what the last has taken goes to the workspace
 
 _TABLE = 8192  # place in the scratch
 
@@ -47,7 +54,8 @@ _TABLE = 8192  # place in the scratch
 def weight_functions(cpu: Machine, dtype: str) -> list[Routine]:
     """The functions of weight gradients of a dtype."""
     return [_plan(cpu, dtype), *_entries(cpu, dtype), _place(cpu, dtype),
-            _unit(cpu, dtype), _tiles(cpu, dtype), _sum(cpu, dtype)]  # fmt: skip
+            _unit(cpu, dtype), _tiles(cpu, dtype), _climb(cpu, dtype), _lift(cpu, dtype),
+            _sum(cpu, dtype)]  # fmt: skip
 
 
 def _plan(cpu: Machine, dtype: str) -> Routine:
@@ -114,6 +122,7 @@ def _plan(cpu: Machine, dtype: str) -> Routine:
     line = r.most(line, 1)
     room = r.most(r.constant(FRAME_BYTES) // line - f["span_height"], 0)
     rows = r.least(out_height, room // p["stride_height"] + 1)
+    rows = r.least(rows, r.most(r.constant(WIDE) // columns, 1))
     rows = r.upward(out_height, r.upward(out_height, r.most(rows, 1)))
     f["rows"] = rows = r.most(rows, 1)
     f["bands"] = bands = r.upward(out_height, rows)
@@ -222,10 +231,15 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
     table_bytes = r.rounded(f["slab_step"] * f["rows"] * 16, 64)
     packed = table + table_bytes
     pack_bytes = f["slab_step"] * f["rows"] * f["columns"] * (2 * cpu.width)
-    copied, held = room_for(
-        r, packed + pack_bytes,
-        r.choice(f["direct"].equals(1), 0, f["slab_step"] * f["frame_bytes"]), d,
+    many = last_step - first_step > RADIX
+    cells_bytes = r.choice(many, r.rounded(f["part_bytes"], 64) * CELLS, 0)
+    cells, held = room_for(
+        r, r.rounded(packed + pack_bytes, 64),
+        cells_bytes
+        + r.choice(f["direct"].equals(1), 0, f["slab_step"] * f["frame_bytes"]), d,
     )  # fmt: skip
+    copied = cells + cells_bytes
+    target = r.choice(many, cells, partial)
     image_bytes = p["depth"] * p["height"] * p["width"] * pixel
     out_depth = r.choice(f["slabs"].equals(p["batch"]), 1, p["out_depth"])
     out_pixel = p["filters"] * item
@@ -234,6 +248,8 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
     stop = r.least(first_panel + f["panel_step"], f["panels"])
     r.write(d, table, tiles.TABLE)
     with r.loop(last_step, start=first_step) as step:
+        done = step - first_step
+        done = r.choice(many, r.integer("and", done, RADIX - 1), done)
         column = step % f["across"] * f["columns"]
         row = step // f["across"] % f["bands"] * f["rows"]
         slab = step // (f["across"] * f["bands"]) * f["slab_step"]
@@ -283,10 +299,70 @@ def _unit(cpu: Machine, dtype: str) -> Routine:
                 )  # fmt: skip
             r.run(
                 f"sg.weight.tiles.{code}", a["params"], a["plan"], d, packed,
-                partial + r.ask(f"sg.weight.place.{code}", a["plan"], panel),
-                r.number(step > first_step), lines, line, plane, group, first, vectors,
+                target + r.ask(f"sg.weight.place.{code}", a["plan"], panel),
+                r.number(done > 0), lines, line, plane, group, first, vectors,
+            )  # fmt: skip
+        with r.when(many):
+            r.run(
+                f"sg.weight.climb.{code}", a["params"], a["plan"], cells, partial,
+                step - first_step, r.number(step.equals(last_step - 1)), first_panel, stop,
+                lines,
             )  # fmt: skip
     r.release(held)
+    return r
+
+
+def _climb(cpu: Machine, dtype: str) -> Routine:
+    """Empty full cells, or at the end all cells, into those above and the workspace."""
+    code = CODE[dtype]
+    r = writer(
+        cpu, f"sg.weight.climb.{code}",
+        ("params", "plan", "cells", "partial", "number", "ends", "first", "stop", "lines"),
+    )  # fmt: skip
+    a = r.argument
+    size = r.rounded(Fields(r, a["plan"], WEIGHT)["part_bytes"], 64)
+    ends = a["ends"].equals(1)
+    level, number = r.slot(0), r.slot(a["number"])
+
+    def goes_up() -> Truth:
+        digit = r.integer("and", number.now, RADIX - 1)
+        return (digit.equals(RADIX - 1) | ends) & (level.now < CELLS)
+
+    with r.whilst(goes_up):
+        source = a["cells"] + level.now * size
+        level.add(1)
+        number.set(r.integer("lshr", number.now, RADIX_BITS))
+        top = level.now.equals(CELLS)
+        before = r.choice(top, number.now, r.integer("and", number.now, RADIX - 1))
+        r.run(
+            f"sg.weight.lift.{code}", a["params"], a["plan"], source,
+            r.choice(top, a["partial"], source + size), before, a["first"], a["stop"],
+            a["lines"],
+        )  # fmt: skip
+    return r
+
+
+def _lift(cpu: Machine, dtype: str) -> Routine:
+    """Add some panels and lines of one cell to another, or copy them if `before` is 0."""
+    code, lanes = CODE[dtype], cpu.lanes(dtype)
+    r = writer(
+        cpu, f"sg.weight.lift.{code}",
+        ("params", "plan", "source", "target", "before", "first", "stop", "lines"),
+    )  # fmt: skip
+    a = r.argument
+    p, f = Fields(r, a["params"], CONVOLUTION), Fields(r, a["plan"], WEIGHT)
+    end = r.least(a["lines"] + f["tap_step"], p["window_depth"] * p["window_height"])
+    with r.loop(a["stop"], start=a["first"]) as panel:
+        vectors = _columns(r, cpu, dtype, p, f, panel)[3]
+        line = f["group_channels"] * p["window_width"] * vectors * cpu.width
+        place = r.ask(f"sg.weight.place.{code}", a["plan"], panel) + a["lines"] * line
+        source, target = a["source"] + place, a["target"] + place
+        size = (end - a["lines"]) * line
+        with r.when(a["before"].equals(0)):
+            r.copy(target, source, size)
+        with r.unless(a["before"].equals(0)), r.loop(size, step=cpu.width) as at:
+            old = r.load(target + at, dtype, lanes)
+            r.store(target + at, r.fadd(old, r.load(source + at, dtype, lanes)))
     return r
 
 

@@ -212,3 +212,45 @@ def test_an_empty_batch_gives_zero_weight_gradients() -> None:
     tile_calls.convolution("convolution_weight", x, w, y).run()
     assert (w == 0).all()
     tile_calls.convolution("convolution", x, w, y).run()
+
+
+@pytest.mark.parametrize("level", tile_calls.LEVELS)
+@pytest.mark.parametrize(
+    ("images", "channels", "filters", "window", "groups"),
+    [(256, 2, 3, 1, 1), (257, 3, 40, 2, 1), (305, 4, 4, 2, 4), (272, 4, 6, 2, 2),
+     (4200, 1, 2, 1, 1), (4400, 1, 1, 2, 1)],
+)  # fmt: skip
+def test_every_block_of_a_long_weight_gradient_is_added_once(
+    level: str, images: int, channels: int, filters: int, window: int, groups: int
+) -> None:
+    """Small integers: their sums are exact. Each image is a block, of 16 parts."""
+    random = np.random.default_rng(images)
+    side = 26
+    x, y = (
+        random.integers(-1, 2, (images, 1, s, s, c)).astype("f4")
+        for s, c in ((side + window - 1, channels), (side, filters))
+    )
+    w = np.full((filters, channels // groups, 1, window, window), np.nan, "f4")
+    made = tile_calls.convolution("convolution_weight", x, w, y, level, groups=groups)
+    made.run(random)
+    assert (made.guard == 255).all()  # type: ignore[attr-defined]
+    of_groups = y.reshape(-1, groups, filters // groups)
+    for i, j in np.ndindex(window, window):
+        seen = x[:, 0, i : i + side, j : j + side].reshape(-1, groups, w.shape[1])
+        want = np.einsum("ngk,ngc->gkc", of_groups, seen, optimize=True)
+        got = w[:, :, 0, i, j].reshape(want.shape)
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("shape", [(3000, 28, 28), (2, 1200, 1200)])
+def test_equal_terms_of_a_weight_gradient_keep_the_bound(
+    shape: tuple[int, ...],
+) -> None:
+    """Many small images, and few large ones of one channel."""
+    images, height, width = shape
+    x = np.full((images, 1, height, width, 1), 0.1, "f4")
+    w = np.empty((2, 1, 1, 1, 1), "f4")
+    y = np.full((images, 1, height, width, 2), 0.1, "f4")
+    tile_calls.convolution("convolution_weight", x, w, y).run()
+    want = images * height * width * float(np.float32(0.1)) ** 2
+    assert np.abs(w / want - 1).max() < (4096 + 100) * 2.0**-24 / 4
