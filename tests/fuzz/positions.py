@@ -9,7 +9,8 @@ from fuzz.program import Statement
 
 #: 0-d ints of a float operand
 COMPUTED = (
-    "T.argmax({0})", "T.argmin({0})", "({0} > 0).sum()", "T.cast(({0} > 0.3).any(), 'int64')",
+    "T.argmax({0})", "T.argmin({0})", "({0} > 0).sum()",
+    "T.cast(({0} > 0.3).any(), 'int64')",
     "T.cast({0}.sum(), 'int64')", "T.cast(T.abs({0}).max(), 'int64')",
     "T.searchsorted(T.sort({0}.flatten()), 0.3)",
     "T.nonzero({0}.flatten() > 0)[0].shape[0]",
