@@ -123,13 +123,18 @@ def int_dtype(value: int) -> str:
 def python_dtype(value: bool | int | float | complex, partners: tuple[str, ...]) -> str:
     """Dtype that a Python number takes beside operands of the dtypes `partners`.
 
-    Beside floats it is a float of theirs; alone, an int is as small as it can be.
+    Beside floats it is a float of theirs; alone, an int is as small as it can be. Beside
+    uint64 one that is not negative is unsigned: the two would meet in float64.
     """
     if isinstance(value, bool):
         return "bool"
     inexact = [dtype for dtype in partners if dtype in FLOATS or dtype in COMPLEXES]
     if isinstance(value, int):
-        return upcast(*inexact) if inexact else int_dtype(value)
+        if inexact:
+            return upcast(*inexact)
+        if value >= 0 and partners and upcast(*partners) == "uint64":
+            return "uint64"
+        return int_dtype(value)
     if isinstance(value, complex):
         return (
             complex_dtype(upcast(*inexact)) if inexact else complex_dtype(config.floatX)

@@ -15,7 +15,7 @@ from symgraph.core.dtypes import upcast
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, as_operands, public
 from symgraph.errors import ArgumentError, ShapeError
-from symgraph.ops.families import cast
+from symgraph.ops.families import broadcast_extents_of, cast
 from symgraph.ops.shape import (
     AnyExtent,
     extent_key,
@@ -177,36 +177,46 @@ def _diagonals(v: Variable, labels: str) -> Labelled:
 
 def _agreeing(parts: Sequence[Labelled]) -> list[Labelled]:
     """Extents of one label made equal; known ones that are 1 left out, as broadcast."""
-    whole: dict[str, AnyExtent] = {}
+    whole: dict[str, list[AnyExtent]] = {}
     for v, labels in parts:
         for axis, label in enumerate(labels):
-            known = v.type.shape[axis]
-            before = whole.get(label, 1)
-            if known == 1:
-                whole.setdefault(label, 1)
-            elif (
-                isinstance(before, int) and known not in (None, before) and before != 1
-            ):
+            known, told = v.type.shape[axis], whole.setdefault(label, [])
+            numbers = [e for e in told if isinstance(e, int)]
+            if known not in (None, 1) and any(e != known for e in numbers):
                 raise ShapeError(
-                    f"einsum: axes of one label have extents {before} and {known}"
+                    f"einsum: axes of one label have extents {numbers[0]} and {known}"
                     f"{listing(*(v for v, _ in parts))}"
                 )
-            elif before == 1 or (known is not None and not isinstance(before, int)):
-                whole[label] = inferred_extents(v)[axis] if known is None else known
+            if known != 1 and known not in numbers:
+                told.append(inferred_extents(v)[axis] if known is None else known)
     found = []
     for v, labels in parts:
-        kept = []
+        kept, wanted = [], []
         for axis, label in enumerate(labels):
-            told, shape = whole[label], extents(v)
-            if v.type.shape[axis] == 1 and told != 1:
+            told = whole[label]
+            if v.type.shape[axis] == 1 and told:
                 continue
             kept.append(axis)
-            if extent_key(shape[axis]) != extent_key(told):  # checks that they agree
-                v = PUBLIC["reshape"](v, (*shape[:axis], told, *shape[axis + 1 :]))
+            wanted.append(_whole(told) if told else 1)
         if len(kept) < v.ndim:
             v = PUBLIC["dimshuffle"](v, *kept)
+        pairs = zip(extents(v), wanted, strict=True)
+        if any(extent_key(have) != extent_key(want) for have, want in pairs):
+            v = PUBLIC["broadcast_to"](v, tuple(wanted))
         found.append((v, "".join(labels[axis] for axis in kept)))
     return found
+
+
+def _whole(told: Sequence[AnyExtent]) -> AnyExtent:
+    """The extent to which those of one label broadcast; a known one, else the first.
+
+    Which of unknown ones are 1 is seen when the function runs.
+    """
+    numbers = [e for e in told if isinstance(e, int)]
+    different = {extent_key(e): e for e in told}
+    if numbers or len(different) == 1:
+        return numbers[0] if numbers else told[0]
+    return broadcast_extents_of([(e,) for e in different.values()], 1)[0]
 
 
 def _elsewhere(parts: Sequence[Labelled], but: Iterable[int], result: str) -> set[str]:

@@ -131,7 +131,8 @@ def _picked(rows: Variable, q: Any, last: Any, method: str) -> Variable:
             part = cast(place - low, dtype)
             near = PUBLIC["lt"](part, 0.5)
             out = PUBLIC["switch"](near, a + (b - a) * part, b - (b - a) * (1 - part))
-    missing = PUBLIC["isnan"](rows[(..., -1)])
+    # the maximum of one element: of none it is refused, before an index is
+    missing = PUBLIC["isnan"](PUBLIC["max"](rows[(..., slice(-1, None))], axis=-1))
     if q.ndim:
         missing = PUBLIC["shape_padright"](missing)
     return PUBLIC["switch"](missing, np.array(np.nan, dtype), out)

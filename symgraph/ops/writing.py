@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph.core.dtypes import NUMPY
-from symgraph.core.node import Variable, listing
+from symgraph.core.dtypes import NUMPY, is_integer
+from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, as_variable, scalar_constant
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
@@ -103,6 +103,14 @@ def _new_values(y: object, target: Variable, what: str) -> Variable:
     new = as_variable(y, None, (wanted,))
     if new.type.dtype == wanted:
         return new
+    python = not isinstance(y, Variable | np.ndarray | np.generic)
+    if python and isinstance(new, Constant) and is_integer(wanted):
+        if (new.data == new.data.astype(wanted)).all():
+            return cast(new, wanted)
+        raise DtypeError(
+            f"{what}: {y!r} does not fit into {wanted}{listing(target)}\n"
+            "Cast the tensor to a dtype that holds it."
+        )
     if not np.can_cast(NUMPY[new.type.dtype], NUMPY[wanted], casting="same_kind"):
         raise DtypeError(
             f"{what}: values of dtype {new.type.dtype} do not go into {wanted}"

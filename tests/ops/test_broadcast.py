@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import symgraph as sg
 import symgraph.tensor as T
 from symgraph import config
 from symgraph.autodiff.reverse import grad
@@ -97,3 +98,58 @@ def test_printing_reads_like_python() -> None:
     assert expression(T.broadcast_to(x, (2, x.shape[0]))) == (
         "broadcast_to(x, (2, x.shape[0]))"
     )
+
+
+# --- extents of 1 that only a call tells -----------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_einsum_broadcasts_extents_of_one(mode: str) -> None:
+    x, w = T.dmatrices("x", "w")
+    for text in ("ij,jk->ik", "ij,ij->j", "ij,jk", "...j,j...->..."):
+        out = T.einsum(text, x, w)
+        f = sg.function([x, w], [out, sg.grad(T.sqr(out).sum(), x)], mode=mode)
+        for left, right in (
+            [(3, 3), (3, 3)], [(3, 3), (1, 3)], [(3, 3), (3, 1)], [(1, 1), (3, 3)],
+            [(1, 1), (1, 1)],
+        ):  # fmt: skip
+            a = np.arange(1.0, 1 + np.prod(left)).reshape(left)
+            b = np.arange(2.0, 2 + np.prod(right)).reshape(right)
+            if text.startswith("...") and 1 in (*left, *right) and left != right:
+                continue
+            value, gradient = f(a, b)
+            np.testing.assert_allclose(value, np.einsum(text, a, b))
+            assert gradient.shape == a.shape
+            step = np.zeros_like(a)
+            step[0, 0] = 1e-6
+            up, down = (
+                np.square(np.einsum(text, v, b)).sum() for v in (a + step, a - step)
+            )
+            np.testing.assert_allclose(gradient[0, 0], (up - down) / 2e-6, rtol=1e-5)
+
+
+def test_einsum_names_extents_that_do_not_fit() -> None:
+    x, w = T.dmatrices("x", "w")
+    f = sg.function([x, w], T.einsum("ij,jk->ik", x, w))
+    with pytest.raises(ShapeError, match="3 and 2"):
+        f(np.ones((2, 2)), np.ones((3, 4)))
+    with pytest.raises(ShapeError, match="extents 2 and 3"):
+        T.einsum("ij,jk,j", x, T.matrix(shape=(2, 4)), T.vector(shape=(3,)))
+    one = T.einsum("ij,jk,j->ik", x, T.matrix(shape=(1, 4)), T.vector(shape=(3,)))
+    assert one.type.shape == (None, 4)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_quantiles_of_an_empty_axis_are_a_shape_error(mode: str) -> None:
+    x, v = T.dmatrix("x"), T.dvector("v")
+    for out, given in [
+        (T.median(x, axis=1), np.ones((2, 0))), (T.median(v), np.ones(0)),
+        (T.quantile(x, 0.3, axis=0), np.ones((0, 2))), (T.percentile(v, 3), np.ones(0)),
+    ]:  # fmt: skip
+        given_to = x if given.ndim == 2 else v
+        f = sg.function([given_to], out, mode=mode)
+        with pytest.raises(ShapeError, match=r"empty|zero-size"):
+            f(given)
+        f(np.ones((3, 2)[: given.ndim]))
+    f = sg.function([x], T.median(x, axis=1), mode=mode)
+    assert f(np.ones((0, 2))).shape == (0,)
