@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 Place = tuple[str, int]
 #: entries of a variable's dictionary that other files keep there for themselves
-CACHES = ("_compiled", "_extents")
+CACHES = ("_compiled", "_extents", "_extent_key", "_not_negative", "_serial")
 
 
 class _Building(threading.local):

@@ -8,10 +8,12 @@ the rewrites.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from symgraph.core.digest import digest
 from symgraph.core.dtypes import NUMPY, is_discrete, is_integer
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
@@ -376,24 +378,34 @@ def total(shape: Iterable[AnyExtent]) -> AnyExtent:
     return result
 
 
+_SIGN_KEEPING = ("add", "mul", "floordiv", "broadcast_extent", "minimum")
+
+
 def is_never_negative(value: AnyExtent) -> bool:
     """Whether an extent expression cannot be below 0, whatever the shapes are."""
-    number = static(value)
-    if number is not None:
-        return number >= 0
-    node = value.owner if isinstance(value, Variable) else None
-    if node is None:
-        return False
-    if isinstance(node.op, Extent):
-        return True
-    if isinstance(node.op, Elementwise) and node.op.scalar in _SIGN_KEEPING:
-        return all(map(is_never_negative, node.inputs))
-    if isinstance(node.op, Elementwise) and node.op.scalar == "maximum":
-        return any(map(is_never_negative, node.inputs))
-    return False
+    if not isinstance(value, Variable):
+        return value >= 0
+    stack = [value]
+    while stack:
+        current = stack[-1]
+        node, number = current.owner, static(current)
+        name = getattr(node.op, "scalar", "") if node is not None else ""
+        if "_not_negative" not in current.__dict__:
+            if number is not None:
+                known = number >= 0
+            elif node is None or name not in (*_SIGN_KEEPING, "maximum"):
+                known = node is not None and isinstance(node.op, Extent)
+            else:
+                waiting = [v for v in node.inputs if "_not_negative" not in v.__dict__]
+                if waiting:
+                    stack += waiting
+                    continue
+                parts = [v.__dict__["_not_negative"] for v in node.inputs]
+                known = any(parts) if name == "maximum" else all(parts)
+            current.__dict__["_not_negative"] = known
+        stack.pop()
+    return bool(value.__dict__["_not_negative"])
 
-
-_SIGN_KEEPING = ("add", "mul", "floordiv", "broadcast_extent", "minimum")
 
 # --- equal extents -----------------------------------------------------------------
 
@@ -437,43 +449,100 @@ def _extents_now(x: Variable) -> Shape:
 
 
 def extent_key(value: AnyExtent) -> Any:
-    """Equal keys mean equal extents; variables that are built alike have one key."""
+    """Equal keys mean equal extents; variables that are built alike have one key.
+
+    A known extent is its own key. That of an expression is a digest of its function and
+    the keys of its operands, kept with the variable: expressions share their parts, and
+    written out they may be longer than memory.
+    """
     number = static(value)
     if number is not None:
         return number
     assert isinstance(value, Variable)
+    stack = [value]
+    while stack:
+        current = stack[-1]
+        if "_extent_key" not in current.__dict__:
+            waiting = [
+                v
+                for v in _key_parts(current)
+                if isinstance(v, Variable)
+                and "_extent_key" not in v.__dict__
+                and static(v) is None
+            ]
+            if waiting:
+                stack += waiting
+                continue
+            current.__dict__["_extent_key"] = _key_of(current)
+        stack.pop()
+    return value.__dict__["_extent_key"]
+
+
+def _key_parts(value: Variable) -> Sequence[AnyExtent]:
+    """What the key of an extent is made of; nothing where it is a key of its own."""
     node = value.owner
     if node is None:
-        return value
+        return ()
     if isinstance(node.op, Extent):
         x = node.inputs[0]
         if x.owner is None:
-            return (node.op, x)
+            return ()
         found = inferred_extents(x)[node.op.axis]
         if isinstance(found, Variable) and found.owner is not None:
             if isinstance(found.owner.op, Extent) and found.owner.inputs[0] is x:
-                return (node.op, x)
-        return extent_key(found)
-    if isinstance(node.op, Elementwise | Cast):
-        return (node.op, *map(extent_key, node.inputs))
-    return value
+                return ()
+        return (found,)
+    return node.inputs if isinstance(node.op, Elementwise | Cast) else ()
+
+
+def _key_of(value: Variable) -> Any:
+    """The key, from those of the parts."""
+    keys = [
+        v.__dict__["_extent_key"] if static(v) is None else static(v)  # type: ignore[union-attr]
+        for v in _key_parts(value)
+    ]
+    node = value.owner
+    if node is not None and isinstance(node.op, Extent):
+        return keys[0] if keys else (node.op, node.inputs[0])
+    if node is None or not keys:
+        return value
+    return digest(repr((node.op, *map(_written_key, keys))).encode()).digest()
+
+
+_serial = count()
+
+
+def _written_key(key: Any) -> Any:
+    """A key as what `repr` tells apart: variables by numbers that are given out once."""
+    op, variable = key if isinstance(key, tuple) else (None, key)
+    if not isinstance(variable, Variable):
+        return key
+    if "_serial" not in variable.__dict__:
+        variable.__dict__["_serial"] = next(_serial)
+    return op, "variable", variable.__dict__["_serial"]
 
 
 def factors(value: AnyExtent) -> tuple[int, list[Variable]]:
     """An extent as a product of one int and variables."""
-    number = static(value)
-    if number is not None:
-        return number, []
-    assert isinstance(value, Variable)
-    node = value.owner
-    if node is not None and isinstance(node.op, Extent) and node.inputs[0].owner:
-        found = inferred_extents(node.inputs[0])[node.op.axis]
-        if extent_key(found) != (node.op, node.inputs[0]):
-            return factors(found)
-    if node is not None and node.op == Elementwise("mul"):
-        (m, left), (n, right) = map(factors, node.inputs)
-        return m * n, left + right
-    return 1, [value]
+    product_of, found, stack = 1, [], [value]
+    while stack:
+        current = stack.pop()
+        number = static(current)
+        if number is not None:
+            product_of *= number
+            continue
+        assert isinstance(current, Variable)
+        node = current.owner
+        if node is not None and isinstance(node.op, Extent) and node.inputs[0].owner:
+            below = inferred_extents(node.inputs[0])[node.op.axis]
+            if extent_key(below) != (node.op, node.inputs[0]):
+                stack.append(below)
+                continue
+        if node is not None and node.op == Elementwise("mul"):
+            stack += reversed(node.inputs)
+        else:
+            found.append(current)
+    return product_of, found
 
 
 # --- public functions --------------------------------------------------------------

@@ -46,7 +46,7 @@ class Equalities:
         self.broadcasting = broadcasting
         for a, b in ties:
             self._unite(frozenset((extent_key(a),)), frozenset((extent_key(b),)))
-        context = Context()
+        context = Context(equal=self)  # what met before is one extent
         for node in nodes:
             op = node.op
             pairs: list[tuple[Axis, Axis]] = []
@@ -84,8 +84,12 @@ class Equalities:
 
     def find(self, atom: object) -> object:
         """The representative of an extent: an int where one is known."""
+        above = []
         while atom in self._parent:
+            above.append(atom)
             atom = self._parent[atom]
+        for passed in above[:-1]:  # the next look-up is short
+            self._parent[passed] = atom
         return atom
 
 
@@ -165,28 +169,49 @@ class Context:
         if number is not None:
             return frozenset() if number == 1 else number
         assert isinstance(extent, Variable)
-        found = self._atoms.get(extent)
-        if found is None:
-            found = self._atoms[extent] = self._atom(extent)
-        return found
+        stack = [extent]
+        while stack:
+            current = stack[-1]
+            if current not in self._atoms:
+                parts = [e for e in _joined_of(current) if isinstance(e, Variable)]
+                waiting = [
+                    e for e in parts if static(e) is None and e not in self._atoms
+                ]
+                if waiting:
+                    stack += waiting
+                    continue
+                self._atoms[current] = self._atom(current)
+            stack.pop()
+        return self._atoms[extent]
 
     def _atom(self, extent: Variable) -> Axis:
-        node = extent.owner
-        if node is not None and isinstance(node.op, Elementwise):
-            if node.op.scalar == "broadcast_extent":
-                return _joined(*map(self._axis, node.inputs))
-        if node is not None and isinstance(node.op, Extent):
-            x = node.inputs[0]
-            if x.owner is not None:
-                found = inferred_extents(x)[node.op.axis]
-                if found is not extent:
-                    return self._axis(found)
+        """The axis of an extent, when those that it is joined of are known."""
+        parts = _joined_of(extent)
+        if parts:
+            found: Axis = frozenset()
+            for part in parts:
+                found = self._union(found, self._axis(part))
+            return found
         key = extent_key(extent)
         if self._equal is not None:
             key = self._equal.find(key)
             if isinstance(key, int):
                 return key
         return frozenset((key,))
+
+    def _union(self, one: Axis, other: Axis) -> Axis:
+        """`_joined`, and one extent of those that are known to be equal."""
+        if self._equal is not None and isinstance(one, frozenset):
+            one = self._present(one)
+        if self._equal is not None and isinstance(other, frozenset):
+            other = self._present(other)
+        return _joined(one, other)
+
+    def _present(self, axis: frozenset[object]) -> Axis:
+        assert self._equal is not None
+        found = frozenset(map(self._equal.find, axis))
+        known = next((key for key in found if isinstance(key, int)), None)
+        return found if known is None else known
 
     def same_shape(self, a: Variable, b: Variable) -> bool:
         """Whether a and b are known to have equal extents in every valid call."""
@@ -245,6 +270,22 @@ class Context:
         if extents is None:
             return None
         return BroadcastTo(old.ndim)(new, *map(variable, extents))
+
+
+def _joined_of(extent: Variable) -> Sequence[int | Variable]:
+    """The extents that one is broadcast of, or the one that it is; none otherwise."""
+    node = extent.owner
+    if node is None:
+        return ()
+    if isinstance(node.op, Elementwise):
+        return node.inputs if node.op.scalar == "broadcast_extent" else ()
+    if isinstance(node.op, Extent):
+        x = node.inputs[0]
+        if x.owner is not None:
+            found = inferred_extents(x)[node.op.axis]
+            if found is not extent:
+                return (found,)
+    return ()
 
 
 def _joined(a: Axis, b: Axis) -> Axis:

@@ -89,3 +89,19 @@ def test_a_deep_graph_is_cut_into_kernels_of_bounded_size():
     f = sg.function([x], chain(x, 1000, 0))
     longest = max(len(kernel.splitlines()) for kernel in f.kernels.split("\n\n"))
     assert 20 < longest <= MEMBERS + 10
+
+
+def test_the_gradient_of_a_wide_sum():
+    v = [T.dvector() for _ in range(400)]
+    f = sg.function(v, sg.grad(T.sqr(T.add(*v)).sum(), v[:3]))
+    for got in f(*[np.arange(3.0)] * 400):
+        np.testing.assert_array_equal(got, 800 * np.arange(3.0))
+
+
+def test_the_gradient_of_many_normalizations():
+    x = T.dvector("x")
+    y = x
+    for _ in range(150):
+        y = y / T.sqrt(T.sqr(y).sum())
+    f = sg.function([x], sg.grad(y[0], x))
+    np.testing.assert_allclose(f(np.array([3.0, 4.0])), [0.128, -0.096], rtol=1e-9)

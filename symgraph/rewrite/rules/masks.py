@@ -48,7 +48,9 @@ class _Lift:
     def __call__(self, v: Variable) -> Variable | None:
         """The expression over the whole axis, or None."""
         if v not in self.made:
-            self.made[v] = self._lifted(v) if len(self.made) < DEEPEST else None
+            self.made[v] = None  # it counts from now on
+            if len(self.made) <= DEEPEST:
+                self.made[v] = self._lifted(v)
         return self.made[v]
 
     def _lifted(self, v: Variable) -> Variable | None:
