@@ -6,14 +6,14 @@ for. Out: their gradients, as expressions. Higher orders come by applying it aga
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from symgraph.autodiff.flows import Flows, Path
 from symgraph.autodiff.guards import (
     converted,
     equal_extents,
     guarded,
-    joined,
     sum_to,
     summed,
 )
@@ -162,30 +162,30 @@ def propagate(
     targets: Sequence[Variable],
     constants: Iterable[Variable] = (),
 ) -> dict[Variable, Variable]:
-    """Gradients of `targets` (and of what lies between), given those of `seeds`."""
+    """Gradients of those of `targets` that something flows to, given those of `seeds`."""
     stop = set(constants)
     order = applies(seeds, blockers=stop)
     useful: set[Variable] = set(targets)
     between: list[Apply] = []
     for node in order:
-        flows = node.op.connection_of(node)
+        connected = node.op.connection_of(node)
         if any(
-            v in useful and v not in stop and (flows is None or flows[i])
+            v in useful and v not in stop and (connected is None or connected[i])
             for i, v in enumerate(node.inputs)
         ):
             useful.update(node.outputs)
             between.append(node)
-    gradients: dict[Variable, Variable] = dict(seeds)
+    flows = Flows(seeds)
     before = building.place
     try:
         for node in reversed(between):
-            outputs = [gradients.get(v) for v in node.outputs]
+            path, outputs = flows.reaching(node.outputs)
             if all(g is None for g in outputs):
                 continue
             building.place = node.outputs[0].place
-            parts = guarded(node, outputs)
-            for variable, part in zip(node.inputs, parts, strict=True):
-                if part is None or variable not in useful or variable in stop:
+            for position, further, part in _parts(node, outputs, flows):
+                variable = node.inputs[position]
+                if variable not in useful or variable in stop:
                     continue
                 if variable in seeds:  # known already
                     continue
@@ -196,14 +196,29 @@ def propagate(
                         f"{part.type}{listing(variable)}\n"
                         "Leave the variable out of wrt, or use disconnected_grad."
                     )
+                if further and further[0] in path:
+                    further = ()
                 part = _fitted(part, variable, node)
-                previous = gradients.get(variable)
-                gradients[variable] = (
-                    part if previous is None else joined(previous, part, variable)
-                )
+                flows.add(variable, (*path, *further), part)
+        found = {v: flows.whole(v) for v in targets}
     finally:
         building.place = before
-    return gradients
+    return {v: g for v, g in found.items() if g is not None}
+
+
+def _parts(
+    node: Apply, outputs: Sequence[Variable | None], flows: Flows
+) -> Iterator[tuple[int, Path, Any]]:
+    """Gradients of inputs: position, condition if there is one, gradient."""
+    choices = node.op.choices_of(node, outputs)
+    if choices is None:
+        parts = guarded(node, outputs)
+        for k, (_, part) in enumerate(zip(node.inputs, parts, strict=True)):
+            if part is not None:
+                yield k, (), part
+    else:
+        for k, condition, holds, part in choices:
+            yield k, ((flows.condition(condition), holds),), part
 
 
 def _fitted(part: Variable, variable: Variable, node: Apply) -> Variable:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.demand import compute
 from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.traverse import applies, leaves
 from symgraph.errors import (
@@ -18,7 +19,6 @@ from symgraph.errors import (
     ShapeError,
     SymgraphError,
 )
-from symgraph.loops.ifelse import IfElse
 
 Watcher = Callable[[Apply, tuple[np.ndarray, ...]], None]
 
@@ -55,12 +55,7 @@ def evaluate(
             known[leaf] = leaf.get_value(borrow=True)
         elif leaf.owner is None and _needed(leaf, roots, known):
             raise MissingInputError(f"no value for {leaf} : {leaf.type}")
-    order = applies(roots, blockers=list(known))
-    if any(isinstance(node.op, IfElse) for node in order):
-        _on_demand(roots, known, watch)
-        return [known[v] for v in roots]
-    for node in order:
-        _visit(node, [known[v] for v in node.inputs], known, watch)
+    compute(roots, known, lambda node, arrays: _visit(node, arrays, known, watch))
     return [known[v] for v in roots]
 
 
@@ -75,32 +70,6 @@ def _visit(
         watch(node, results)
     for variable, array in zip(node.outputs, results, strict=True):
         known[variable] = np.asarray(array)
-
-
-def _on_demand(
-    roots: Sequence[Variable], known: dict[Variable, np.ndarray], watch: Watcher | None
-) -> None:
-    """Compute what is needed only: of an `IfElse`, what the chosen branch reads."""
-    nothing = np.zeros(())
-    stack = list(reversed(roots))
-    while stack:
-        node = stack[-1].owner
-        if stack[-1] in known or node is None:
-            stack.pop()
-            continue
-        needed: Sequence[Variable] = node.inputs
-        if isinstance(node.op, IfElse):
-            condition = node.inputs[0]
-            needed = [condition]
-            if condition in known:
-                chosen = bool(known[condition])
-                needed = [node.inputs[k] for k in node.op.reads(chosen)]
-        waiting = [v for v in needed if v not in known]
-        if waiting:
-            stack.extend(reversed(waiting))
-        else:
-            arrays = [known.get(v, nothing) for v in node.inputs]
-            _visit(node, arrays, known, watch)
 
 
 def _computed(node: Apply, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -62,10 +62,11 @@ class Timings(Record, frozen=False):
 
 def optimized(graph: Graph) -> "Optimized":
     """The rewritten graph and the record of rewrites."""
+    from symgraph.lower.guards import with_conditions
     from symgraph.lower.settle import settle
     from symgraph.rewrite.pipeline import optimize
 
-    return optimize(settle(graph), assume_equal=True)
+    return optimize(settle(with_conditions(graph)), assume_equal=True)
 
 
 def planned(

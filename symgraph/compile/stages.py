@@ -148,6 +148,8 @@ def _step(step: Any, slots: list[Any]) -> str:
         return f"if {name(step.condition)}{then}\n  else{otherwise}"
     if kind in ("Host", "Bind"):
         return f"{kind.lower()} {step.number}"
+    if kind == "Demand":
+        return f"demand that {', '.join(map(name, step.guards))} are 0"
     if kind == "Launch":
         sizes = ", ".join(name(s) for s in step.sizes)
         buffers = ", ".join(name(b) for b in step.buffers)

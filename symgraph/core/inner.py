@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.demand import compute
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import Op
@@ -84,10 +85,13 @@ class Inner(Record):
         for leaf in leaves(self.outputs):
             if isinstance(leaf, Constant):
                 known[leaf] = leaf.data
-        for node in applies(self.outputs, blockers=self.inputs):
-            results = node.op.values_of(node, [known[v] for v in node.inputs])
+
+        def visit(node: Apply, arrays: list[np.ndarray]) -> None:
+            results = node.op.values_of(node, arrays)
             for variable, array in zip(node.outputs, results, strict=True):
                 known[variable] = np.asarray(array)
+
+        compute(self.outputs, known, visit)
         return [known[v] for v in self.outputs]
 
 

@@ -8,7 +8,7 @@ and the methods of variables look them up by name.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,15 @@ OPS: dict[str, type["Op"]] = {}
 PUBLIC: dict[str, Callable[..., Any]] = {}
 
 
+class Under(NamedTuple):
+    """A gradient that flows to an input only if a condition is as told."""
+
+    position: int
+    condition: Variable
+    holds: bool
+    gradient: Variable
+
+
 class Op(Record):
     """What can be applied to variables.
 
@@ -50,6 +59,8 @@ class Op(Record):
     #: True where compiled functions call `reference` back, in Python: LAPACK, sorting,
     #: ops of the user
     host: ClassVar[bool] = False
+    #: True where the first input tells which of the others are read; see `reads`
+    chooses: ClassVar[bool] = False
     #: False where `repr` does not tell in every process what is computed: the code of
     #: functions with such an op is not kept on disk
     portable: ClassVar[bool] = True
@@ -124,6 +135,19 @@ class Op(Record):
     ) -> Sequence[Variable | None]:
         """Gradients of the inputs of an application of this op."""
         return self.grad(node.inputs, node.outputs, gradients)
+
+    def reads(self, condition: bool) -> list[int]:
+        """Which inputs an op that `chooses` needs if its first one is so."""
+        raise NotImplementedError
+
+    def choices_of(
+        self, node: Apply, gradients: Sequence[Variable | None]
+    ) -> Sequence[Under] | None:
+        """Gradients of an op that chooses: each flows only if a condition is as told.
+
+        None for an op that does not choose; `gradients_of` gives its gradients.
+        """
+        return None
 
     def connection_of(self, node: Apply) -> tuple[bool, ...] | None:
         """`connection` of an application of this op."""

@@ -3,7 +3,8 @@
 A variable is inside if it depends on the arguments of the loop. What is outside is
 computed once and handed in, except what costs nothing inside: views (transposes,
 slices, broadcasts) and the arithmetic of extents are repeated in the step, so that a
-product can read its operand in place. In: what the step returned. Out: the step closed
+product can read its operand in place; and except what may not fit unless a branch of the
+step is chosen. In: what the step returned. Out: the step closed
 over operands.
 """
 
@@ -14,6 +15,7 @@ from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.shared import SharedVariable
 from symgraph.core.traverse import ancestors, applies, replace
 from symgraph.errors import MissingInputError
+from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.indexing import Subtensor
@@ -50,6 +52,7 @@ def enclose(
         if any(v in inside for v in node.inputs):
             inside.update(node.outputs)
     varying = _not_constant(outputs)
+    unchosen = unsafe(conditions_of(outputs))
     made: dict[Variable, Variable] = {}
 
     def take(v: Variable) -> None:
@@ -58,7 +61,7 @@ def enclose(
             u = stack.pop()
             if u in inside or u in made or u not in varying:
                 continue
-            if is_view(u):
+            if is_view(u) or u.owner in unchosen:
                 assert u.owner is not None
                 stack.extend(reversed(u.owner.inputs))
             else:

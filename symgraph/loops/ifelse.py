@@ -15,15 +15,13 @@ import numpy as np
 from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Extent, Op, Shape, as_variable, public
+from symgraph.core.node import Apply, Constant, Variable, listing
+from symgraph.core.op import PUBLIC, Extent, Op, Shape, Under, as_variable, public
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.shape import Extent as ExtentOf
 from symgraph.ops.shape import extent_key, folded, inferred_extents, variable
-
-Gradients = Sequence[Variable | None]
 
 
 class IfElse(Op):
@@ -38,6 +36,7 @@ class IfElse(Op):
 
     name = "ifelse"
     can_fail: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Types that hold for either branch: extents that differ are unknown."""
@@ -73,50 +72,27 @@ class IfElse(Op):
             for left, right in zip(*sides, strict=True)
         )
 
-    def grad(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        gradients: Gradients,
-    ) -> Gradients:
-        """An `IfElse` of the branches' gradients; zeros where a branch has none."""
-        condition, *captured = inputs
+    def choices_of(
+        self, node: Apply, gradients: Sequence[Variable | None]
+    ) -> Sequence[Under]:
+        """The gradients of both branches, as if what is captured stood in them."""
+        condition, *captured = node.inputs
         known = [(i, g) for i, g in enumerate(gradients) if g is not None]
         seeds = [_leaf(g) for _, g in known]
         wanted = [k for k, v in enumerate(captured) if not is_discrete(v.type.dtype)]
-        found: list[dict[int, Variable]] = []
-        for branch in (self.then, self.orelse):
-            targets = [branch.inputs[k] for k in wanted]
+        found: list[Under] = []
+        for holds, branch in ((True, self.then), (False, self.orelse)):
             given = _seeded([branch.outputs[i] for i, _ in known], seeds)
-            flows = propagate(given, targets)
-            found.append(
-                {
-                    k: flows[v]
-                    for k, v in zip(wanted, targets, strict=True)
-                    if v in flows
-                }
-            )
-        used = [k for k in wanted if k in found[0] or k in found[1]]
-        if not used:
-            return (None,) * len(inputs)
-        # zeros are captured: made in a branch, they would read what the other one computes
-        zeros = {
-            k: PUBLIC["zeros_like"](captured[k])
-            for k in used
-            if not (k in found[0] and k in found[1])
-        }
-        empty = {k: _leaf(v) for k, v in zeros.items()}
-        sides = [
-            (
-                (*branch.inputs, *seeds, *empty.values()),
-                [f.get(k, empty.get(k)) for k in used],
-            )
-            for branch, f in zip((self.then, self.orelse), found, strict=True)
-        ]
-        operands = (*captured, *(g for _, g in known), *zeros.values())
-        made = branching(condition, sides[0], sides[1], operands)
-        parts: dict[int, Variable] = dict(zip(used, made, strict=True))
-        return (None, *(parts.get(k) for k in range(len(captured))))
+            flows = propagate(given, [branch.inputs[k] for k in wanted])
+            outer = dict(zip(branch.inputs, captured, strict=True))
+            outer.update(zip(seeds, (g for _, g in known), strict=True))
+            places = [k for k in wanted if branch.inputs[k] in flows]
+            parts = replace([flows[branch.inputs[k]] for k in places], outer)
+            found += [
+                Under(k + 1, condition, holds, part)
+                for k, part in zip(places, parts, strict=True)
+            ]
+        return found
 
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the condition, nor to what no branch uses."""
@@ -155,7 +131,8 @@ def ifelse(
     """out = then_branch if condition else else_branch; only one is evaluated.
 
     A compiled function evaluates what one branch alone needs only if that branch is
-    chosen. What both need, or something else in the graph, is evaluated always. `switch`
+    chosen; sizes that do not fit, indices outside, and infinite derivatives count only
+    there. What both need, or something else in the graph, is evaluated always. `switch`
     chooses element by element, and evaluates both.
 
     Parameters

@@ -7,13 +7,14 @@ collected output of an augmented forward scan. In: a scan and the roots of its r
 step. Out: the roots in terms of leaves, and an array for each leaf.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import scalar_constant
 from symgraph.core.traverse import applies, leaves, replace
+from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.ops.broadcast import BroadcastTo, SumTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.indexing import SetSubtensor, Subtensor
@@ -66,6 +67,8 @@ class Residuals:
         self._scan = scan
         self._inside = scan.inner_parts()
         self._made = scan.results(scan.inner.outputs)
+        #: computed again in the reverse step, and only if it is chosen there
+        self._unchosen = unsafe(conditions_of(scan.inner.outputs))
         self._forward: set[Variable] = set()
         self._heavy: set[Variable] = set()
         self._varying: set[Variable] = set(self._inside.rows)
@@ -139,32 +142,13 @@ class Residuals:
                 self._cuts[u] = Variable(u.type, None, 0, u.name, u.place)
             elif (
                 u in self._heavy
+                and u.owner not in self._unchosen
                 and not isinstance(u.owner.op, VIEWS)
-                and not self._has_varying_shape(u)
+                and not has_varying_shape(u, self._varying)
             ):
                 self._cuts[u] = Variable(u.type, None, 0, u.name, u.place)
             else:
                 stack.extend(u.owner.inputs)
-
-    def _has_varying_shape(self, v: Variable) -> bool:
-        """Whether steps give v different shapes, so that no array holds them all."""
-        stack = [e for e in inferred_extents(v) if isinstance(e, Variable)]
-        asked: set[tuple[Variable, int]] = set()
-        while stack:
-            u = stack.pop()
-            node = u.owner
-            if node is None:
-                if u in self._varying:
-                    return True
-            elif isinstance(node.op, Extent):
-                x, axis = node.inputs[0], node.op.axis
-                if (x, axis) not in asked and x.owner is not None:
-                    told = inferred_extents(x)[axis]
-                    stack += [told] if isinstance(told, Variable) else []
-                asked.add((x, axis))
-            else:
-                stack += node.inputs
-        return False
 
     # --- arrays ------------------------------------------------------------------
 
@@ -225,6 +209,30 @@ class Residuals:
         )
         keep = tuple(None if j in needed else k for j, k in enumerate(scan.keep))
         return scan.replace(inner=inner, keep=keep)
+
+
+def has_varying_shape(v: Variable, varying: Container[Variable]) -> bool:
+    """Whether steps give v different shapes, so that no array holds them all.
+
+    `varying` are the variables of the step that differ from one step to another.
+    """
+    stack = [e for e in inferred_extents(v) if isinstance(e, Variable)]
+    asked: set[tuple[Variable, int]] = set()
+    while stack:
+        u = stack.pop()
+        node = u.owner
+        if node is None:
+            if u in varying:
+                return True
+        elif isinstance(node.op, Extent):
+            x, axis = node.inputs[0], node.op.axis
+            if (x, axis) not in asked and x.owner is not None:
+                told = inferred_extents(x)[axis]
+                stack += [told] if isinstance(told, Variable) else []
+            asked.add((x, axis))
+        else:
+            stack += node.inputs
+    return False
 
 
 def reads_shape(node: Apply, position: int) -> bool:

@@ -32,7 +32,7 @@ from symgraph.lower.schedule import schedule
 from symgraph.lower.sheet import Sheet
 from symgraph.lower.sizes import ZERO, Poly
 from symgraph.lower.small import bearable, thin_products
-from symgraph.lower.steps import Bind, Copy, Host, Launch, Step
+from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Step
 from symgraph.lower.tiling import CONVOLUTIONS, convolution
 from symgraph.lower.views import matrix_of
 
@@ -57,6 +57,8 @@ class Body(Contractions, Nested):
         self.homes = homes
         self.steps: list[Step] = []
         self.sources: list[tuple[Apply, ...]] = []
+        #: (which of the kept values, its value, what must be true then)
+        self.demands: list[tuple[int, bool, Demand]] = []
         self._nodes: tuple[Apply, ...] = ()
         self._lower(graph)
         self.extents.lengths = lengths
@@ -123,6 +125,7 @@ class Body(Contractions, Nested):
         for number, (unit, build) in enumerate(zip(units, written, strict=True)):
             self._step(unit, build, number)
             self._bind_late(unit)
+            self._demand(unit)
         self.unit = self.count
         for target, source in self.storage.copies:
             self._nodes = () if source.owner is None else (source.owner,)
@@ -138,6 +141,15 @@ class Body(Contractions, Nested):
                 own = self.extents.atoms.late.index(self.late[variable])
                 slot, dtype = self._buffer(variable), variable.type.dtype
                 self._add(Bind(self.sheet.late(own, slot, dtype)))
+
+    def _demand(self, unit: Group | Apply) -> None:
+        """Look at the guards of a condition that a unit has computed."""
+        made = set(made_by(unit))
+        for position, holds, demand in self.demands:
+            condition = self.graph.kept[position]
+            if condition in made:
+                sides = ((demand,), ()) if holds else ((), (demand,))
+                self._add(Branch(self._buffer(condition), *sides))
 
     # --- moments ------------------------------------------------------------------------
 
@@ -315,5 +327,5 @@ def _apart(graph: Graph, extents: Extents) -> tuple[Graph, list[Variable]]:
             news.append(new)
     if news:
         outputs = (*graph.outputs, *news)
-        graph = Graph(graph.inputs, outputs, tuple(kept), graph.interner)
+        graph = graph.replace(outputs=outputs, updates=tuple(kept))
     return graph, targets

@@ -1,7 +1,9 @@
 """What a call must find true of sizes: two that are equal, an index inside its axis.
 
 Made by lower/extents.py and lower/requirements.py, carried by a Program, and compared by
-the runtime as soon as the sizes are known.
+the runtime as soon as the sizes are known. What must be true only where a branch is
+entered has a *guard*: a slot that holds 0, or where it is not true the error flag with
+which the branch is left at once (a `Demand` step).
 """
 
 from symgraph.core.record import Record
@@ -12,24 +14,25 @@ class Check(Record):
     """Two sizes that a call must find equal.
 
     `broadcast` says that the mismatch is harmless where one of them is 1: the function
-    is then compiled again with that axis known to broadcast.
+    is then compiled again with that axis known to broadcast. `guard` is a slot, see above.
     """
 
     left: Poly
     right: Poly
     message: str
     broadcast: bool
+    guard: int | None = None
 
 
 class Range(Record):
-    """An index that a call must find inside its axis, or (`empty`) an extent over 0.
-
-    In a branch it must be so only when the branch is entered: `late` is then the number
-    of the late value that is read at its beginning.
-    """
+    """An index that a call must find inside its axis, or (`empty`) an extent over 0."""
 
     index: Poly
     extent: Poly
     message: str
     empty: bool = False
-    late: int | None = None
+    guard: int | None = None
+
+
+#: error flags of guards, added to their slots: of shapes, and of indices
+SHAPE_FLAG, INDEX_FLAG = 1 << 40, 1 << 41

@@ -8,11 +8,12 @@ sizes, and a size that does not fit is refused with the user's line before anyth
 runs. In: a Graph. Out: `Extents`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable, described
+from symgraph.loops.conditions import Path
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.requirements import REQUIREMENTS
 from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product
@@ -30,8 +31,13 @@ class Extents:
         leaves: Sequence[Variable],
         atoms: Atoms | None = None,
         shapes: Sequence[Shape] | None = None,
+        paths: Mapping[Apply, Path] | None = None,
     ) -> None:
-        """Walk a graph; `atoms` and `shapes` (of the leaves) are those of an outer one."""
+        """Walk a graph; `atoms` and `shapes` (of the leaves) are those of an outer one.
+
+        `paths` tells of nodes that are needed under conditions only. What they require
+        is not taken for true around them, and comes in `guarded`.
+        """
         self.leaves = tuple(leaves)
         #: number of rows (axis 0) of leaves for which code may be specialised
         self.lengths: Sequence[int | None] = ()
@@ -39,6 +45,8 @@ class Extents:
         self._known_late = len(self.atoms.late)
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
+        #: conditions → what must be true where they hold
+        self.guarded: dict[Path, tuple[list[Check], list[Range]]] = {}
         self._given: dict[Variable, tuple[Any, ...]] = {}
         self.atoms.shape_of = self._raw
         self._shapes: dict[Variable, tuple[Any, ...]] = {}
@@ -52,8 +60,15 @@ class Extents:
                 )
                 if shapes is not None:
                     self._preset(leaf, shapes[number])
+            under: dict[Path, list[Apply]] = {}
             for node in graph.applies():
-                self._visit(node)
+                path = paths[node] if paths else ()
+                if path:
+                    under.setdefault(path, []).append(node)
+                    self._infer(node)
+                else:
+                    self._visit(node)
+            self._visit_under((), under)
             # settle everything that a later check may have bound
             self._given = dict(self._shapes)
             self._shapes = {v: self._polys(v) for v in self._given}
@@ -121,12 +136,32 @@ class Extents:
         return self.shape(variable) if found is None else found
 
     def _visit(self, node: Apply) -> None:
+        self._require(node)
+        self._infer(node)
+
+    def _require(self, node: Apply) -> None:
         require = REQUIREMENTS.get(node.op.name)
         if require is not None:
             require(self, node, [self._polys(v) for v in node.inputs])
         if node.op.name == "elementwise":
             self._broadcast(node)
-        self._infer(node)
+
+    def _visit_under(self, path: Path, under: Mapping[Path, Sequence[Apply]]) -> None:
+        """What nodes require that are needed under more conditions than `path`."""
+        steps = {p[len(path)] for p in under if p[: len(path)] == path and p != path}
+        outer = self.checks, self.ranges
+        for step in sorted(steps, key=[s for p in under for s in p].index):
+            inner = (*path, step)
+            present = dict(self._present)
+            with self.atoms.branch():
+                self.checks, self.ranges = [], []
+                for node in under.get(inner, ()):
+                    self._require(node)
+                if self.checks or self.ranges:
+                    self.guarded[inner] = self.checks, self.ranges
+                self._visit_under(inner, under)
+            self._present = present
+        self.checks, self.ranges = outer
 
     def _infer(self, node: Apply) -> None:
         if node.op.name == "elementwise":

@@ -14,7 +14,6 @@ from symgraph.core.graph import freeze
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record
-from symgraph.lower.checks import Range
 from symgraph.lower.extents import Extents
 from symgraph.lower.extents import Shape as Sizes
 from symgraph.lower.groups import has_body
@@ -27,11 +26,10 @@ from symgraph.lower.inside import (
 from symgraph.lower.sheet import Sheet
 from symgraph.lower.sizes import ZERO, Atoms, Poly, lates_of, poly, product
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Clear,
     Copy,
-    Late,
+    Demand,
     Loop,
     Pointer,
     Rows,
@@ -259,36 +257,42 @@ class Nested:
         outputs = [self._buffer(v) for v in node.outputs]
         condition = self._address(node.inputs[0])
         then, otherwise = (
-            self._branch(node, inner, condition, leaves, outputs)
-            for inner in bodies(node)
+            self._branch(node, inner, leaves, outputs) for inner in bodies(node)
         )
         self._add(Branch(condition, then, otherwise))
 
     def _branch(
-        self, node: Apply, inner: Inner, condition: int, leaves: Sequence[int],
+        self,
+        node: Apply,
+        inner: Inner,
+        leaves: Sequence[int],
         outputs: Sequence[int],
-    ) -> tuple[Step, ...]:  # fmt: skip
-        """The steps of a branch; its indices are looked at when it is entered.
+    ) -> tuple[Step, ...]:
+        """The steps of a branch; its sizes and indices are looked at when it is entered.
 
-        They are checked by the reading of a late value, the condition, which the branch
-        begins with.
+        What they are compared with may be computed before the branch, or in it: then
+        they are compared as soon as it is.
         """
         program, atoms = self.sheet.program, self.extents.atoms
-        first, lates = len(program.ranges), len(atoms.late)
-        steps = self._inside(node, inner, leaves, outputs)
-        number = len(program.lates)
+        checks, ranges, lates = (
+            len(program.checks),
+            len(program.ranges),
+            len(atoms.late),
+        )
+        with atoms.branch():
+            steps = self._inside(node, inner, leaves, outputs)
 
-        def here(entry: Range) -> bool:
-            used = {*entry.index.atoms(), *entry.extent.atoms()}
-            within = any(k >= lates for a in used for k in lates_of(atoms.recipes[a]))
-            return entry.late is None and not within
+        def here(*sizes: Poly) -> bool:
+            used = set().union(*(size.atoms() for size in sizes))
+            return all(k < lates for a in used for k in lates_of(atoms.recipes[a]))
 
-        own = program.ranges[first:]
-        if not any(map(here, own)):
-            return steps
-        self.sheet.slot(("host",))
-        program.lates.append(Late(condition, "bool"))
-        program.ranges[first:] = [
-            entry.replace(late=number) if here(entry) else entry for entry in own
-        ]
-        return (Bind(number), *steps)
+        guards: list[int] = []
+        for number, check in enumerate(program.checks[checks:], checks):
+            if check.guard is None and here(check.left, check.right):
+                program.checks[number] = guarded = self.sheet.guarded(check, atoms)
+                guards.append(guarded.guard)
+        for number, entry in enumerate(program.ranges[ranges:], ranges):
+            if entry.guard is None and here(entry.index, entry.extent):
+                program.ranges[number] = bounded = self.sheet.guarded(entry, atoms)
+                guards.append(bounded.guard)
+        return (Demand(tuple(guards)), *steps) if guards else steps

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
 from symgraph.lower.body import Body
-from symgraph.lower.extents import Extents
+from symgraph.lower.checks import Check, Range
+from symgraph.lower.guards import holds_if, is_late, required
 from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import ZERO, Poly, lates_of, poly
-from symgraph.lower.steps import Program
+from symgraph.lower.sizes import ZERO, Poly, poly
+from symgraph.lower.steps import Demand, Program
 
 
 def plan(
@@ -38,6 +39,9 @@ def plan(
     with graph.interner:
         sheet = Sheet(blas)
         body = Body(sheet, graph, [*graph.inputs, *shared], lengths)
+        kept = None
+        if original is not None:
+            kept = _Before(sheet, body, original, graph)
         body.write()
         program = sheet.program
         program.steps, program.sources = body.steps, body.sources
@@ -53,55 +57,79 @@ def plan(
             for k, v in enumerate(body.leaves)
         ]
         program.outputs = [(v.type.dtype, extents.shape(v)) for v in body.graph.outputs]
-        if original is not None:
-            _keep_checks(sheet, extents, Extents(original, body.leaves))
+        if kept is not None:
+            kept.put_first()
         return program
 
 
-def _keep_checks(sheet: Sheet, extents: Extents, before: Extents) -> None:
-    """Put the checks of the graph as it was before rewriting first.
+class _Before:
+    """The checks of the graph as it was before rewriting; they come first.
 
     Rewriting took extents that meet as equal. Where one of them is 1 and broadcasts,
     that check must fail before those of what was made of it. Checks of values that the
-    function computes are made when it has them, by the rewritten graph alone, and so are
-    those of indices that only a branch uses.
+    function computes are made when it has them, by the rewritten graph alone. What only
+    a branch requires is demanded where its condition has been computed.
     """
-    atoms, program = extents.atoms, sheet.program
 
-    def is_late(*sizes: Poly) -> bool:
-        return any(
-            lates_of(before.atoms.recipes[atom])
-            for size in sizes
-            for atom in size.atoms()
-        )
+    def __init__(self, sheet: Sheet, body: Body, original: Graph, graph: Graph) -> None:
+        self.sheet, self.atoms = sheet, body.extents.atoms
+        self.before, guards = required(original, body.leaves)
+        self.checks: list[Check] = []
+        self.ranges: list[Range] = []
+        for number, guard in enumerate(
+            guards if len(graph.kept) == len(guards) else ()
+        ):
+            checks = [sheet.guarded(self._check(c), self.atoms) for c in guard.checks]
+            ranges = [sheet.guarded(self._range(r), self.atoms) for r in guard.ranges]
+            self.checks += checks
+            self.ranges += ranges
+            slots = [c.guard for c in checks] + [r.guard for r in ranges]
+            demand = Demand(tuple(slot for slot in slots if slot is not None))
+            body.demands.append((number, holds_if(guard.path), demand))
 
-    def here(size: Poly) -> Poly:
+    def _here(self, size: Poly) -> Poly:
+        """A size in the atoms of the program."""
         result = ZERO
         for monomial, coefficient in size.terms:
             term = poly(coefficient)
             for atom in monomial:
-                number = atoms.number(before.atoms.recipes[atom])
+                number = self.atoms.number(self.before.atoms.recipes[atom])
                 term = term * Poly((((number,), 1),))
             result = result + term
         return result
 
-    first = [
-        check.replace(left=here(check.left), right=here(check.right))
-        for check in before.checks
-        if not is_late(check.left, check.right)
-    ]
-    known = {(c.left, c.right) for c in first}
-    rest = [c for c in program.checks if (c.left, c.right) not in known]
-    program.checks = first + rest
-    ranges = [
-        entry.replace(index=here(entry.index), extent=here(entry.extent))
-        for entry in before.ranges
-        if not is_late(entry.index, entry.extent)
-    ]
-    at_once = {(r.index, r.extent) for r in program.ranges if r.late is None}
-    in_branches = {(r.index, r.extent) for r in program.ranges} - at_once
-    ranges = [r for r in ranges if (r.index, r.extent) not in in_branches]
-    told = {(entry.index, entry.extent) for entry in ranges}
-    others = [r for r in program.ranges if (r.index, r.extent) not in told]
-    program.ranges = ranges + others
-    sheet.take_recipes(atoms)
+    def _check(self, check: Check) -> Check:
+        return check.replace(left=self._here(check.left), right=self._here(check.right))
+
+    def _range(self, entry: Range) -> Range:
+        index, extent = self._here(entry.index), self._here(entry.extent)
+        return entry.replace(index=index, extent=extent)
+
+    def put_first(self) -> None:
+        """Put the checks before those of the rewritten graph."""
+        program, before = self.sheet.program, self.before
+        first = [
+            self._check(c)
+            for c in before.checks
+            if not is_late(before, c.left, c.right)
+        ]
+        known = {(c.left, c.right) for c in first}
+        rest = [
+            c
+            for c in program.checks
+            if c.guard is not None or (c.left, c.right) not in known
+        ]
+        program.checks = [*first, *self.checks, *rest]
+        ranges = [
+            self._range(r)
+            for r in before.ranges
+            if not is_late(before, r.index, r.extent)
+        ]
+        told = {(r.index, r.extent) for r in ranges}
+        others = [
+            r
+            for r in program.ranges
+            if r.guard is not None or (r.index, r.extent) not in told
+        ]
+        program.ranges = [*ranges, *self.ranges, *others]
+        self.sheet.take_recipes(self.atoms)

@@ -58,8 +58,9 @@ def _broadcast_to(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
     new = [extents.atoms.poly(v) for v in node.inputs[1:]]
     offset = len(new) - len(shapes[0])
     for axis, size in enumerate(shapes[0]):
+        wanted = new[offset + axis]
         if size != ONE:
-            extents.equate(size, new[offset + axis], node, (0,), axis, broadcast=True)
+            extents.equate(size, wanted, node, (0,), axis, broadcast=wanted != ONE)
 
 
 def _scatter(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:

@@ -9,6 +9,7 @@ from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner, all_applies
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import Op
+from symgraph.loops.conditions import conditions_of
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import has_body
 from symgraph.lower.inside import leaf_shapes
@@ -22,7 +23,8 @@ def settle(graph: Graph) -> Graph:
     if not any(node.op.name == "sum_to" for node in all_applies(graph.roots)):
         return graph
     leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
-    return _settled(graph, Extents(graph, leaves))
+    paths = conditions_of(graph.roots)
+    return _settled(graph, Extents(graph, leaves, paths=paths))
 
 
 def _settled(graph: Graph, extents: Extents) -> Graph:
@@ -56,7 +58,8 @@ def _settled_op(node: Apply, extents: Extents) -> Op:
             continue
         body = freeze(inner.inputs, inner.outputs)
         shapes = leaf_shapes(node, extents)
-        found = Extents(body, inner.inputs, extents.atoms.copy(), shapes)
+        atoms, paths = extents.atoms.copy(), conditions_of(body.roots)
+        found = Extents(body, inner.inputs, atoms, shapes, paths)
         body = _settled(body, found)
         changes[name] = Inner(inner.inputs, body.outputs)
     return node.op.replace(**changes) if changes else node.op

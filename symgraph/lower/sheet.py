@@ -5,16 +5,19 @@ the bodies of its loops and branches. In: requests of the planners of graphs
 (lower/body.py). Out: the `Program`, filled.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from symgraph.core.node import Apply, Variable
 from symgraph.lower import parallel
+from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG, Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage
-from symgraph.lower.sizes import ZERO, Atoms, Poly
+from symgraph.lower.sizes import ZERO, Atoms, Poly, reads_values
 from symgraph.lower.steps import HostCall, Late, Launch, Program, Step, changed, walk
+
+Guarded = TypeVar("Guarded", Check, Range)
 
 
 class Sheet:
@@ -36,7 +39,7 @@ class Sheet:
         self._slot: dict[Any, int] = {}
         self._kernels: dict[Kernel, str] = {}
         self._lates: dict[int, int] = {}
-        self._rows = 0
+        self._rows = self._guards = 0
 
     def slot(self, key: Any) -> int:
         """Slot that holds `key`; see `steps.Program.slots`."""
@@ -63,6 +66,28 @@ class Sheet:
         """Slot of an address that a loop moves."""
         self._rows += 1
         return self.slot(("row", self._rows - 1))
+
+    def guarded(self, entry: Guarded, atoms: Atoms) -> Guarded:
+        """A check that is made only where a branch is entered; its text is a failure."""
+        self._guards += 1
+        guard = self.slot(("guard", self._guards))
+        of: tuple[tuple[str, Poly], ...]
+        if isinstance(entry, Check):
+            flag, of = SHAPE_FLAG, (("left", entry.left), ("right", entry.right))
+        else:
+            flag = SHAPE_FLAG if entry.empty else INDEX_FLAG
+            of = (("index", entry.index), ("extent", entry.extent))
+        text = entry.message
+        for word, size in of:
+            if "{" + word + "}" in text:
+                text = text.replace("{" + word + "}", f"{{slot {self.slot(size)}}}")
+        self.program.failures[flag + guard] = text
+        if isinstance(entry, Check) and entry.broadcast:
+            used = entry.left.atoms() | entry.right.atoms()
+            # of a size that values decide, no other form could know that it is 1
+            known = not any(reads_values(atoms.recipes[a]) for a in used)
+            return entry.replace(guard=guard, broadcast=known)
+        return entry.replace(guard=guard)
 
     def kernel(self, kernel: Kernel) -> str:
         """Name of a kernel; equal ones are one."""

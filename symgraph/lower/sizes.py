@@ -9,8 +9,9 @@ objects. `Atoms` numbers the atoms and turns 0-d int64 variables into Polys;
 lower/extents.py.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from symgraph.core.node import Constant, Variable, described
@@ -342,6 +343,15 @@ class Atoms:
     def adopt(self, other: "Atoms") -> None:
         """Go on with what `other`, a copy of this one, has become."""
         self.__dict__.update(other.__dict__)
+
+    @contextlib.contextmanager
+    def branch(self) -> Iterator[None]:
+        """What is told inside holds in a branch alone, and is forgotten after it."""
+        bound, polys = dict(self._bound), dict(self._polys)
+        try:
+            yield
+        finally:
+            self._bound, self._polys = bound, polys
 
     def bind(self, atom: int, value: Poly) -> None:
         """State that an atom equals a polynomial in which it does not occur."""

@@ -115,6 +115,12 @@ class Bind(Record):
     number: int
 
 
+class Demand(Record):
+    """Leave the program where one of these slots, guards of checks, holds an error flag."""
+
+    guards: tuple[int, ...]
+
+
 class Pointer(Record):
     """An address that moves with the steps of a loop.
 
@@ -183,7 +189,7 @@ class Branch(Record):
     otherwise: tuple["Step", ...]
 
 
-Step = Launch | Product | Tiles | Copy | Host | Bind | Loop | Branch
+Step = Launch | Product | Tiles | Copy | Host | Bind | Demand | Loop | Branch
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:
@@ -248,7 +254,8 @@ class Program(Record, frozen=False):
         block for the pool (arguments of `grain.grain`, the first two and the last Polys);
         ("parallel",), whether any of them is not SERIAL; ("host",), the address of the
         function that calls Python back; ("row", k), an address that a loop moves;
-        ("watch",), the address of what loops ask whether to go on
+        ("watch",), the address of what loops ask whether to go on;
+        ("guard", k), 0 or an error flag, see lower/checks.py
     recipes : how each atom of the Polys is computed
     leaves : (kind, dtype, rank) of inputs and shared variables, in order
     temps : (bytes, first step, last step)

@@ -5,10 +5,13 @@
 In: the whole graph, after all other rewrites. Out: new roots. Every node belongs to a
 region: the graph itself, or one branch of an `IfElse`; a node that several regions read
 belongs to the innermost one around them all. `IfElse` with the same condition, none of
-which reads another, become one, so that their branches share what they compute.
+which reads another, become one, so that their branches share what they compute. Where
+one does read another (a gradient the value), what may not fit unless the condition holds
+is computed in both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 
 from symgraph.core.graph import Graph
 from symgraph.core.inner import Inner
@@ -16,6 +19,7 @@ from symgraph.core.node import Apply, Constant, Variable, at_place_of
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.extend.scalar_function import PREFIX as USER
+from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.loops.ifelse import IfElse
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.shape import Extent
@@ -35,7 +39,7 @@ class Region(Record, frozen=False):
     depth: int = 0
 
 
-Regions = dict[Apply, Region]
+Regions = dict[Apply, list[Region]]
 Table = dict[Variable, Variable]
 
 
@@ -50,8 +54,8 @@ def sink_branches(
     contents: dict[Region, list[Apply]] = {}
     order = applies(roots)
     for node in order:
-        if node in regions:
-            contents.setdefault(regions[node], []).append(node)
+        for region in regions.get(node, ()):
+            contents.setdefault(region, []).append(node)
     if all(region.node is None for region in contents):
         return roots
     (top,) = (region for region in contents if region.node is None)
@@ -179,42 +183,51 @@ def _assigned(
 ) -> tuple[Regions, dict[Apply, tuple[Region, Region]]]:
     """The region of each node that is needed, and both branches of each `IfElse`."""
     top = Region()
-    place: dict[Variable, Region] = {v: top for v in roots}
+    order = applies(roots)
+    paths = conditions_of(roots)
+    risky = unsafe(paths)
+    readers: dict[Variable, list[Region]] = {v: [top] for v in roots}
     regions: Regions = {}
     branches: dict[Apply, tuple[Region, Region]] = {}
-
-    def read(v: Variable, region: Region) -> None:
-        before = place.get(v)
-        place[v] = region if before is None else _around(before, region)
-
-    for node in reversed(applies(roots)):
-        region: Region | None = None
-        for out in node.outputs:
-            if out in place:
-                region = place[out] if region is None else _around(region, place[out])
-        if region is None:
+    for node in reversed(order):
+        reading = [r for out in node.outputs for r in readers.get(out, ())]
+        if not reading:
             continue
-        regions[node] = region
+        around = reduce(_around, reading)
+        regions[node] = [around]
         if not isinstance(node.op, IfElse):
+            if node in risky and around.depth < len(paths[node]):
+                regions[node] = _outermost(reading)
             for v in node.inputs:
-                read(v, region)
+                readers.setdefault(v, []).extend(regions[node])
             continue
-        read(node.inputs[0], region)
-        pair = tuple(Region(region, node, side, region.depth + 1) for side in (0, 1))
+        readers.setdefault(node.inputs[0], []).append(around)
+        pair = tuple(Region(around, node, side, around.depth + 1) for side in (0, 1))
         branches[node] = (pair[0], pair[1])
         for side in (0, 1):
             for v in _read_by(node, side):
-                read(v, pair[side])
-    _raise_scalars(roots, regions, top)
+                readers.setdefault(v, []).append(pair[side])
+    _raise_scalars(order, regions, top)
     return regions, branches
 
 
-def _raise_scalars(roots: Sequence[Variable], regions: Regions, top: Region) -> None:
+def _outermost(regions: Sequence[Region]) -> list[Region]:
+    """Regions, each once, without those inside another one."""
+    return [
+        region
+        for region in dict.fromkeys(regions)
+        if not any(
+            other is not region and _around(region, other) is other for other in regions
+        )
+    ]
+
+
+def _raise_scalars(order: Sequence[Apply], regions: Regions, top: Region) -> None:
     """Arithmetic of 0-d values goes where its operands are: it costs nothing there.
 
     So extents that the branches of a gradient need are known before a branch is entered.
     """
-    for node in applies(roots):
+    for node in order:
         op = node.op
         if node not in regions or not isinstance(op, Elementwise | Cast | Extent):
             continue
@@ -225,7 +238,9 @@ def _raise_scalars(roots: Sequence[Variable], regions: Regions, top: Region) -> 
         if not isinstance(op, Extent) and any(v.ndim for v in node.inputs):
             continue
         places = [regions[v.owner] for v in node.inputs if v.owner is not None]
-        regions[node] = max(places, key=lambda region: region.depth, default=top)
+        if all(len(found) == 1 for found in places):
+            inside = [found[0] for found in places]
+            regions[node] = [max(inside, key=lambda r: r.depth, default=top)]
 
 
 def _around(a: Region, b: Region) -> Region:

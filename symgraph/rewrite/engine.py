@@ -21,6 +21,7 @@ from symgraph.core.node import Apply, Variable, building
 from symgraph.core.record import Record, fresh
 from symgraph.core.traverse import applies
 from symgraph.errors import RewriteError
+from symgraph.loops.conditions import always
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context, Equalities
 from symgraph.rewrite.firings import Cycle, Firing, Recorder, check
@@ -330,7 +331,7 @@ def run(
     place = building.place
     with graph.interner:
         try:
-            work = _Run(Equalities(graph.applies(), assume_equal, ties))
+            work = _Run(Equalities(always(graph.roots), assume_equal, ties))
             for stage in passes:
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:

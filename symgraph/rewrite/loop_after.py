@@ -9,13 +9,14 @@ in) becomes a sum over all rows: of products, it is one product,
 In and out: a `Loop`. Rows that are needed become collected ones.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from symgraph.core.node import Apply, Variable
 from symgraph.core.traverse import ancestors, applies, replace
 from symgraph.core.types import fast_type
 from symgraph.loops.capture import is_view
-from symgraph.loops.residuals import VIEWS
+from symgraph.loops.residuals import VIEWS, has_varying_shape
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.contraction import Dot
 from symgraph.ops.families import Elementwise, cast, elementwise
@@ -32,6 +33,10 @@ from symgraph.rewrite.loop import Loop, Row, State
 Source = Row | tuple[State, int]
 PRODUCTS = "products_to_after_loop"
 SUMS = "sums_to_after_loop"
+
+
+class _Uneven(Exception):
+    """Steps give a value different shapes, so there are no rows of it."""
 
 
 def push_after(loop: Loop) -> list[tuple[int, Variable, dict[Variable, Source]]]:
@@ -75,12 +80,13 @@ class _Later:
         found: list[tuple[int, Variable]] = []
         for position, slot in enumerate(loop.slots):
             made = None
-            if isinstance(slot, Row) and slot.v in self.heavy:
-                if not isinstance(slot.v.owner, type(None)):
-                    rows = self._pushed(slot.v)
-                    made = rows.v if rows is not None and rows.timed else None
-            elif isinstance(slot, State) and id(slot) in self.sums:
-                made = self._total(slot)
+            with contextlib.suppress(_Uneven):
+                if isinstance(slot, Row) and slot.v in self.heavy:
+                    if not isinstance(slot.v.owner, type(None)):
+                        rows = self._pushed(slot.v)
+                        made = rows.v if rows is not None and rows.timed else None
+                elif isinstance(slot, State) and id(slot) in self.sums:
+                    made = self._total(slot)
             if made is not None:
                 found.append((position, made))
         if not found:
@@ -129,6 +135,8 @@ class _Later:
             return self.known[v]
         leaf = self.leaves.get(v)
         if leaf is None:
+            if has_varying_shape(v, self.timed):
+                raise _Uneven
             steps = static(self.loop.n)
             type = fast_type(v.type.dtype, (steps, *v.type.shape))
             leaf = self.leaves[v] = Variable(type, None, 0, v.name, v.place)

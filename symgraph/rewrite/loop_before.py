@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from symgraph.core.node import Variable
 from symgraph.core.traverse import applies
 from symgraph.loops.capture import is_view
+from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.loops.residuals import is_cheap
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise, elementwise
@@ -28,6 +29,7 @@ def push_before(loop: Loop) -> None:
     _gather_sums(loop, inside)
     inside = loop.depending(taps)
     nodes = applies(loop.roots)
+    unchosen = unsafe(conditions_of(loop.roots))
     known: dict[Variable, Timed] = {}
     known.update((v, Timed(loop.first_rows(x), True)) for v, x in loop.rows)
     known.update((v, Timed(x, False)) for v, x in loop.rest)
@@ -40,6 +42,8 @@ def push_before(loop: Loop) -> None:
             continue
         if node.op.can_fail and loop.condition is not None:
             continue  # a step that is not reached must not fail
+        if node in unchosen:
+            continue  # nor what a step does not choose
         found = batched(node, operands, loop.n)
         if found is None:
             continue

@@ -26,6 +26,7 @@ from symgraph.core.node import Apply
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout
@@ -82,10 +83,6 @@ class Binding(Record, frozen=False):
         It returns None where a word of the guard has another value.
         """
         return make_direct(self.fast, self.outputs, single, default_cache(), guard)
-
-
-def _refused(message: str, broadcasts: bool) -> Exception:
-    return Broadcasts(message) if broadcasts else ShapeError(message)
 
 
 class Executor:
@@ -189,7 +186,8 @@ class Executor:
         for number in now.atoms:
             recipe = image.recipes[number]
             atoms[number] = int(evaluate(recipe, shapes, values.__getitem__))
-        check(image, now, atoms, _refused)
+        slots = np.zeros(len(image.slots) + 1, np.int64)
+        check(image, now, atoms, slots, Broadcasts)
         temps = [
             (size.value(atoms), first, last)
             for size, first, last in (image.temps[k] for k in now.temps)
@@ -197,7 +195,6 @@ class Executor:
         offsets, total = layout(temps)
         self.arena.reserve(total)
         start = dict(zip(now.temps, offsets, strict=True))
-        slots = np.zeros(len(image.slots) + 1, np.int64)
         asked = watch.made()
         places: list[tuple[int, int]] = []
         shared_out = len(now.slots) < len(image.slots)
@@ -254,9 +251,10 @@ class Executor:
             assert error is not None
             return error
         text = self.image.failures.get(flag, f"error flag {flag}")
+        kind = ShapeError if SHAPE_FLAG <= flag < INDEX_FLAG else IndexRangeError
         if slots is None:
-            return IndexRangeError(_SLOT.sub("(see the shapes)", text))
-        return IndexRangeError(_SLOT.sub(lambda found: str(slots[int(found[1])]), text))
+            return kind(_SLOT.sub("(see the shapes)", text))
+        return kind(_SLOT.sub(lambda found: str(slots[int(found[1])]), text))
 
     def call(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One execution with converted arguments."""

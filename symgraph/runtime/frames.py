@@ -24,6 +24,7 @@ from symgraph.errors import (
     LinearAlgebraError,
     ShapeError,
 )
+from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import grain
 from symgraph.lower.sizes import Poly, evaluate, lates_of
 from symgraph.runtime.buffers import Arena, layout
@@ -34,8 +35,8 @@ RAISED = 1 << 62
 #: stage of what is known when a call binds its arguments
 AT_ONCE = -1
 
-#: raised by `check_size` with (message, harmless where one size is 1)
-Refusal = Callable[[str, bool], Exception]
+#: makes the exception that says that a size is 1, of a message
+Refusal = Callable[[str], Exception]
 
 
 class Stage(Record, frozen=False):
@@ -77,13 +78,12 @@ class Stages:
             self._stage(*shape).outputs.append(number)
         for number, (left, right, *_) in enumerate(image.checks):
             self._stage(left, right).checks.append(number)
-        for number, (index, extent, _, _, late) in enumerate(image.ranges):
-            first = AT_ONCE if late is None else late
-            self._stage(index, extent, least=first).ranges.append(number)
+        for number, (index, extent, *_) in enumerate(image.ranges):
+            self._stage(index, extent).ranges.append(number)
 
-    def _stage(self, *sizes: Poly, least: int = AT_ONCE) -> Stage:
+    def _stage(self, *sizes: Poly) -> Stage:
         atoms = [self._of_atom[a] for size in sizes for a in size.atoms()]
-        return self.stages[max([least, *atoms])]
+        return self.stages[max([AT_ONCE, *atoms])]
 
     def __getitem__(self, number: int) -> Stage:
         return self.stages[number]
@@ -219,7 +219,7 @@ class Frames:
                     frame.lates,
                 )
             )  # fmt: skip
-        check(image, stage, frame.atoms, lambda text, _: ShapeError(text))
+        check(image, stage, frame.atoms, frame.slots)
         self._place(frame, number, stage)
         for position in stage.slots:
             fill(image, frame.slots, position, frame.atoms)
@@ -267,24 +267,40 @@ def fill(image: Image, slots: np.ndarray, position: int, atoms: Sequence[int]) -
         )
 
 
-def check(image: Image, stage: Stage, atoms: Sequence[int], refuse: Refusal) -> None:
-    """Compare the sizes that must agree, and indices with their axes."""
+def check(
+    image: Image,
+    stage: Stage,
+    atoms: Sequence[int],
+    slots: np.ndarray,
+    broadcasts: Refusal | None = None,
+) -> None:
+    """Compare the sizes that must agree, and indices with their axes.
+
+    What has a guard is not refused here, but where the guard is looked at. A size of 1
+    that may broadcast is told by `broadcasts`, if it is given.
+    """
     for number in stage.checks:
-        left, right, message, broadcast = image.checks[number]
+        left, right, message, broadcast, guard = image.checks[number]
         a, b = left.value(atoms), right.value(atoms)
-        if a != b:
-            text = message.replace("{left}", str(a)).replace("{right}", str(b))
-            raise refuse(text, broadcast and 1 in (a, b))
+        if guard is not None:
+            slots[guard] = 0 if a == b else SHAPE_FLAG + guard
+        if a == b:
+            continue
+        text = message.replace("{left}", str(a)).replace("{right}", str(b))
+        if broadcast and 1 in (a, b) and broadcasts is not None:
+            raise broadcasts(text)
+        if guard is None:
+            raise ShapeError(text)
     for number in stage.ranges:
-        index, extent, message, empty, _ = image.ranges[number]
+        index, extent, message, empty, guard = image.ranges[number]
         i, n = index.value(atoms), extent.value(atoms)
-        if empty:
-            if n <= 0:
-                raise ShapeError(message.replace("{index}", str(i)))
-        elif not -n <= i < n:
-            raise IndexRangeError(
-                message.replace("{index}", str(i)).replace("{extent}", str(n))
-            )
+        fits = n > 0 if empty else -n <= i < n
+        if guard is not None:
+            flag = SHAPE_FLAG if empty else INDEX_FLAG
+            slots[guard] = 0 if fits else flag + guard
+        elif not fits:
+            text = message.replace("{index}", str(i)).replace("{extent}", str(n))
+            raise ShapeError(text) if empty else IndexRangeError(text)
 
 
 def _array(

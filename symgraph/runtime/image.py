@@ -28,8 +28,8 @@ class Image(Record, frozen=False):
     constants : arrays
     temps : (bytes, first step, last step)
     outputs : (dtype, extents)
-    checks : (left, right, message, may broadcast)
-    ranges : (index, extent, message, is an emptiness check)
+    checks : (left, right, message, may broadcast, guard)
+    ranges : (index, extent, message, is an emptiness check, guard)
     failures : error flag → message
     resized : positions of shared variables that get the last outputs as new values
     needs : what the object code calls beside BLAS
@@ -44,7 +44,7 @@ class Image(Record, frozen=False):
     constants: list[np.ndarray]
     temps: list[tuple[Poly, int, int]]
     outputs: list[tuple[str, tuple[Poly, ...]]]
-    checks: list[tuple[Poly, Poly, str, bool]]
+    checks: list[tuple[Poly, Poly, str, bool, int | None]]
     ranges: list[tuple[Poly, Poly, str, bool, int | None]]
     failures: dict[int, str]
     resized: list[int]
@@ -62,8 +62,8 @@ def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
         list(program.constants),
         list(program.temps),
         list(program.outputs),
-        [(c.left, c.right, c.message, c.broadcast) for c in program.checks],
-        [(r.index, r.extent, r.message, r.empty, r.late) for r in program.ranges],
+        [(c.left, c.right, c.message, c.broadcast, c.guard) for c in program.checks],
+        [(r.index, r.extent, r.message, r.empty, r.guard) for r in program.ranges],
         dict(program.failures),
         list(program.resized),
         list(needs),
@@ -92,12 +92,12 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
             [dtype, [_poly(e) for e in shape]] for dtype, shape in image.outputs
         ],
         "checks": [
-            [_poly(a), _poly(b), blind(message), flag]
-            for a, b, message, flag in image.checks
+            [_poly(a), _poly(b), blind(message), flag, guard]
+            for a, b, message, flag, guard in image.checks
         ],
         "ranges": [
-            [_poly(a), _poly(b), blind(message), flag, late]
-            for a, b, message, flag, late in image.ranges
+            [_poly(a), _poly(b), blind(message), flag, guard]
+            for a, b, message, flag, guard in image.ranges
         ],
         "failures": {str(k): blind(text) for k, text in image.failures.items()},
         "resized": image.resized,
@@ -125,12 +125,12 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         [(_unpoly(size), first, last) for size, first, last in data["temps"]],
         [(d, tuple(_unpoly(e) for e in shape)) for d, shape in data["outputs"]],
         [
-            (_unpoly(a), _unpoly(b), sighted(m), flag)
-            for a, b, m, flag in data["checks"]
+            (_unpoly(a), _unpoly(b), sighted(m), flag, guard)
+            for a, b, m, flag, guard in data["checks"]
         ],
         [
-            (_unpoly(a), _unpoly(b), sighted(m), flag, late)
-            for a, b, m, flag, late in data["ranges"]
+            (_unpoly(a), _unpoly(b), sighted(m), flag, guard)
+            for a, b, m, flag, guard in data["ranges"]
         ],
         {int(k): sighted(text) for k, text in data["failures"].items()},
         data["resized"],

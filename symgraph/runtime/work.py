@@ -30,6 +30,7 @@ from symgraph.lower.steps import (
     Bind,
     Branch,
     Copy,
+    Demand,
     Host,
     Launch,
     Product,
@@ -110,6 +111,8 @@ def work_of(program: Program, step: Step, slots: Sequence[int]) -> Work:
             return Work(0, moved, "float32", "in Python")
         case Bind():
             return Work(0, 8, "float32", "an extent")
+        case Demand():
+            return Work(0, 8 * len(step.guards), "float32", "a check")
     raise AssertionError(step)
 
 

@@ -201,6 +201,14 @@ def planted(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
         fields = {name: getattr(old, name) for name in old.fields}
         new = Scalar(**(fields | {"grad": wrong(old.grad)}))
         monkeypatch.setitem(SCALARS, old.name, new)
+    elif OPS[rule].choices_of is not Op.choices_of:
+        choices = OPS[rule].choices_of
+
+        def larger(op: Any, node: Any, gradients: Any) -> Any:
+            found = choices(op, node, gradients)
+            return [under._replace(gradient=under.gradient * 1.001) for under in found]
+
+        monkeypatch.setattr(OPS[rule], "choices_of", larger)
     else:
         monkeypatch.setattr(OPS[rule], "grad", wrong(OPS[rule].grad))
 
@@ -211,7 +219,7 @@ def all_rules() -> list[str]:
         name
         for name, op in OPS.items()
         if op.__module__.startswith("symgraph.")
-        and op.grad is not Op.grad
+        and (op.grad is not Op.grad or op.choices_of is not Op.choices_of)
         and op is not Elementwise
         and not issubclass(op, StructureOp)  # they give positions
     ]

@@ -26,6 +26,7 @@ from symgraph.lower.steps import (
     Bind,
     Branch,
     Copy,
+    Demand,
     Host,
     Launch,
     Loop,
@@ -206,6 +207,8 @@ class Driver(Loops):
                 self._host(number)
             case Bind(number):
                 self._host(-1 - number)
+            case Demand():
+                self._demand(step)
             case Launch():
                 if self.shares and step.grain is not None:
                     self._share(step)

@@ -1,9 +1,9 @@
 """Loops, branches and calls of Python in the driver.
 
-In: `Loop`, `Branch`, `Host` and `Bind` steps. Out: lines of LLVM IR in the function that
-is being written. A loop moves the addresses in the slots of its rows, then runs its
-steps; its counter is on the stack, and so is the step at which it asks next whether to
-go on (watch.py). Python is called through the address in slot
+In: `Loop`, `Branch`, `Demand`, `Host` and `Bind` steps. Out: lines of LLVM IR in the
+function that is being written. A loop moves the addresses in the slots of its rows, then
+runs its steps; its counter is on the stack, and so is the step at which it asks next
+whether to go on (watch.py). Python is called through the address in slot
 ("host",), with the number of the call (those of `Bind` steps count down from -1) and the
 slots; a result other than 0 is the error flag.
 """
@@ -16,6 +16,7 @@ from symgraph.lower.steps import (
     Bind,
     Branch,
     Clear,
+    Demand,
     Host,
     Launch,
     Loop,
@@ -34,7 +35,7 @@ def leaves_early(program: Program) -> bool:
     return any(
         step.can_fail
         if isinstance(step, Launch)
-        else isinstance(step, Host | Bind | Loop)
+        else isinstance(step, Host | Bind | Demand | Loop)
         for step in walk(program.steps)
     )
 
@@ -165,6 +166,17 @@ class Loops(Contractions):
         self.lines.append(f"{label}:")
         for inside in steps:
             self._write(inside)
+
+    def _demand(self, step: Demand) -> None:
+        """Leave with the first error flag among the guards."""
+        for guard in step.guards:
+            flag = self._slot(guard)
+            bad = self._op(f"icmp ne i64 {flag}, 0")
+            refused, fine = self._labels("refused", "ok")
+            self.lines += [
+                f"  br i1 {bad}, label %{refused}, label %{fine}", f"{refused}:",
+                f"  store i64 {flag}, ptr %slots", "  br label %failed", f"{fine}:",
+            ]  # fmt: skip
 
     # --- Python -------------------------------------------------------------------------
 
