@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import gzip
 import struct
-import zlib
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from symgraph.data.files import MAX_BYTES, read_file, unpacked
 from symgraph.errors import DataError
 
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -29,16 +29,16 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     0x0E: np.dtype(">f8"),
 }
 _CODES = {dtype.newbyteorder("="): code for code, dtype in _DTYPES.items()}
-_GZIP_MAGIC = b"\x1f\x8b"
 _MAX_AXES = 32  # NumPy holds 64, IDX files in use have at most 4
 
 
-def read_idx(path: str | Path) -> np.ndarray:
+def read_idx(path: str | Path, limit: int = MAX_BYTES) -> np.ndarray:
     """Read one IDX file, gzipped or not (recognised by content, not by name).
 
     Parameters
     ----------
     path : file of the IDX format
+    limit : most bytes of the file, packed and unpacked
 
     Returns
     -------
@@ -46,10 +46,11 @@ def read_idx(path: str | Path) -> np.ndarray:
 
     Raises
     ------
-    DataError : no such file, not IDX, unknown type code, or length not as declared
+    DataError : no such file, not a regular file, over the limit, not IDX, unknown type
+        code, or length not as declared
     """
     path = Path(path)
-    data = _read_bytes(path)
+    data = unpacked(read_file(path, limit), str(path), limit)
     if len(data) < 4 or data[:2] != b"\0\0":
         raise DataError(
             f"{path}: not an IDX file; it starts with {data[:4].hex(' ') or 'nothing'},"
@@ -75,7 +76,10 @@ def read_idx(path: str | Path) -> np.ndarray:
             f"{path}: {kind} IDX file, shape {shape} of {dtype.name} takes {wanted} "
             f"bytes after the header, found {found}"
         )
-    elements = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    try:
+        elements = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # nothing in it, and extents beyond all bounds
+        raise DataError(f"{path}: IDX file of shape {shape}: {error}") from error
     return elements.astype(dtype.newbyteorder("="))
 
 
@@ -104,16 +108,3 @@ def write_idx(path: str | Path, array: np.ndarray) -> None:
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)  # the same array gives the same bytes
     path.write_bytes(data)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not data.startswith(_GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip file: {error}") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from types import TracebackType
 
 import numpy as np
 
+from symgraph.data.files import one_line, read_file
 from symgraph.data.image_set import ImageSet, held_out
 from symgraph.data.pictures import SUFFIXES, decode_picture
 from symgraph.errors import ArgumentError, DataError
@@ -72,6 +72,10 @@ def load_image_folder(
     >>> load_image_folder("cats-and-dogs.zip", size=32)     # doctest: +SKIP
     """
     shape = _shape(size)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ArgumentError(
+            f"load_image_folder: seed = {seed!r}, use an int of 0 or more"
+        )
     if channels not in (1, 3):
         raise ArgumentError(f"load_image_folder: channels = {channels}, use 1 or 3")
     with _Source(Path(path)) as source:
@@ -224,8 +228,8 @@ class _Source:
             raise DataError(f"{path}: no such folder or zip archive")
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise DataError(f"{path}: not a zip archive: {error}") from error
+        except Exception as error:  # so does the reader of its directory
+            raise DataError(f"{path}: not a zip archive: {one_line(error)}") from error
         found = {e.filename: e for e in self._archive.infolist() if not e.is_dir()}
         self._entries = found
         self.names = sorted(found)
@@ -248,13 +252,7 @@ class _Source:
         return f"{self.path}{':' if self._archive else os.sep}{name}"
 
     def _read_file(self, name: str) -> bytes:
-        path = self.path / name
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise DataError(f"{path}: over {MAX_FILE_BYTES} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        return read_file(self.path / name, MAX_FILE_BYTES)
 
     def _read_entry(self, name: str) -> bytes:
         assert self._archive is not None
@@ -262,11 +260,10 @@ class _Source:
         try:
             with self._archive.open(self._entries[name]) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)  # whatever its header declares
-        except (
-            zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError,
-            NotImplementedError, ValueError,
-        ) as error:  # fmt: skip
-            raise DataError(f"{where}: cannot be unpacked: {error}") from error
+        except Exception as error:  # decoders raise whatever they meet in bad data
+            raise DataError(
+                f"{where}: cannot be unpacked: {one_line(error)}"
+            ) from error
         if len(data) > MAX_FILE_BYTES:
             raise DataError(f"{where}: over {MAX_FILE_BYTES} bytes")
         return data

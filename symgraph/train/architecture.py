@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -196,19 +197,44 @@ def _records(
     return records
 
 
-def build(records: list[dict[str, Any]], origin: str) -> list[Any]:
+def build(
+    records: list[dict[str, Any]], origin: str, most: int | None = None
+) -> list[Any]:
     """Make fresh layers from what ``describe`` returned.
 
     Parameters
     ----------
     records : as from ``describe``
     origin : what error texts call their source, usually a path
+    most : numbers that all parameters together may have, None for any
 
     Returns
     -------
     layers, in the order of the records; parameters are zeros, not loaded
+
+    Raises
+    ------
+    DataError : what is written there cannot be built, or needs more numbers
     """
-    return _built(records, origin, {})
+    return _built(records, origin, {}, _Zeros(origin, most))
+
+
+class _Zeros:
+    """Makes zeros until so many have been made."""
+
+    def __init__(self, origin: str, most: int | None) -> None:
+        self.origin = origin
+        self.left = most
+
+    def __call__(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        if self.left is not None:
+            self.left -= prod(shape)
+            if self.left < 0:
+                raise DataError(
+                    f"{self.origin}: a parameter of shape {shape} is more than the "
+                    "weights hold"
+                )
+        return np.zeros(shape, dtype)
 
 
 def pairs(
@@ -222,7 +248,10 @@ def pairs(
 
 
 def _built(
-    records: list[dict[str, Any]], origin: str, known: dict[str, Any]
+    records: list[dict[str, Any]],
+    origin: str,
+    known: dict[str, Any],
+    zeros: _Zeros,
 ) -> list[Any]:
     """The layers; `known` has the shared variable made for each tensor name."""
     layers: list[Any] = []
@@ -244,7 +273,7 @@ def _built(
             for name, value in record["arguments"].items()
         }
         layer = _make(
-            kind, [layers[i] for i in incoming], arguments, record, known, where
+            kind, [layers[i] for i in incoming], arguments, record, known, where, zeros
         )
         for attribute, entry in record["parameters"].items():
             variable = getattr(layer, attribute)
@@ -262,6 +291,7 @@ def _make(
     record: dict[str, Any],
     known: dict[str, Any],
     where: str,
+    zeros: _Zeros,
 ) -> Any:
     make = getattr(nn.layers, kind)
     name = record["name"]
@@ -277,11 +307,10 @@ def _make(
         elif entry["tensor"] in known:
             arguments[attribute] = known[entry["tensor"]]
         else:
-            arguments[attribute] = functools.partial(np.zeros, dtype=entry["dtype"])
+            arguments[attribute] = functools.partial(zeros, dtype=entry["dtype"])
     for part in NETWORKS.get(kind, ()):
-        arguments[part] = _built(record["networks"][part], f"{where}: {part}", known)[
-            -1
-        ]
+        inside = record["networks"][part]
+        arguments[part] = _built(inside, f"{where}: {part}", known, zeros)[-1]
     if issubclass(make, Recurrence):
         arguments = {**arguments, **_by_role(record, incoming, where)}
         return make(name=name, **_with_gates(kind, arguments))

@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 
 from symgraph import nn
+from symgraph.data.files import one_line, read_file
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train import architecture
 
 FORMAT, VERSION = "symgraph-model", 1
 DEFAULT_NAME = "model"
+#: most bytes of an architecture, and of weights
+MAX_TEXT, MAX_WEIGHTS = 1 << 24, 1 << 34
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,16 @@ def load_model(path: str | Path) -> Model:
     weights_path, architecture_path = model_files(path)
     document = _read_architecture(architecture_path)
     arrays = _read_weights(weights_path)
+    most = sum(array.size for array in arrays.values())
     try:
-        layers = architecture.build(document["layers"], str(architecture_path))
-    except (ArgumentError, TypeError, KeyError, IndexError, AttributeError) as error:
+        layers = architecture.build(document["layers"], str(architecture_path), most)
+        _fill(layers, document["layers"], arrays, weights_path)
+    except DataError:
+        raise
+    except Exception as error:  # a text that somebody changed may say anything
         raise DataError(
-            f"{architecture_path}: not a valid architecture: {error}"
+            f"{architecture_path}: not a valid architecture: {one_line(error)}"
         ) from error
-    _fill(layers, document["layers"], arrays, weights_path)
     inputs = tuple(layer for layer in layers if isinstance(layer, nn.layers.InputLayer))
     return Model(layers[-1], inputs, document["metadata"])
 
@@ -137,11 +143,11 @@ def model_files(path: str | Path) -> tuple[Path, Path]:
 
 
 def _read_architecture(path: Path) -> dict[str, Any]:
-    data = _read(path)
+    data = read_file(path, MAX_TEXT)
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
+        raise DataError(f"{path}: not JSON: {one_line(error)}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError(f"{path}: not the architecture of a {FORMAT}")
     if document.get("version") != VERSION:
@@ -159,11 +165,19 @@ def _read_weights(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    data = _read(path)
+    data = read_file(path, MAX_WEIGHTS)
+    header = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or header > min(len(data) - 8, MAX_TEXT):
+        raise DataError(
+            f"{path}: damaged safetensors file: {len(data)} bytes with a header of "
+            f"{header}"
+        )
     try:
         return dict(load(data))
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged safetensors file: {error}") from error
+    except (SafetensorError, Exception) as error:  # whatever is wrong in the header
+        raise DataError(
+            f"{path}: damaged safetensors file: {one_line(error)}"
+        ) from error
 
 
 def _fill(
@@ -193,13 +207,6 @@ def _fill(
         raise DataError(f"{path}: holds {', '.join(left)}, which no layer uses")
     for put in setters:
         put()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,6 +9,8 @@ The work itself is done in ``digits.py``, ``images.py``, ``predict.py``, ``expla
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import os
 import sys
 import time
@@ -18,6 +20,7 @@ from typing import Any, NoReturn
 
 from symgraph import errors
 from symgraph.data.cifar10 import load_cifar10
+from symgraph.data.files import printable
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
 from symgraph.runtime.cache import default_cache
@@ -25,6 +28,7 @@ from symgraph.train import bench, doctor, explain, images
 from symgraph.train.digits import Result, Settings, train_digits
 from symgraph.train.predict import INVERT, predict_files
 from symgraph.train.progress import Progress
+from symgraph.version import VERSION
 
 BAD_INPUT, INTERRUPTED = 2, 130
 Command = Callable[[argparse.Namespace], None]
@@ -49,7 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exit code: 0, 2 for bad input, 130 when interrupted
     """
     try:
-        options = _parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        parser = _parser()
+        if not words:
+            parser.print_help()
+            return 0
+        options = parser.parse_args(words)
         command: Command = options.command
         command(options)
         sys.stdout.flush()
@@ -57,13 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (errors.SymgraphError, OSError) as error:
-        text = "; ".join(part.strip() for part in str(error).splitlines() if part)
-        sys.stderr.write(f"symgraph: error: {text}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("symgraph: interrupted\n")
+        return _refused(str(error))
+    except MemoryError:
+        return _refused("there is not enough memory for that")
+    except RecursionError:
+        return _refused("that is nested too deep")
+    except KeyboardInterrupt as error:
+        how = f": {error}" if str(error) else ""
+        sys.stderr.write(f"symgraph: interrupted{how}\n")
         return INTERRUPTED
     return 0
+
+
+def _refused(text: str) -> int:
+    line = "; ".join(part.strip() for part in text.splitlines() if part)
+    sys.stderr.write(f"symgraph: error: {printable(line)}\n")
+    return BAD_INPUT
 
 
 #: settings that only the digits have, and those that only images have
@@ -130,6 +148,8 @@ def _images(options: argparse.Namespace) -> tuple[Any, str]:
         raise errors.DataError(
             f"{path}: no such folder or zip archive, and none of digits, mnist, cifar10"
         )
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise errors.DataError(f"{path}: neither a folder nor a zip archive")
     size = 32 if options.size is None else options.size
     seed = options.seed or 0
     found = load_image_folder(path, size, seed=seed, skip_bad=bool(options.skip_bad))
@@ -152,9 +172,33 @@ def _summary(result: Result, import_seconds: float) -> list[str]:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    for found in predict_files(options.model, options.files, options.invert):
-        where = found.file if found.number is None else f"{found.file}[{found.number}]"
-        _write(f"{where}: {found.label} {found.probability:.4f}")
+    predictions = predict_files(
+        options.model, options.files, options.invert, options.top
+    )
+    if options.format == "json":
+        found = [
+            {
+                "file": printable(p.file), "number": p.number, "class": p.label,
+                "probability": p.probability,
+                "ranked": [{"class": c, "probability": q} for c, q in p.ranked],
+            }
+            for p in predictions
+        ]  # fmt: skip
+        _write(json.dumps(found, indent=1))
+        return
+    if options.format == "csv":
+        rows = csv.writer(sys.stdout, lineterminator="\n")
+        rows.writerow(["file", "number", "rank", "class", "probability"])
+        for p in predictions:
+            for rank, (label, probability) in enumerate(p.ranked, 1):
+                number = "" if p.number is None else p.number
+                name, text = printable(p.file), f"{probability:.6f}"
+                rows.writerow([name, number, rank, printable(label), text])
+        return
+    for p in predictions:
+        where = p.file if p.number is None else f"{p.file}[{p.number}]"
+        ranked = ", ".join(f"{label} {q:.4f}" for label, q in p.ranked)
+        _write(f"{where}: {ranked}")
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -174,18 +218,30 @@ def _cache(options: argparse.Namespace) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("symgraph", description="Graph-compiling symbolic math.")
+    parser.add_argument("--version", action="version", version=f"symgraph {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     _train_parser(commands)
 
     predict = commands.add_parser("predict", help="classes of images, by a saved model")
     predict.add_argument("model", metavar="MODEL", help="folder or file of a model")
-    predict.add_argument("files", metavar="FILE", nargs="+", help="PNG, .npy or IDX")
+    predict.add_argument(
+        "files", metavar="FILE", nargs="+",
+        help="picture, .npy or IDX file, or a folder of pictures",
+    )  # fmt: skip
+    predict.add_argument(
+        "--format", choices=("text", "json", "csv"), default="text",
+        help="of what is printed (default text)",
+    )  # fmt: skip
+    predict.add_argument(
+        "--top", type=int, default=1, metavar="K",
+        help="print the K most probable classes (default 1)",
+    )  # fmt: skip
     predict.add_argument(
         "--invert", choices=INVERT, default="auto", help="dark ink on light ground?"
     )
@@ -265,4 +321,9 @@ def _train_parser(commands: Any) -> None:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of whole numbers such as 256 or 256,128"
+        ) from None

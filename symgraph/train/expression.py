@@ -102,7 +102,10 @@ def parse(text: str, types: Mapping[str, str] | None = None) -> Parsed:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ArgumentError(f"not an expression: {text!r}: {reason}") from error
     builder = _Builder(text.strip(), dict(types or {}))
-    output = builder.build(tree.body, 0)
+    try:
+        output = builder.build(tree.body, 0)
+    except RecursionError:  # in what Python itself does with the text
+        raise ArgumentError(f"expression nested deeper than {MAX_DEPTH}") from None
     if not isinstance(output, Variable):
         raise ArgumentError(f"{text!r} is no single expression")
     if unused := set(builder.types) - set(builder.inputs):

@@ -8,7 +8,10 @@ Out: a class and its probability for each image.  Printing is the command line's
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +20,18 @@ import numpy as np
 import symgraph as sg
 from symgraph import nn
 from symgraph.data.digits import PIXEL_MAXIMUM
+from symgraph.data.files import MAX_BYTES, npy_array, one_line, read_file
 from symgraph.data.idx import read_idx
-from symgraph.data.pictures import MAX_PIXELS, decode_picture, pillow_image
+from symgraph.data.pictures import MAX_PIXELS, SUFFIXES, decode_picture, pillow_image
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import Model, load_model
 
 INVERT = ("auto", "yes", "no")
-BATCH = 250  # images at once
+BATCH = 250  # images at once, fewer where the layers are large
+MAX_SIDE = 4096  # pixels
+MAX_ARRAY = 3 << 24  # bytes of a file of images, the training images of MNIST
+MAX_UNITS = 1 << 25  # numbers of all layers' outputs for one image
+UNITS = 1 << 26  # numbers of all layers' outputs at once
 
 
 class Prediction(NamedTuple):
@@ -35,25 +43,28 @@ class Prediction(NamedTuple):
     number : which image of the file, None when the file holds one picture
     label : the class
     probability : of that class, from 0 to 1
+    ranked : (class, probability) of the most probable ones, the first is that above
     """
 
     file: str
     number: int | None
     label: str
     probability: float
+    ranked: tuple[tuple[str, float], ...] = ()
 
 
 def predict_files(
-    model: str | Path, files: list[str], invert: str = "auto"
+    model: str | Path, files: list[str], invert: str = "auto", top: int = 1
 ) -> Iterator[Prediction]:
     """Predict the class of every image in some files.
 
     Parameters
     ----------
     model : as for ``load_model``
-    files : pictures, ``.npy`` or IDX files
+    files : pictures, ``.npy`` or IDX files, or folders of pictures
     invert : "yes" when pictures show dark ink on light ground, "no" for light on dark,
         "auto" to judge by the border of each picture; arrays are taken as they are
+    top : how many classes of each image are ranked
 
     Returns
     -------
@@ -63,22 +74,50 @@ def predict_files(
     ------
     DataError : a model or an image file that is missing, damaged or of another kind
     """
+    if top < 1:
+        raise ArgumentError(f"predict: top = {top}, must be at least 1")
     loaded = load_model(model)
     shape, labels = _metadata(loaded, model)
     inputs = loaded.inputs[0].shape[1:]
+    batch = _batch(loaded, model)
     predict = _compile(loaded)
-    for file in files:
+    for file in found_files(files):
         if len(shape) == 2:
             images, single = read_images(file, shape, invert)
         else:
             images, single = read_coloured(file, shape)
-        for start in range(0, len(images), BATCH):
-            part = images[start : start + BATCH]
+        for start in range(0, len(images), batch):
+            part = images[start : start + batch]
             probabilities = predict(part.reshape(len(part), *inputs))
+            if not np.isfinite(probabilities).all():
+                raise DataError(
+                    f"{model}: the model gives probabilities that are no numbers for "
+                    f"{file}; its weights are damaged, or were when it was saved"
+                )
             for index, row in enumerate(probabilities, start):
-                best = int(row.argmax())
+                best = np.argsort(-row, kind="stable")[:top]
+                ranked = tuple((labels[k], float(row[k])) for k in best)
                 number = None if single else index
-                yield Prediction(file, number, labels[best], float(row[best]))
+                yield Prediction(file, number, *ranked[0], ranked)
+
+
+def found_files(names: list[str]) -> list[str]:
+    """Return the files, with the pictures below a folder in its place, sorted."""
+    found: list[str] = []
+    for name in names:
+        if not os.path.isdir(name):
+            found.append(name)
+            continue
+        below = [
+            os.path.join(root, file)
+            for root, _, files in os.walk(name)
+            for file in files
+            if os.path.splitext(file)[1].lower() in SUFFIXES and file[0] != "."
+        ]
+        if not below:
+            raise DataError(f"{name}: a folder without pictures")
+        found += sorted(below)
+    return found
 
 
 def read_coloured(file: str | Path, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
@@ -98,7 +137,9 @@ def read_coloured(file: str | Path, shape: tuple[int, ...]) -> tuple[np.ndarray,
     path = Path(file)
     kind, array = _opened(path)
     if kind == "picture":
-        picture = decode_picture(_read(path), str(path), (shape[1], shape[2]), shape[0])
+        picture = decode_picture(
+            read_file(path), str(path), (shape[1], shape[2]), shape[0]
+        )
         return picture[None].astype(np.float32) / np.float32(255), True
     if array.dtype.kind not in "buif":
         raise DataError(f"{path}: {array.dtype} is no dtype of pixels")
@@ -134,20 +175,12 @@ def read_images(
 
 def _opened(path: Path) -> tuple[str, Any]:
     """What a file holds, "array" with it or "picture", told by its first bytes."""
-    head = _read(path, 8)
+    head = read_file(path, MAX_BYTES, 8)
     if head.startswith(b"\x93NUMPY"):
-        return "array", _read_npy(path)
+        return "array", npy_array(read_file(path, MAX_ARRAY), str(path))
     if head.startswith((b"\0\0", b"\x1f\x8b")) and path.suffix != ".ico":
-        return "array", read_idx(path)
+        return "array", read_idx(path, MAX_ARRAY)
     return "picture", None
-
-
-def _read(path: Path, count: int = -1) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(count)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, ...], list[str]]:
@@ -158,7 +191,7 @@ def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, ...], list[str
     fits = (
         isinstance(shape, list)
         and len(shape) in (2, 3)
-        and all(isinstance(n, int) and n > 0 for n in shape)
+        and all(isinstance(n, int) and 0 < n <= MAX_SIDE for n in shape)
         and tuple(inputs) in _input_shapes(shape)
         and isinstance(labels, list)
         and tuple(outputs) == (len(labels),)
@@ -178,16 +211,20 @@ def _input_shapes(shape: list[int]) -> tuple[tuple[int, ...], ...]:
     return (shape[0] * shape[1],), (1, *shape)
 
 
+def _batch(model: Model, path: str | Path) -> int:
+    """How many images at once; DataError where one is too much."""
+    sizes = [layer.output_shape[1:] for layer in nn.layers.get_all_layers(model.output)]
+    units = sum(prod(n or 1 for n in shape) for shape in sizes)
+    if units > MAX_UNITS:
+        raise DataError(
+            f"{path}: the layers need {units} numbers for one image, over {MAX_UNITS}"
+        )
+    return min(BATCH, max(1, UNITS // units))
+
+
 def _compile(model: Model) -> Callable[[np.ndarray], np.ndarray]:
     output = nn.layers.get_output(model.output, deterministic=True)
     return sg.function([model.inputs[0].input_var], output, name="predict")
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: damaged .npy file: {error}") from error
 
 
 def _from_array(
@@ -226,20 +263,21 @@ def _largest(path: Path, array: np.ndarray) -> int:
 
 def _read_picture(path: Path, shape: tuple[int, ...], invert: str) -> np.ndarray:
     pillow = pillow_image()
+    data = io.BytesIO(read_file(path))
     try:
-        with pillow.open(path) as picture:
+        with pillow.open(data) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(
                     f"{path}: {picture.width}x{picture.height} pixels are over "
                     f"{MAX_PIXELS}"
                 )
             grey = _grey(pillow, picture)
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise whatever they meet in bad data
         text = "not a picture, .npy or IDX file"
         if not isinstance(error, pillow.UnidentifiedImageError):
-            text = f"damaged picture: {error}"
+            text = f"damaged picture: {one_line(error)}"
         raise DataError(f"{path}: {text}") from error
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     if invert == "yes" or (invert == "auto" and np.median(border) > 0.5):

@@ -58,10 +58,10 @@ def test_what_is_refused(tmp_path, records):
     files = {name: rows.tobytes() for name, rows in records.items()}
     with pytest.raises(DataError, match=r"data_batch_1\.bin: cannot be read"):
         load_cifar10(tmp_path)
-    with pytest.raises(DataError, match="cannot be read as a tar archive"):
+    with pytest.raises(DataError, match="cannot be read"):
         load_cifar10(tmp_path / "nothing.tar.gz")
     (tmp_path / "text.tar.gz").write_text("hello")
-    with pytest.raises(DataError, match="cannot be read as a tar archive"):
+    with pytest.raises(DataError, match="cannot be read"):
         load_cifar10(tmp_path / "text.tar.gz")
     short = archive(tmp_path / "a.tar.gz", {TEST: files[TEST]})
     with pytest.raises(DataError, match=r"holds no data_batch_1\.bin, data_batch_2"):

@@ -1,5 +1,8 @@
 """The command line as a user meets it: output, files, exit codes."""
 
+import csv
+import io
+import json
 import subprocess
 import sys
 
@@ -9,6 +12,7 @@ import pytest
 from symgraph.data import load_digits
 from symgraph.runtime.cache import default_cache
 from symgraph.train.cli import main
+from symgraph.version import VERSION
 
 QUICK = ["--epochs", "3", "--hidden", "48"]
 
@@ -199,13 +203,18 @@ def test_cache_info_counts_and_clear_removes(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "COMMAND"),
         (["fly"], "fly"),
         (["train"], "DATA"),
         (["train", "cats"], "cats"),
         (["train", "digits", "--epochs", "many"], "--epochs"),
         (["train", "digits", "--epochs", "0"], "epochs = 0"),
         (["train", "digits", "--hidden", "4,,5"], "--hidden"),
+        (
+            ["train", "digits", "--hidden", "a"],
+            "'a' is no list of whole numbers such as",
+        ),
+        (["predict", "m", "a.png", "--top", "0"], "top = 0, must be at least 1"),
+        (["predict", "m", "a.png", "--format", "xml"], "xml"),
         (["train", "digits", "--hidden", "0"], "hidden = (0,)"),
         (["train", "digits", "--learning-rate", "-1"], "learning_rate = -1.0"),
         (["train", "digits", "--learning-rate", "nan"], "learning_rate = nan"),
@@ -295,3 +304,40 @@ def test_reader_that_closes_the_pipe_early_is_no_error():
         check=True,
     )
     assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+def test_bare_call_prints_help_and_version_is_told(capsys):
+    assert "COMMAND" in _run(capsys)[1]
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"symgraph {VERSION}\n"
+
+
+def test_prediction_takes_folders_and_ranks(capsys, tmp_path, trained):
+    from PIL import Image
+
+    images = load_digits().x[:3].reshape(-1, 8, 8)
+    for number, image in enumerate(images):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray((image * 255).astype("uint8")).save(
+            tmp_path / "in" / f"{number}.png"
+        )
+    (tmp_path / "in" / "note.txt").write_text("no picture")
+    words = ("predict", trained, tmp_path / "in", "--top", "3", "--invert", "no")
+    code, out, _ = _run(capsys, *words)
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == 3
+    assert all(line.count(",") == 2 for line in lines)
+    found = json.loads(_run(capsys, *words, "--format", "json")[1])
+    assert [len(f["ranked"]) for f in found] == [3, 3, 3]
+    for line, entry in zip(lines, found, strict=True):
+        assert line.startswith(f"{entry['file']}: {entry['class']} ")
+    rows = list(csv.reader(io.StringIO(_run(capsys, *words, "--format", "csv")[1])))
+    assert rows[0] == ["file", "number", "rank", "class", "probability"]
+    assert [row[3] for row in rows[1::3]] == [f["class"] for f in found]
+    (tmp_path / "empty").mkdir()
+    code, _, err = _run(capsys, "predict", trained, tmp_path / "empty")
+    assert code == 2
+    assert "a folder without pictures" in err
