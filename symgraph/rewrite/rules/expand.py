@@ -3,6 +3,8 @@
 After them no sums and products are collected any more (x * x would become x ** 2).
 """
 
+import numpy as np
+
 from symgraph.core.dtypes import is_discrete, is_float
 from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
@@ -71,20 +73,39 @@ def _power(base: Variable, k: int) -> Variable:
 
 
 @rule(
-    "power_of_halves_to_sqrt", on="pow", nan="needs assumption: no operand is -inf",
+    "power_of_halves_to_sqrt", on="pow", nan=EXACT,
     example=lambda x: x**1.5, dtypes="float",
 )  # fmt: skip
 def power_of_halves_to_sqrt(node: Apply, context: Context) -> Variable | None:
-    """x ** 1.5 -> x * sqrt(x), x ** 2.5 -> x * x * sqrt(x), x ** -1.5 -> its inverse."""
+    """x ** 1.5 -> abs(x) * sqrt(x), x ** 2.5 -> x * x * sqrt(x), x ** -1.5 -> its inverse.
+
+    The power of -inf is inf and that of -0.0 is 0.0; their roots are NaN and -0.0.
+    """
     base, exponent = node.inputs
     k = number_of(exponent)
     if k is None or not is_float(base.type.dtype) or abs(k) > 4 or (2 * k) % 2 != 1:
         return None
-    made: Variable = Elementwise("sqrt")(base)
+    if k == 0.5:
+        return context.fit(Elementwise("sqrt")(base), node.outputs[0])
+    dtype = base.type.dtype
+
+    def choice(most: float, root: str) -> Variable:
+        lowest = scalar_constant(-np.inf, dtype)
+        made: Variable = Elementwise("where")(
+            Elementwise("eq")(base, lowest),
+            scalar_constant(most, dtype),
+            Elementwise(root)(Elementwise("add")(base, scalar_constant(0.0, dtype))),
+        )
+        return made
+
+    if k == -0.5:
+        return context.fit(choice(0.0, "rsqrt"), node.outputs[0])
+    made = choice(np.inf, "sqrt")
     if abs(k) > 1:
-        made = Elementwise("mul")(_power(base, int(abs(k))), made)
+        size: Variable = Elementwise("abs")(base)
+        made = Elementwise("mul")(_power(size, int(abs(k))), made)
     if k < 0:
-        made = Elementwise("div")(scalar_constant(1, base.type.dtype), made)
+        made = Elementwise("div")(scalar_constant(1, dtype), made)
     return context.fit(made, node.outputs[0])
 
 
