@@ -141,7 +141,8 @@ def _mask_for(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
 
 
 def _reduce(extents: "Extents", node: Apply, shapes: list[Shape]) -> None:
-    if node.op.combine not in ("max", "min"):  # type: ignore[attr-defined]
+    op = node.op
+    if op.combine not in ("max", "min") or op.total:  # type: ignore[attr-defined]
         return
     file, line = node.outputs[0].place
     for axis in node.op.axes:  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ from symgraph.errors import AxisError, DtypeError, ShapeError
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.indexing import CheckIndex
 from symgraph.ops.labels import labelled, one_hot_rows
+from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import (
     as_extent,
     extent_key,
@@ -47,21 +48,23 @@ def _check(op: Op, x: Variable, axes: Iterable[int]) -> None:
     for axis in axes:
         if not 0 <= axis < x.ndim:
             raise AxisError(f"{op.name}: axis {axis} of {x.ndim} axes{listing(x)}")
-        if x.type.shape[axis] == 0:
-            raise ShapeError(
-                f"{op.name}: no elements along axis {axis}{listing(x)}\n"
-                "There is no maximum of nothing."
-            )
 
 
 def _peak(x: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
     """Maximum along axes, 0 where it is infinite."""
-    found = np.max(x, axis=axes, keepdims=True)
+    found = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     return np.where(np.isinf(found), x.dtype.type(0), found)
 
 
-def _shifted(x: Variable, axes: Any) -> Variable:
-    return x - PUBLIC["max"](x, axis=axes, keepdims=True)
+def peak(x: Variable, axes: tuple[int, ...]) -> Variable:
+    """The maximum over axes, which stay with extent 1; that of nothing is -inf."""
+    kept = iter(range(x.ndim))
+    pattern = ["x" if axis in axes else next(kept) for axis in range(x.ndim)]
+    return PUBLIC["dimshuffle"](Reduce("max", axes, True)(x), *pattern)
+
+
+def _shifted(x: Variable, axis: int) -> Variable:
+    return x - peak(x, (axis,))
 
 
 class Softmax(Op):
@@ -125,7 +128,7 @@ class Softmax(Op):
         """exp(x - max) / sum of that, by NumPy."""
         (x,) = arrays
         with np.errstate(all="ignore"):
-            weights = np.exp(x - np.max(x, self.axis, keepdims=True))
+            weights = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
             return (weights / np.sum(weights, axis=self.axis, keepdims=True),)
 
 
@@ -202,7 +205,7 @@ class LogSoftmax(Op):
         """The decomposition, by NumPy."""
         (x,) = arrays
         with np.errstate(all="ignore"):
-            shifted = x - np.max(x, self.axis, keepdims=True)
+            shifted = x - np.max(x, self.axis, keepdims=True, initial=-np.inf)
             total = np.sum(np.exp(shifted), axis=self.axis, keepdims=True)
             return (shifted - np.log(total),)
 
@@ -251,19 +254,19 @@ class LogSumExp(Op):
     def decompose(self, *inputs: Variable) -> Variable:
         """m + log(sum of exp(x - m)); m is the maximum, or 0 where that is infinite."""
         (x,) = inputs
-        peak = PUBLIC["max"](x, axis=self.axes, keepdims=True)
-        peak = PUBLIC["switch"](PUBLIC["isinf"](peak), cast(0, x.type.dtype), peak)
-        total = PUBLIC["sum"](PUBLIC["exp"](x - peak), axis=self.axes)
+        most = peak(x, self.axes)
+        most = PUBLIC["switch"](PUBLIC["isinf"](most), cast(0, x.type.dtype), most)
+        total = PUBLIC["sum"](PUBLIC["exp"](x - most), axis=self.axes)
         kept = [axis for axis in range(x.ndim) if axis not in self.axes]
-        return PUBLIC["log"](total) + PUBLIC["dimshuffle"](peak, *kept)
+        return PUBLIC["log"](total) + PUBLIC["dimshuffle"](most, *kept)
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """The decomposition, by NumPy."""
         (x,) = arrays
         with np.errstate(all="ignore"):
-            peak = _peak(x, self.axes)
-            total = np.sum(np.exp(x - peak), axis=self.axes)
-            return (np.asarray(np.log(total) + np.squeeze(peak, self.axes)),)
+            most = _peak(x, self.axes)
+            total = np.sum(np.exp(x - most), axis=self.axes)
+            return (np.asarray(np.log(total) + np.squeeze(most, self.axes)),)
 
 
 # --- public functions --------------------------------------------------------------

@@ -57,13 +57,16 @@ def _reduced(op: "Reduce | ArgReduce", x: Variable) -> tuple[int | None, ...]:
         raise AxisError(
             f"{op.combine}: axes {op.axes} of an operand of rank {x.ndim}{listing(x)}"
         )
+    total = isinstance(op, Reduce) and op.total
     if op.combine in ("max", "min"):
+        if total and not is_float(x.type.dtype):
+            raise DtypeError(f"{op.combine}: of no {x.type.dtype} it is undefined")
         if is_complex(x.type.dtype):
             raise DtypeError(
                 f"{op.combine}: complex numbers have no order{listing(x)}\n"
                 "Take abs(x), real(x) or imag(x)."
             )
-        if any_of(x.type.shape[axis] == 0 for axis in op.axes):
+        if not total and any_of(x.type.shape[axis] == 0 for axis in op.axes):
             raise ShapeError(
                 f"{op.combine}: no elements along axes {op.axes}{listing(x)}\n"
                 "The extreme of nothing is undefined."
@@ -81,10 +84,12 @@ class Reduce(Op):
     ----------
     combine : "sum", "prod", "max", "min" (NaN if there is one), "all" or "any" (bool)
     axes : sorted, not negative, not empty
+    total : the maximum of no floats is -inf, their minimum inf; else both raise
     """
 
     combine: str
     axes: tuple[int, ...]
+    total: bool = False
 
     name = "reduce"
 
@@ -139,9 +144,15 @@ class Reduce(Op):
         wide = {"float32": "float64", "complex64": "complex128"}.get(x.dtype.name)
         if self.combine not in ("sum", "prod") or wide is None:
             wide = x.dtype.name
+        named: dict[str, Any] = {"axis": self.axes, "dtype": NUMPY[wide]}
+        if self.total:
+            named["initial"] = -np.inf if self.combine == "max" else np.inf
         with np.errstate(all="ignore"):
-            out = COMBINES[self.combine].reduce(x, axis=self.axes, dtype=NUMPY[wide])
+            out = COMBINES[self.combine].reduce(x, **named)
             return (np.asarray(out).astype(x.dtype, copy=False),)
+
+    def __str__(self) -> str:
+        return f"reduce{{combine={self.combine}, axes={self.axes}}}"
 
     def render(self, parts: list[str]) -> str:
         """sum(x, axes=(0,))"""

@@ -290,13 +290,15 @@ def reduce_reduce_to_one(node: Apply, context: Context) -> Variable | None:
     """sum(sum(x, 1), 0) -> sum(x, (0, 1)); the same for max, min, prod, all, any."""
     inner = owner_of(node.inputs[0], Reduce)
     assert isinstance(node.op, Reduce)
-    if inner is None or inner.op.combine != node.op.combine:  # type: ignore[attr-defined]
+    if inner is None:
+        return None
+    if inner.op != node.op.replace(axes=inner.op.axes):  # type: ignore[attr-defined]
         return None
     x = inner.inputs[0]
     gone = inner.op.axes  # type: ignore[attr-defined]
     kept = [i for i in range(x.ndim) if i not in gone]
     axes = tuple(sorted((*gone, *(kept[i] for i in node.op.axes))))
-    made: Variable = Reduce(node.op.combine, axes)(x)
+    made: Variable = node.op.replace(axes=axes)(x)
     return context.fit(made, node.outputs[0])
 
 
@@ -313,7 +315,7 @@ def reduce_of_dimshuffle_to_reduce(node: Apply, context: Context) -> Variable | 
     (x,) = inner.inputs
     pattern = inner.op.pattern  # type: ignore[attr-defined]
     axes = tuple(sorted(pattern[i] for i in node.op.axes if pattern[i] != "x"))
-    out: Variable = Reduce(node.op.combine, axes)(x) if axes else x
+    out: Variable = node.op.replace(axes=axes)(x) if axes else x
     place = {
         axis: i for i, axis in enumerate(a for a in range(x.ndim) if a not in axes)
     }
@@ -342,7 +344,7 @@ def reduce_of_ones_to_dimshuffle(node: Apply, context: Context) -> Variable | No
     made: Variable = DimShuffle(tuple(rest))(x)
     axes = tuple(rest.index(i) for i in node.op.axes if i not in ones)
     if axes:
-        made = Reduce(node.op.combine, axes)(made)
+        made = node.op.replace(axes=axes)(made)
     return context.fit(made, node.outputs[0])
 
 

@@ -17,7 +17,7 @@ from symgraph.core.op import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle, Pattern
-from symgraph.ops.nnet import Softmax
+from symgraph.ops.nnet import Softmax, peak
 from symgraph.ops.reduction import Reduce
 from symgraph.rewrite.collect import (
     Product,
@@ -149,10 +149,12 @@ def softmax_over(x: Variable, axes: tuple[int, ...]) -> Variable | None:
     if scalar_name(x) == "sub":
         assert x.owner is not None
         y, shift = x.owner.inputs
-        peak = owner_of(under(shift)[0], Reduce)
-        if peak is not None and peak.op == Reduce("max", axes) and peak.inputs[0] is y:
-            return None
-    weights = Elementwise("exp")(x - T["max"](x, axis=axes, keepdims=True))
+        most = owner_of(under(shift)[0], Reduce)
+        if most is not None and most.inputs[0] is y:
+            assert isinstance(most.op, Reduce)
+            if most.op.replace(total=True) == Reduce("max", axes, True):
+                return None
+    weights = Elementwise("exp")(x - peak(x, axes))
     made = weights / T["sum"](weights, axis=axes, keepdims=True)
     return made
 

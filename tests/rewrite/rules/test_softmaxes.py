@@ -1,10 +1,13 @@
 """Products that the softmax rules take apart, where extents are known only in part."""
 
 import numpy as np
+import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.backends.reference import evaluate
 from symgraph.core.graph import freeze
+from symgraph.errors import ShapeError
 from symgraph.rewrite.pipeline import CANONICALIZE, STABILIZE, optimize
 
 STABLE = (CANONICALIZE, STABILIZE)
@@ -32,3 +35,29 @@ def test_softmaxes_shifted_by_hand_need_no_second_shift() -> None:
             result = optimize(freeze([x], [out]), STABLE)
             names = [node.op.name for node in result.graph.applies()]
             assert names in (["softmax"], ["log_softmax"]), (rank, axis, names)
+
+
+def test_an_axis_without_elements_has_an_empty_softmax() -> None:
+    x = T.dmatrix("x")
+    e = T.exp(x)
+    outputs = [
+        e / e.sum(axis=1, keepdims=True), e / e.sum(), T.log(e / e.sum(axis=0)),
+        T.log(e.sum(axis=1)), T.log(e.sum()), sg.grad(T.log(e.sum(axis=1)).sum(), x),
+        T.softmax(x), T.log_softmax(x, axis=0), T.logsumexp(x, axis=1),
+    ]  # fmt: skip
+    f = sg.function([x], outputs)
+    graph = freeze([x], outputs)
+    for shape in ((2, 0), (0, 2), (0, 0), (2, 3)):
+        value = np.ones(shape)
+        wanted = evaluate(graph.outputs, {graph.inputs[0]: value})
+        for one, other in zip(f(value), wanted, strict=True):
+            np.testing.assert_allclose(one, other)
+
+
+def test_the_maximum_of_nothing_still_raises() -> None:
+    x = T.dmatrix("x")
+    f = sg.function([x], x.max(axis=1).max())
+    with pytest.raises(ShapeError, match="empty"):
+        f(np.ones((2, 0)))
+    known = T.softmax(T.dmatrix("k", shape=(2, 0)))
+    assert known.type.shape == (2, 0)
