@@ -198,7 +198,8 @@ class Body(Contractions, Nested):
         nodes = [v.owner for v in made_by(unit)] if isinstance(unit, Group) else [unit]
         self._nodes = tuple(node for node in nodes if node is not None)
         if build is not None:
-            self._kernel(build)
+            for one in (build, *build.rest):
+                self._kernel(one)
             return
         assert isinstance(unit, Apply)
         if unit.op.host:

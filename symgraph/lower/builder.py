@@ -78,12 +78,20 @@ class Builder:
         self.sizes: dict[str, Poly] = {}
         self.buffers: dict[Variable, Buffer] = {}
         self.scratch: list[tuple[Variable, Poly]] = []
+        #: further kernels that compute the same values, one after the other
+        self.rest: list[Builder] = []
         self.primitives = Primitives(self.emit)
         self._scopes = [Scope()]
         self._size_names: dict[Poly, str] = {}
         self._loop_depth: dict[str, int] = {}
         self._local_depth: dict[str, int] = {}
         self._count = 0
+
+    def another(self) -> "Builder":
+        """The next kernel, for what would make this one too long."""
+        made = Builder(self.extents, self.stored)
+        self.rest.append(made)
+        return made
 
     # --- names ------------------------------------------------------------------------
 

@@ -176,6 +176,8 @@ def _same_places(
             unit.op.name == "gemm" or target not in unit.inputs
         )
     read, written = build.buffers.get(target), build.buffers[new]
+    if build.rest:  # what one kernel writes, another may read
+        return not any(target in one.buffers for one in (build, *build.rest))
     if read is None:
         return True
     return _ordered(build.statements(), read.name, written.name)

@@ -69,23 +69,50 @@ def _copy(build: Builder, source: Variable, out: Variable) -> None:
         _write_to(build, out, positions, build.load(source, positions))
 
 
+#: operands of a join that one kernel takes, at most
+JOINED = 32
+#: terms of an extent up to which where a part begins is one size of a kernel
+TERMS = 8
+
+
 def _make_vector(build: Builder, node: Apply, codes: Codes) -> None:
+    one = build
     for k, element in enumerate(node.inputs):
-        _write_to(build, node.outputs[0], [Position(poly(k))], build.load(element, ()))
+        if k and k % JOINED == 0:
+            one = build.another()
+        _write_to(one, node.outputs[0], [Position(poly(k))], one.load(element, ()))
 
 
 def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
     axis = node.op.axis  # type: ignore[attr-defined]
     start = ZERO
-    for part in node.inputs:
+    for first in range(0, len(node.inputs), JOINED):
+        one = build.another() if first else build
+        start = _joined(one, node.outputs[0], node.inputs[first:][:JOINED], axis, start)
+
+
+def _joined(
+    build: Builder, out: Variable, parts: Sequence[Variable], axis: int, start: Poly
+) -> Poly:
+    """Write parts to where `out` has them, from `start` on; the end of the last one.
+
+    A start that is a long sum is one size, to which the extents of the parts are added.
+    """
+    base, begin = None, start
+    if len(start.terms) > TERMS:
+        base, begin = SizeValue(build.size(start)), ZERO
+    for part in parts:
         shape = build.extents.shape(part)
         with ExitStack() as stack:
             positions = _loops(build, stack, shape)
             value = build.load(part, positions)
             target = list(positions)
-            target[axis] = build.scaled(positions[axis], start, ONE)
-            _write_to(build, node.outputs[0], target, value)
+            at = build.scaled(positions[axis], begin, ONE)
+            target[axis] = Position(at.offset, at.terms, base)
+            _write_to(build, out, target, value)
+        begin = begin + shape[axis]
         start = start + shape[axis]
+    return start
 
 
 def _set_subtensor(build: Builder, node: Apply, codes: Codes) -> None:

@@ -11,7 +11,9 @@ lower/extents.py.
 
 import contextlib
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from symgraph.core.node import Constant, Variable, described
@@ -51,10 +53,23 @@ class Poly:
             return self
         if not self.terms:
             return other
+        if len(other.terms) == 1:  # long sums grow by one term at a time
+            return self._plus(other.terms[0])
         merged = dict(self.terms)
         for monomial, coefficient in other.terms:
             merged[monomial] = merged.get(monomial, 0) + coefficient
         return _made(merged)
+
+    def _plus(self, term: tuple[Monomial, int]) -> "Poly":
+        """The sum with one more term, put where it belongs."""
+        terms, (monomial, coefficient) = self.terms, term
+        place = bisect_left(terms, monomial, key=itemgetter(0))
+        rest = terms[place:]
+        if rest and rest[0][0] == monomial:
+            coefficient += rest[0][1]
+            rest = rest[1:]
+        middle = ((monomial, coefficient),) if coefficient else ()
+        return Poly(terms[:place] + middle + rest)
 
     def __mul__(self, other: "Poly | int") -> "Poly":
         other = poly(other)

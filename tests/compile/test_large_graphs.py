@@ -105,3 +105,31 @@ def test_the_gradient_of_many_normalizations():
         y = y / T.sqrt(T.sqr(y).sum())
     f = sg.function([x], sg.grad(y[0], x))
     np.testing.assert_allclose(f(np.array([3.0, 4.0])), [0.128, -0.096], rtol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("count", [3, 200])
+def test_a_join_of_many_matrices(count, axis):
+    v = [T.dmatrix() for _ in range(count)]
+    f = sg.function(v, T.concatenate(v, axis=axis))
+    sizes = [(2, 1 + k % 4) if axis else (1 + k % 4, 2) for k in range(count)]
+    values = [
+        np.arange(2.0 * np.prod(s)).reshape(2, *s)[1] + k for k, s in enumerate(sizes)
+    ]
+    np.testing.assert_array_equal(f(*values), np.concatenate(values, axis))
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_a_stack_of_many_scalars_over_what_it_is_made_of(count):
+    w = sg.shared(np.arange(float(count)))
+    new = T.stack([w[count - 1 - k] for k in range(count)])
+    sg.function([], [], updates=[(w, new)])()
+    np.testing.assert_array_equal(w.get_value(), np.arange(float(count))[::-1])
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_a_join_of_many_slices_over_what_they_are_slices_of(count):
+    w = sg.shared(np.arange(float(count)))
+    new = T.concatenate([w[count - 1 - k : count - k] for k in range(count)])
+    sg.function([], [], updates=[(w, new)])()
+    np.testing.assert_array_equal(w.get_value(), np.arange(float(count))[::-1])
