@@ -41,6 +41,20 @@ X86_FLAGS = {
     "vpclmulqdq": "vpclmulqdq", "aes": "aes", "pclmul": "pclmulqdq", "sha": "sha_ni",
 }  # fmt: skip
 
+# A feature -> what it cannot stand without (LLVM's X86.td). Of what is left after one
+# was taken away, LLVM ends the process where that does not hold.
+X86_NEEDS = {
+    "sse2": "sse", "sse3": "sse2", "ssse3": "sse3", "sse4.1": "ssse3",
+    "sse4.2": "sse4.1", "sse4a": "sse3", "aes": "sse2", "pclmul": "sse2",
+    "sha": "sse2", "gfni": "sse2", "avx": "sse4.2 xsave", "avx2": "avx", "f16c": "avx",
+    "fma": "avx", "vaes": "avx2 aes", "vpclmulqdq": "avx pclmul", "avxvnni": "avx2",
+    "avx512f": "avx2 f16c fma", "avx512cd": "avx512f", "avx512dq": "avx512f",
+    "avx512bw": "avx512f", "avx512vl": "avx512f", "avx512ifma": "avx512f",
+    "avx512vnni": "avx512f", "avx512vpopcntdq": "avx512f", "avx512vbmi": "avx512bw",
+    "avx512vbmi2": "avx512bw", "avx512bitalg": "avx512bw", "avx512bf16": "avx512bw",
+    "avx512fp16": "avx512bw avx512dq avx512vl",
+}  # fmt: skip
+
 _GENERIC = frozenset(["64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2"])
 _AVX2 = _GENERIC | frozenset(
     "cx16 sahf sse3 ssse3 sse4.1 sse4.2 crc32 popcnt lzcnt bmi bmi2 movbe xsave "
@@ -69,6 +83,17 @@ def restriction() -> str:
         raise BackendError(
             f"{VARIABLE}={os.environ[VARIABLE]!r} is not understood: give at most one "
             f"of {', '.join(LEVELS)}, and features to leave out such as -fma"
+        )
+    out = {i[1:] for i in items if i.startswith("-")}
+    if is_x86() and (unknown := out - X86_FLAGS.keys()):
+        raise BackendError(
+            f"{VARIABLE}={os.environ[VARIABLE]!r}: no feature "
+            f"{', '.join(sorted(unknown))}; there are {', '.join(sorted(X86_FLAGS))}"
+        )
+    if is_x86() and (base := out & _GENERIC):
+        raise BackendError(
+            f"{VARIABLE}={os.environ[VARIABLE]!r}: {', '.join(sorted(base))} cannot be "
+            "left out, every x86-64 program needs it"
         )
     return ",".join(i for i in items if i not in ("native", "avx512"))
 
@@ -164,13 +189,15 @@ def _parse(wish: str) -> tuple[frozenset[str] | None, frozenset[str]]:
 
 def _closed(found: frozenset[str]) -> frozenset[str]:
     """Drop what cannot stand without a feature that was taken away."""
-    if "avx" not in found:
-        found -= {"avx2", "fma", "f16c", "vaes", "vpclmulqdq"}
-    if "avx2" not in found:
-        found = frozenset(n for n in found if not n.startswith(("avx512", "avxvnni")))
-    if "avx512f" not in found:
-        found = frozenset(n for n in found if not n.startswith("avx512"))
+    before: frozenset[str] = frozenset()
+    while found != before:
+        before = found
+        found = frozenset(n for n in found if found.issuperset(_needs(n)))
     return found
+
+
+def _needs(name: str) -> list[str]:
+    return X86_NEEDS.get(name, "").split()
 
 
 @functools.cache

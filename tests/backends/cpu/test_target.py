@@ -36,7 +36,13 @@ def test_the_host_has_the_baseline(restrict):
         ("avx2,-fma", 32, {"fma"}),
         ("-avx2", 16, {"avx2", "avx512f"}),
         ("-avx", 16, {"avx", "avx2", "fma", "f16c", "avx512dq"}),
-        ("-avx512vl", 32, {"avx512vl"}),
+        ("-avx512vl", 32, {"avx512vl", "avx512fp16"}),
+        ("-fma", 32, {"fma", "avx512f", "avx512bw"}),
+        ("-f16c", 32, {"f16c", "avx512f", "avx512vnni"}),
+        ("-sse4.2", 16, {"sse4.2", "avx", "avx2", "fma", "avx512f"}),
+        ("-ssse3", 16, {"ssse3", "sse4.1", "sse4.2", "avx"}),
+        ("-xsave", 16, {"xsave", "avx", "avx2"}),
+        ("avx2,-aes", 32, {"aes", "vaes", "avx512f"}),
     ],
 )
 def test_a_restriction_takes_features_away(restrict, wish, most, without):
@@ -59,7 +65,24 @@ def test_vector_width_follows_the_features():
     assert target.vector_bytes(frozenset()) == 16
 
 
-@pytest.mark.parametrize("wish", ["avx3", "avx2,generic", "+avx2", "avx512f"])
+@pytest.mark.parametrize("name", ["64bit", "sse2", "sse", "cmov", "fxsr"])
+def test_what_every_program_needs_cannot_be_left_out(restrict, name):
+    if not target.is_x86():
+        pytest.skip("x86-64")
+    restrict(f"-{name}")
+    with pytest.raises(BackendError, match=f"{name} cannot be left out"):
+        target.features()
+
+
+def test_needs_name_known_features_and_end():
+    for name, needs in target.X86_NEEDS.items():
+        assert {name, *needs.split()} <= set(target.X86_FLAGS)
+    assert target._closed(frozenset(target.X86_FLAGS)) == frozenset(target.X86_FLAGS)
+
+
+@pytest.mark.parametrize(
+    "wish", ["avx3", "avx2,generic", "+avx2", "avx512f", "-fmma", "-"]
+)
 def test_an_unknown_restriction_is_an_error(restrict, wish):
     restrict(wish)
     with pytest.raises(BackendError, match="SYMGRAPH_CPU_FEATURES"):
