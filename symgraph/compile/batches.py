@@ -233,8 +233,7 @@ class Batches:
         if binding.steps >= OFTEN and executor.elements(arrays) <= TINY:
             executor = self.special(arrays)
             binding = executor.bind(arrays)
-        made = binding.outputs
-        outputs = [np.empty((steps, *shape), dtype) for shape, dtype in made]
+        outputs = executor.space(binding, steps)
         executor.run(steps, arrays, advance, outputs, order, batch, sources, told)
         return [[a] for a in outputs]
 

@@ -191,6 +191,7 @@ class CompiledFunction(Stages, Batches):
             shared = self.request.shared
             with using(self._rules):
                 executor, self.timings = build(form.graph, form.leaves, shared)
+            executor.outputs = self.request.outputs
             self._executors[form.key] = executor
         self._form, self._executor = form, executor
 

@@ -25,9 +25,20 @@ _BLOCK = 1 << 20
 
 
 def data_folder() -> Path:
-    """Folder for downloaded data: $SYMGRAPH_DATA_DIR, or "data" in the user's cache."""
+    """Folder for downloaded data: $SYMGRAPH_DATA_DIR, or "data" in the user's cache.
+
+    Raises
+    ------
+    DataError : this user has no home folder, and none is named
+    """
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named or Path(default_folder()) / "data").expanduser()
+    folder = os.path.expanduser(named or os.path.join(default_folder(), "data"))
+    if folder.startswith("~"):
+        raise DataError(
+            f"{folder}: this user has no home folder; name one for downloaded data with "
+            f"{FOLDER_VARIABLE}"
+        )
+    return Path(folder)
 
 
 def fetch(

@@ -13,8 +13,9 @@ One entry is one file, ``<key>.sgo``:
     metadata  JSON, UTF-8
     object
 
-What is read here is executed, so the folder is private (0700, ours, no symlink) and a
-file counts only if it is a plain file, ours, writable by nobody else, and its digest
+What is read here is executed, so the folder is ours, no symlink, and nobody else may
+write there (it is made with mode 0700; one that exists may be readable), and a file
+counts only if it is a plain file, ours, writable by nobody else, and its digest
 fits. Anything else is treated as absent: a damaged cache costs a compilation, never an
 error. Writes are atomic, so many processes may share a folder. What the key must
 contain is left to the caller.
@@ -86,9 +87,10 @@ class Cache:
         limit: int = LIMIT,
         disk: bool = True,
     ) -> None:
-        self.folder = os.path.abspath(
-            os.path.expanduser(default_folder() if folder is None else folder)
-        )
+        named = os.path.expanduser(default_folder() if folder is None else folder)
+        #: "~" stays where this process' user has no home
+        self._homeless = os.fspath(named).startswith("~")
+        self.folder = named if self._homeless else os.path.abspath(named)
         self.limit = limit
         self._reason = "" if disk else "kept in memory only"
         self._memory: OrderedDict[str, bytes] = OrderedDict()
@@ -216,6 +218,9 @@ class Cache:
     def _safe_folder(self, create: bool) -> int | None:
         if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
             self._disable("this system cannot open files safely")
+            return None
+        if self._homeless:
+            self._disable("this user has no home folder")
             return None
         try:
             if create and not os.path.lexists(self.folder):

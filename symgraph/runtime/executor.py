@@ -22,10 +22,10 @@ from symgraph.backends.cpu.entry import (
     make_runner,
 )
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.node import Apply
+from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
-from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.errors import IndexRangeError, ShapeError, SymgraphError
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
@@ -115,6 +115,8 @@ class Executor:
         self._constants = [np.ascontiguousarray(a) for a in image.constants]
         self._run: Any = None
         self.frames = Frames(image, calls)
+        #: the user's variables, for error texts
+        self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
 
     @property
@@ -148,7 +150,16 @@ class Executor:
         )
         binding = self.bindings.get(key)
         if binding is None:
-            binding = self._bind(leaves)
+            try:
+                binding = self._bind(leaves)
+            except SymgraphError:
+                raise
+            except (OverflowError, MemoryError, ValueError) as error:
+                raise ShapeError(
+                    f"what is computed for{listing(*self.outputs)}\n  would be too large: "
+                    f"{error}\nAn extent is computed from values, or many extents are "
+                    "multiplied."
+                ) from None
             if len(self.bindings) >= KEPT_BINDINGS:
                 oldest = self.bindings.pop(next(iter(self.bindings)))
                 self.frames.drop(oldest.slots)
@@ -239,6 +250,28 @@ class Executor:
         """The slot that takes what no kernel reads."""
         return len(self.image.slots)
 
+    def space(self, binding: Binding, *lead: int) -> list[np.ndarray]:
+        """Fresh arrays for the outputs, behind axes of these extents.
+
+        Raises
+        ------
+        ShapeError : an extent is negative, or there is not so much memory
+        """
+        made = []
+        for k, (shape, dtype) in enumerate(binding.outputs):
+            try:
+                made.append(np.empty((*lead, *shape), dtype))
+            except (ValueError, MemoryError) as error:
+                what = f"output {k}"
+                if k < len(self.outputs):
+                    what += f"{listing(self.outputs[k])}\n "
+                raise ShapeError(
+                    f"{what} would have the shape {(*lead, *shape)}: {error}\nExtents "
+                    "that are computed from values must not be negative, nor more than "
+                    "memory holds."
+                ) from None
+        return made
+
     def elements(self, arrays: Sequence[np.ndarray]) -> int:
         """How many elements the arguments and the shared variables have."""
         held = (variable.container.array for variable in self.shared)
@@ -259,7 +292,7 @@ class Executor:
     def call(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One execution with converted arguments."""
         binding = self.bind(arrays)
-        outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
+        outputs = self.space(binding)
         # what calls Python may not be begun again: it says at once that it may last
         lasts = ("watch",) in self.slot_of and (binding.long or self.frames.used)
         flag = watch.LEFT if lasts else binding.fast(*arrays, *outputs)

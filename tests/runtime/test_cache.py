@@ -12,7 +12,8 @@ import warnings
 import pytest
 
 from symgraph.config import config
-from symgraph.errors import ArgumentError, CacheWarning
+from symgraph.data.download import data_folder
+from symgraph.errors import ArgumentError, CacheWarning, DataError
 from symgraph.runtime import cache as cache_module
 from symgraph.runtime.cache import Cache, default_cache, default_folder
 
@@ -390,3 +391,27 @@ def test_a_hit_is_quick(folder):
         assert fresh(folder).get(KEY)
         best = min(best, time.perf_counter() - start)
     assert best < 0.005
+
+
+def test_a_user_without_a_home_gets_no_folder_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("SYMGRAPH_CACHE_DIR", raising=False)
+    cache = Cache()
+    with pytest.warns(CacheWarning, match="no home folder"):
+        assert not cache.put("0" * 64, {}, b"code")
+    assert cache.get("0" * 64) == ({}, b"code")  # in memory
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv("SYMGRAPH_DATA_DIR", raising=False)
+    with pytest.raises(DataError, match="no home folder"):
+        data_folder()
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o711])
+def test_a_folder_that_others_may_read_is_used(tmp_path, mode):
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    folder.chmod(mode)
+    assert Cache(folder).put("0" * 64, {}, b"code")
+    assert Cache(folder).get("0" * 64) == ({}, b"code")

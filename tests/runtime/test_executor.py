@@ -7,6 +7,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.errors import ShapeError
 from symgraph.runtime import executor as executors
 from symgraph.runtime.buffers import ALIGNMENT, Arena, layout
 from symgraph.runtime.image import from_json, image_of, to_json
@@ -87,3 +88,22 @@ def test_an_arena_only_grows_and_is_aligned() -> None:
     assert (arena.address, arena.generation) == (address, generation)
     arena.reserve(10_000)
     assert arena.generation > generation
+
+
+@pytest.mark.parametrize("n", [-3, 10**13, 2**61, 2**62])
+@pytest.mark.parametrize("way", ["call", "repeat"])
+def test_extents_that_cannot_be_are_told_with_the_line(n: int, way: str) -> None:
+    count = T.lscalar("n")
+    f = sg.function([count], T.zeros((count, 7)))
+    with pytest.raises(ShapeError, match=r"test_executor\.py") as caught:
+        f.repeat(2, n) if way == "repeat" else f(n)
+    assert "negative" in str(caught.value) or "large" in str(caught.value)
+    assert f(2).shape == (2, 7)
+
+
+def test_temporaries_that_cannot_be_are_told_with_the_line() -> None:
+    x, n = T.dvector("x"), T.lscalar("n")
+    f = sg.function([x, n], T.sort(T.tile(x, n)).sum())
+    with pytest.raises(ShapeError, match=r"too large[^$]*"):
+        f(np.ones(3), 10**14)
+    assert f(np.ones(3), 2) == 6
