@@ -1,11 +1,12 @@
 """Every rule, automatically: both sides agree on random arrays, and it fires."""
 
 import pytest
+from rule_refusals import FREE, REFUSALS
 
 import symgraph.tensor  # noqa: F401  fills the registries
 from symgraph.core.graph import freeze
 from symgraph.errors import RewriteError
-from symgraph.extend.check_rule import cases, check_rule
+from symgraph.extend.check_rule import cases, check_rule, only
 from symgraph.rewrite.pattern import wildcards
 from symgraph.rewrite.pipeline import all_rules, optimize, rules_table
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule
@@ -58,3 +59,18 @@ def test_the_table_of_rules_lists_every_rule_once() -> None:
     for name in RULES:
         assert table.count(f"`{name}`") == 1
     assert "`log(1 + x)` → `log1p(x)`" in table
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_rule_refuses_what_only_looks_like_its_example(name: str) -> None:
+    for build in REFUSALS[name]:
+        made = build()
+        outputs = list(made) if isinstance(made, tuple) else [made]
+        result = only(RULES[name], freeze([], outputs))
+        fired = [str(f) for f in result.firings if f.rule == name]
+        assert not fired, fired
+
+
+def test_every_rule_with_a_condition_has_something_to_refuse() -> None:
+    conditional = {r.name for r in RULES.values() if r.when is not None or r.apply}
+    assert conditional - FREE == set(REFUSALS)
