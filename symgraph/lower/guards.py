@@ -9,13 +9,14 @@ sizes do not fit. In: a graph before rewriting. Out: conditions, and what they a
 
 from collections.abc import Sequence
 
-from symgraph.core.graph import Graph
-from symgraph.core.node import Constant, Variable
+from symgraph.core.graph import Graph, freeze
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.core.record import Record
 from symgraph.loops.conditions import Path, conditions_of
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.extents import Extents
+from symgraph.lower.inside import bodies, leaf_shapes, preset_values
 from symgraph.lower.sizes import Poly, lates_of
 
 
@@ -36,17 +37,48 @@ def is_late(extents: Extents, *sizes: Poly) -> bool:
 def required(graph: Graph, leaves: Sequence[Variable]) -> tuple[Extents, list[Guard]]:
     """The extents of a graph before rewriting, and what its branches require of them.
 
-    Sizes that the function computes are compared by the rewritten graph alone.
+    What the steps of its loops require is among its checks, or those of the branch in
+    which the loop stands. Sizes that the function computes are compared by the rewritten
+    graph alone, and so is what a branch of a step requires.
     """
     paths = conditions_of(graph.roots)
     extents = Extents(graph, leaves, paths=paths if any(paths.values()) else None)
+    with graph.interner:
+        for node in graph.applies():
+            if node.op.name != "scan":
+                continue
+            checks, ranges = extents.checks, extents.ranges
+            if paths[node]:
+                checks, ranges = extents.guarded.setdefault(paths[node], ([], []))
+                with extents.atoms.branch():
+                    _of_step(node, extents, checks, ranges)
+            else:
+                _of_step(node, extents, checks, ranges)
     guards = []
-    for path, (checks, ranges) in extents.guarded.items():
-        early = tuple(c for c in checks if not is_late(extents, c.left, c.right))
-        inside = tuple(r for r in ranges if not is_late(extents, r.index, r.extent))
+    for path, (some, others) in extents.guarded.items():
+        early = tuple(c for c in some if not is_late(extents, c.left, c.right))
+        inside = tuple(r for r in others if not is_late(extents, r.index, r.extent))
         if early or inside:
             guards.append(Guard(path, early, inside))
     return extents, guards
+
+
+def _of_step(
+    node: Apply, outer: Extents, checks: list[Check], ranges: list[Range]
+) -> None:
+    """Add what each step of a loop requires, and loops inside it."""
+    (inner,) = bodies(node)
+    graph = freeze(inner.inputs, inner.outputs)
+    atoms, shapes = outer.atoms, leaf_shapes(node, outer)
+    preset_values(node, outer, inner.inputs)
+    paths = conditions_of(graph.roots)
+    found = Extents(graph, inner.inputs, atoms, shapes, paths)
+    checks += found.checks
+    ranges += found.ranges
+    for within in graph.applies():
+        if within.op.name == "scan" and not paths[within]:
+            _of_step(within, found, checks, ranges)
+    atoms.shape_of = outer._raw
 
 
 def with_conditions(graph: Graph) -> Graph:

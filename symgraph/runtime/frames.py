@@ -277,8 +277,10 @@ def check(
     """Compare the sizes that must agree, and indices with their axes.
 
     What has a guard is not refused here, but where the guard is looked at. A size of 1
-    that may broadcast is told by `broadcasts`, if it is given.
+    that may broadcast is told by `broadcasts`, if it is given. An index outside, or a
+    sequence too short, is told before sizes that differ because of it.
     """
+    differ = None
     for number in stage.checks:
         left, right, message, broadcast, guard = image.checks[number]
         a, b = left.value(atoms), right.value(atoms)
@@ -289,8 +291,8 @@ def check(
         text = message.replace("{left}", str(a)).replace("{right}", str(b))
         if broadcast and 1 in (a, b) and broadcasts is not None:
             raise broadcasts(text)
-        if guard is None:
-            raise ShapeError(text)
+        if guard is None and differ is None:
+            differ = text
     for number in stage.ranges:
         index, extent, message, empty, guard = image.ranges[number]
         i, n = index.value(atoms), extent.value(atoms)
@@ -301,6 +303,8 @@ def check(
         elif not fits:
             text = message.replace("{index}", str(i)).replace("{extent}", str(n))
             raise ShapeError(text) if empty else IndexRangeError(text)
+    if differ is not None:
+        raise ShapeError(differ)
 
 
 def _array(
