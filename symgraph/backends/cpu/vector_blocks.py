@@ -10,7 +10,8 @@ roundoff, b rounds in a block and n rounds,
 
 for each lane of a vector; lanes are added pairwise. All follows from the extents, so
 the result does not depend on who runs the loop. In: the writer of a kernel (vectors.py)
-and a loop. Out: lines in it.
+and a loop. Out: lines in it; what is done once for each block is in functions of the
+module, which all its loops share.
 
 References
 ----------
@@ -19,9 +20,11 @@ Higham 2002, Accuracy and stability of numerical algorithms, sections 4.2 and 4.
 """
 
 from collections.abc import Callable
+from string import Template
 from typing import TYPE_CHECKING
 
-from symgraph.backends.cpu.llvm import Value
+from symgraph.backends.cpu.llvm import Value, suffix
+from symgraph.backends.cpu.llvm_types import attributes
 from symgraph.core.dtypes import ITEMSIZE
 
 if TYPE_CHECKING:
@@ -78,9 +81,9 @@ def run_in_blocks(
     b.emit(f"br i1 {more.text}, label %{keep}, label %{finish}{_seldom(w)}")
 
     b.place(keep)
-    sums = {n: (cells[n], w.env[n]) for n in cells}
     number = b.binary("udiv", b.sub(begin, start), size)
-    _put(w, sums, number)
+    for name, at in cells.items():
+        _put(w, at, w.env[name], number)
     b.emit(f"br label %{head}")
     phis = [(begin, start, end)]
     phis += [
@@ -94,10 +97,24 @@ def run_in_blocks(
     ]
 
     b.place(finish)
-    for name, total in _gathered(w, sums, b.sub(begin, start), size).items():
+    passed, gather, whole = b.sub(begin, start), b.label(), b.label()
+    several = b.compare("ne", passed, 0)
+    b.emit(f"br i1 {several.text}, label %{gather}, label %{whole}{_seldom(w)}")
+    b.place(gather)
+    kept = b.binary("udiv", passed, size)
+    totals = {n: _gathered(w, cells[n], w.env[n], kept) for n in cells}
+    b.emit(f"br label %{whole}")
+    b.place(whole)
+    for name, total in totals.items():
+        last = w.env[name]
+        w.env[name] = b.op(
+            f"phi {last.type} [ {last.text}, %{finish} ], "
+            f"[ {total.text}, %{gather} ]", last.dtype, last.lanes,
+        )  # fmt: skip
+    for name in cells:
         old = first[name]
-        zero = b.const(0.0, old.dtype, old.lanes)
-        w.env[name] = total if old == zero else b.fadd(old, total)
+        if old != b.const(0.0, old.dtype, old.lanes):
+            w.env[name] = b.fadd(old, w.env[name])
     after = b.block
     b.emit(f"br label %{done}")
     b.place(done)
@@ -109,84 +126,11 @@ def run_in_blocks(
         )  # fmt: skip
 
 
-#: for each sum its cells and the value that meets them
-Sums = dict[str, tuple[str, Value]]
-
-
 def _cells(w: "_Writer", like: Value, levels: int) -> str:
     """Memory on the stack for the cells of a sum, one for each level."""
     name = f"%{w.b.label()}.cells"
     w.stack.append(f"  {name} = alloca [{levels} x {like.type}], align 8")
     return name
-
-
-def _put(w: "_Writer", sums: Sums, number: Value) -> None:
-    """Add the block of this number to the cells: full cells go up a level."""
-    b = w.b
-    before, climb, after = b.block, b.label(), b.label()
-    b.emit(f"br label %{climb}")
-    b.place(climb)
-    head = len(b.lines)
-    level, count = (Value(f"%{climb}.{x}", "int64", 1) for x in "lc")
-    digit = b.and_(count, RADIX - 1)
-    is_first = b.compare("eq", digit, 0)
-    is_full = b.compare("eq", digit, RADIX - 1)
-    phis = []
-    for position, (cells, value) in enumerate(sums.values()):
-        now = Value(f"%{climb}.v{position}", value.dtype, value.lanes)
-        at = _cell(w, cells, value, level)
-        old = _read(w, at, value)
-        new = b.select(is_first, now, b.fadd(old, now))
-        b.emit(f"store {new.type} {new.text}, ptr {at}, align {ITEMSIZE[value.dtype]}")
-        phis.append(f"  {now.text} = phi {value.type} [ {value.text}, %{before} ], "
-                    f"[ {new.text}, %{climb} ]")  # fmt: skip
-    above, rest = b.add(level, 1), b.lshr(count, RADIX_BITS)
-    phis += [
-        f"  {level.text} = phi i64 [ 0, %{before} ], [ {above.text}, %{climb} ]",
-        f"  {count.text} = phi i64 [ {number.text}, %{before} ], [ {rest.text}, %{climb} ]",
-    ]
-    b.lines[head:head] = phis
-    b.emit(f"br i1 {is_full.text}, label %{climb}, label %{after}")
-    b.place(after)
-
-
-def _gathered(w: "_Writer", sums: Sums, done: Value, size: int) -> dict[str, Value]:
-    """The last block and all cells that the blocks before it have left, lowest first."""
-    b = w.b
-    before, enter, climb, after = b.block, b.label(), b.label(), b.label()
-    several = b.compare("ne", done, 0)
-    b.emit(f"br i1 {several.text}, label %{enter}, label %{after}{_seldom(w)}")
-    b.place(enter)
-    kept = b.binary("udiv", done, size)
-    b.emit(f"br label %{climb}")
-    b.place(climb)
-    head = len(b.lines)
-    level, count = (Value(f"%{climb}.{x}", "int64", 1) for x in "lc")
-    is_empty = b.compare("eq", b.and_(count, RADIX - 1), 0)
-    phis, ends = [], {}
-    for position, (name, (cells, value)) in enumerate(sums.items()):
-        now = Value(f"%{climb}.v{position}", value.dtype, value.lanes)
-        old = _read(w, _cell(w, cells, value, level), value)
-        new = b.select(is_empty, now, b.fadd(old, now))
-        phis.append(f"  {now.text} = phi {value.type} [ {value.text}, %{enter} ], "
-                    f"[ {new.text}, %{climb} ]")  # fmt: skip
-        ends[name] = new
-    above, rest = b.add(level, 1), b.lshr(count, RADIX_BITS)
-    phis += [
-        f"  {level.text} = phi i64 [ 0, %{enter} ], [ {above.text}, %{climb} ]",
-        f"  {count.text} = phi i64 [ {kept.text}, %{enter} ], [ {rest.text}, %{climb} ]",
-    ]
-    b.lines[head:head] = phis
-    more = b.compare("ne", rest, 0)
-    b.emit(f"br i1 {more.text}, label %{climb}, label %{after}")
-    b.place(after)
-    return {
-        name: b.op(
-            f"phi {value.type} [ {value.text}, %{before} ], "
-            f"[ {ends[name].text}, %{climb} ]", value.dtype, value.lanes,
-        )
-        for name, (_, value) in sums.items()
-    }  # fmt: skip
 
 
 def _seldom(w: "_Writer") -> str:
@@ -195,11 +139,74 @@ def _seldom(w: "_Writer") -> str:
     return f", !prof {SELDOM}"
 
 
-def _cell(w: "_Writer", cells: str, like: Value, level: Value) -> str:
-    text = f"getelementptr {like.type}, ptr {cells}, i64 {level.text}"
-    return w.b.op(text, "int64", 1).text
+def _put(w: "_Writer", cells: str, value: Value, number: Value) -> None:
+    """Add the sum of block `number` to its cells: full cells go up a level."""
+    name = _shared(w, PUT, "put", value)
+    w.b.emit(
+        f"call void @{name}(ptr {cells}, i64 {number.text}, {value.type} {value.text})"
+    )
 
 
-def _read(w: "_Writer", at: str, like: Value) -> Value:
-    text = f"load {like.type}, ptr {at}, align {ITEMSIZE[like.dtype]}"
-    return w.b.op(text, like.dtype, like.lanes)
+def _gathered(w: "_Writer", cells: str, value: Value, kept: Value) -> Value:
+    """The last block and all cells that `kept` blocks have left, lowest first."""
+    name = _shared(w, GATHER, "gather", value)
+    return w.b.op(
+        f"call {value.type} @{name}(ptr {cells}, i64 {kept.text}, "
+        f"{value.type} {value.text})", value.dtype, value.lanes,
+    )  # fmt: skip
+
+
+def _shared(w: "_Writer", text: str, word: str, like: Value) -> str:
+    """Name of a function of the module, written on its first use."""
+    name = f"sg.blocks.{word}.{suffix(like.dtype, like.lanes)}"
+    if name not in w.b.declarations:
+        w.b.declarations[name] = Template(text).substitute(
+            name=name, type=like.type, align=ITEMSIZE[like.dtype],
+            notes=attributes(w.b.features), bits=RADIX_BITS, last=RADIX - 1,
+        )  # fmt: skip
+    return name
+
+
+PUT = """
+define internal void @$name(ptr %cells, i64 %number, $type %sum) $notes {
+entry:
+  br label %climb
+climb:
+  %value = phi $type [ %sum, %entry ], [ %new, %climb ]
+  %count = phi i64 [ %number, %entry ], [ %rest, %climb ]
+  %cell = phi ptr [ %cells, %entry ], [ %above, %climb ]
+  %digit = and i64 %count, $last
+  %fresh = icmp eq i64 %digit, 0
+  %old = load $type, ptr %cell, align $align
+  %both = fadd $type %old, %value
+  %new = select i1 %fresh, $type %value, $type %both
+  store $type %new, ptr %cell, align $align
+  %rest = lshr i64 %count, $bits
+  %above = getelementptr $type, ptr %cell, i64 1
+  %full = icmp eq i64 %digit, $last
+  br i1 %full, label %climb, label %done
+done:
+  ret void
+}
+"""
+GATHER = """
+define internal $type @$name(ptr %cells, i64 %kept, $type %sum) $notes {
+entry:
+  br label %climb
+climb:
+  %value = phi $type [ %sum, %entry ], [ %new, %climb ]
+  %count = phi i64 [ %kept, %entry ], [ %rest, %climb ]
+  %cell = phi ptr [ %cells, %entry ], [ %above, %climb ]
+  %digit = and i64 %count, $last
+  %empty = icmp eq i64 %digit, 0
+  %old = load $type, ptr %cell, align $align
+  %both = fadd $type %old, %value
+  %new = select i1 %empty, $type %value, $type %both
+  %rest = lshr i64 %count, $bits
+  %above = getelementptr $type, ptr %cell, i64 1
+  %more = icmp ne i64 %rest, 0
+  br i1 %more, label %climb, label %done
+done:
+  ret $type %new
+}
+"""
