@@ -215,7 +215,7 @@ class Batches:
         if not self.mode.compiled or self.mode.debug:
             return None
         executor: Executor = self.executor_for(arrays)
-        return executor if executor.is_static else None
+        return executor if executor.is_static and not executor.may_broadcast else None
 
     def _native(
         self,

@@ -10,7 +10,7 @@ demand and keeps it. In: a Request and a Mode. Out: values.
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from symgraph.compile.forms import Form, form_of
 from symgraph.compile.inputs import converted
 from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
+from symgraph.compile.ones import Ones, computed_ones
 from symgraph.compile.stages import Stages
 from symgraph.core.node import computing
 from symgraph.core.shared import Holding, generation
@@ -37,7 +38,8 @@ from symgraph.errors import (
     ShapeError,
 )
 from symgraph.rewrite.registry import present, using
-from symgraph.runtime.executor import Broadcasts, Executor
+from symgraph.runtime.executor import Executor
+from symgraph.runtime.frames import Broadcasts
 
 
 class CompiledFunction(Stages, Batches):
@@ -69,6 +71,7 @@ class CompiledFunction(Stages, Batches):
         self._lock = threading.RLock()
         self._executors: dict[Any, Executor] = {}
         self._forms: dict[Any, Form] = {}
+        self._ones: dict[Any, Ones] = {}
         self._executor: Executor | None = None
         self._direct: Any = _closed  # the fast way in; None means that it is closed
         self._plain = request.form in ("single", "list")
@@ -108,6 +111,8 @@ class CompiledFunction(Stages, Batches):
         executor = self.executor_for(arrays)
         try:
             outputs = executor.call(arrays)
+        except Broadcasts as mismatch:  # the call has changed nothing
+            executor, outputs = self._again(arrays, mismatch)
         except IndexRangeError as error:
             raise named(self.request, arrays, error) from None
         if executor.is_native and not self.mode.debug and self._layout is None:
@@ -148,29 +153,68 @@ class CompiledFunction(Stages, Batches):
         except Broadcasts:
             pass
         # an extent of 1 must be known to broadcast: that of an input, or a computed one
-        declared = [e.variable.type.shape for e in self.request.inputs]
-        ones = tuple(
-            tuple(
-                1 if e == 1 else known for e, known in zip(a.shape, shape, strict=True)
-            )
-            for a, shape in zip(arrays, declared, strict=True)
-        )
         try:
-            return self._use(self._present_form(ones), arrays)
+            return self._use(self._present_form(self._with_ones(arrays)), arrays)
         except Broadcasts:
             pass
         try:
             return self._use(self._present_form(tuple(a.shape for a in arrays)), arrays)
         except Broadcasts as mismatch:
-            raise ShapeError(
-                f"{mismatch}\nOne of them depends on a value and is 1 only now, so nobody "
-                "knew that it broadcasts. Make it a constant."
-            ) from None
+            executor, _ = self._again(arrays, mismatch, run=False)
+            return executor
 
-    def _present_form(self, given: tuple[StaticShape, ...]) -> Form:
+    def _with_ones(self, arrays: Sequence[np.ndarray]) -> tuple[StaticShape, ...]:
+        """The declared shapes of the inputs, with the extents that are 1 in this call."""
+        declared = [e.variable.type.shape for e in self.request.inputs]
+        return tuple(
+            tuple(
+                1 if e == 1 else known for e, known in zip(a.shape, shape, strict=True)
+            )
+            for a, shape in zip(arrays, declared, strict=True)
+        )
+
+    def form_for(self, arrays: Sequence[np.ndarray]) -> Form:
+        """The form that a call will use in the end, found by evaluating it with NumPy."""
+        ones = computed_ones(self.request, arrays)
+        if ones:
+            return self._present_form(self._with_ones(arrays), ones)
+        self.executor_for(arrays)
+        return self._form
+
+    def _again(
+        self, arrays: Sequence[np.ndarray], mismatch: Broadcasts, run: bool = True
+    ) -> tuple[Executor, list[np.ndarray]]:
+        """Bind, and `run`, a form that knows which computed extents are 1."""
+        given = self._form.key[1] or self._with_ones(arrays)
+        for ones in self._computed_ones(arrays):
+            try:
+                executor = self._use(self._present_form(given, ones), arrays)
+                return executor, executor.call(list(arrays)) if run else []
+            except (
+                Broadcasts,
+                ShapeError,
+            ):  # the promises do not hold for these values
+                continue
+        raise ShapeError(
+            f"{mismatch}\nOne of them depends on a value and is 1 only now, inside a loop "
+            "or a branch. Promise it there with addbroadcast, or make it a constant."
+        ) from None
+
+    def _computed_ones(self, arrays: Sequence[np.ndarray]) -> Iterator[Ones]:
+        """Computed extents of 1: those of the last call of these shapes, then of this."""
+        shapes = tuple(a.shape for a in arrays)
+        before = self._ones.get(shapes)
+        if before is not None:
+            yield before
+        found = computed_ones(self.request, arrays)
+        if found != before:
+            self._ones[shapes] = found
+            yield found
+
+    def _present_form(self, given: tuple[StaticShape, ...], ones: Ones = ()) -> Form:
         """The form for the present shared shapes, and these of inputs (none: declared)."""
         shapes = tuple(v.container.array.shape for v in self.request.shared)
-        key = (shapes, given)
+        key = (shapes, given, ones)
         found = self._forms.get(key)
         if found is None:
             found = self._forms[key] = form_of(self.request, key)

@@ -25,8 +25,7 @@ TOLERANCE = {"float32": 1e-4, "complex64": 1e-4, "float64": 1e-9, "complex128": 
 
 def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
     """Check one call of a function whose mode is DEBUG."""
-    function.executor_for(arrays)
-    form = function._form
+    form = function.form_for(arrays)
     values: dict[Variable, np.ndarray] = dict(
         zip(form.graph.inputs, arrays, strict=True)
     )

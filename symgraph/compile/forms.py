@@ -7,15 +7,20 @@ the place of the user's own in the frozen graph, and all types follow. In: Reque
 Out: Form.
 """
 
+from collections.abc import Sequence
+
 from symgraph.compile.arguments import Request
 from symgraph.compile.expand import expand, waits
+from symgraph.compile.ones import Ones
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.node import Variable
 from symgraph.core.record import Record
 from symgraph.core.types import StaticShape, fast_type
+from symgraph.ops.shape import SpecifyShape
 
-#: static shape of each shared variable, then of each input (none: as declared)
-Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...]]
+#: static shape of each shared variable, then of each input (none: as declared), and
+#: computed extents of 1 that broadcast
+Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...], Ones]
 
 
 class Form(Record):
@@ -32,7 +37,7 @@ class Form(Record):
 
 def form_of(request: Request, key: Key) -> Form:
     """The graph for these static shapes of shared variables and inputs."""
-    shared, given = key
+    shared, given, ones = key
     refined: dict[Variable, Variable] = {}
     leaves: list[Variable] = []
     for holder, shape in zip(request.shared, shared, strict=True):
@@ -51,9 +56,15 @@ def form_of(request: Request, key: Key) -> Form:
         request.outputs,
         [(target, new) for target, new in request.updates],
         refined,
+        {variable: _promise(variable, axes) for variable, axes in ones},
     )
     graph = expand(graph)
     return Form(graph, tuple(leaves), key, waits(graph))
+
+
+def _promise(variable: Variable, axes: Sequence[int]) -> SpecifyShape:
+    told = enumerate(variable.type.shape)
+    return SpecifyShape(tuple(1 if k in axes else known for k, known in told))
 
 
 def _refined(variable: Variable, shape: StaticShape) -> Variable:

@@ -119,8 +119,11 @@ def freeze(
     outputs: Iterable[Variable],
     updates: Iterable[tuple[Variable, Variable]] = (),
     substitutes: Mapping[Variable, Variable] | None = None,
+    promises: Mapping[Variable, Op] | None = None,
 ) -> Graph:
     """Interned copy of what the user built; `substitutes` take the place of leaves.
+
+    `promises` are ops that tell more of the type of what an application computes.
 
     Extents that a type tells become numbers.
     """
@@ -142,6 +145,8 @@ def freeze(
                 for old, new in zip(node.outputs, copies, strict=True):
                     if isinstance(new, Constant):
                         new = interner.constant(new)
+                    if promises and old in promises:
+                        (new,) = promises[old].make(new)
                     made[old] = new
                     if new.name is None and new.owner is not None:
                         new.name = old.name

@@ -506,7 +506,22 @@ def _key_of(value: Variable) -> Any:
         return keys[0] if keys else (node.op, node.inputs[0])
     if node is None or not keys:
         return value
-    return digest(repr((node.op, *map(_written_key, keys))).encode()).digest()
+    made = digest(repr((node.op, *map(_written_key, keys))).encode()).digest()
+    return _LateKey(made) if any(map(is_late_key, keys)) else made
+
+
+class _LateKey(bytes):
+    """The digest of an expression that reads what the function computes from data."""
+
+    __slots__ = ()
+
+
+def is_late_key(key: Any) -> bool:
+    """Whether the extent of a key depends on values that the function computes."""
+    variable = key[1] if isinstance(key, tuple) else key
+    if isinstance(variable, Variable):
+        return variable.owner is not None
+    return isinstance(key, _LateKey)
 
 
 _serial = count()

@@ -19,6 +19,7 @@ from symgraph.ops.shape import (
     SpecifyShape,
     extent_key,
     inferred_extents,
+    is_late_key,
     static,
     variable,
 )
@@ -33,7 +34,8 @@ class Equalities:
 
     Inner extents of matrix products always; with `broadcasting` also unknown extents
     that meet in an elementwise op. One of those may turn out to be 1 in a call: who
-    asks for that has to check it.
+    asks for that has to check it. What a function computes from values is known too
+    late for such a check, and equals only itself.
     """
 
     def __init__(
@@ -61,7 +63,11 @@ class Equalities:
             elif broadcasting and isinstance(op, Elementwise) and len(node.inputs) > 1:
                 found = [axes for v in node.inputs if (axes := context.axes(v))]
                 for first, second in pairwise(found):
-                    pairs.extend(zip(first[::-1], second[::-1], strict=False))
+                    pairs.extend(
+                        (one, other)
+                        for one, other in zip(first[::-1], second[::-1], strict=False)
+                        if not (_is_late(one) or _is_late(other))
+                    )
             for one, other in pairs:
                 self._unite(one, other)
 
@@ -91,6 +97,11 @@ class Equalities:
         for passed in above[:-1]:  # the next look-up is short
             self._parent[passed] = atom
         return atom
+
+
+def _is_late(axis: Axis) -> bool:
+    """Whether values that are computed decide on an extent."""
+    return not isinstance(axis, int) and any(map(is_late_key, axis))
 
 
 class Context:

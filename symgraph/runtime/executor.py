@@ -31,17 +31,20 @@ from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout
 from symgraph.runtime.cache import default_cache
-from symgraph.runtime.frames import AT_ONCE, RAISED, Frames, check, fill
+from symgraph.runtime.frames import (
+    AT_ONCE,
+    RAISED,
+    Broadcasts,
+    Frames,
+    check,
+    fill,
+)
 from symgraph.runtime.image import Image
 
 MISMATCH = -1
 KEPT_BINDINGS = 512
 #: an extent in the text of a failure; see lower/failures.py
 _SLOT = re.compile(r"\{slot (\d+)\}")
-
-
-class Broadcasts(Exception):
-    """A size is 1 at run time where the function was compiled for equal sizes."""
 
 
 class Told(Record, frozen=False):
@@ -118,6 +121,8 @@ class Executor:
         #: the user's variables, for error texts
         self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
+        #: a step may have to be made again by another form of the function
+        self.may_broadcast = self.frames.stages.may_broadcast(image)
 
     @property
     def is_static(self) -> bool:

@@ -39,6 +39,10 @@ AT_ONCE = -1
 Refusal = Callable[[str], Exception]
 
 
+class Broadcasts(Exception):
+    """A size is 1 at run time where the function was compiled for equal sizes."""
+
+
 class Stage(Record, frozen=False):
     """Positions in an Image of what becomes known together."""
 
@@ -87,6 +91,11 @@ class Stages:
 
     def __getitem__(self, number: int) -> Stage:
         return self.stages[number]
+
+    def may_broadcast(self, image: Image) -> bool:
+        """Whether an extent that the function computes may turn out to broadcast."""
+        late = [s.checks for k, s in self.stages.items() if k != AT_ONCE]
+        return any(image.checks[number][3] for checks in late for number in checks)
 
     @property
     def late_outputs(self) -> list[int]:
@@ -219,7 +228,7 @@ class Frames:
                     frame.lates,
                 )
             )  # fmt: skip
-        check(image, stage, frame.atoms, frame.slots)
+        check(image, stage, frame.atoms, frame.slots, Broadcasts, late=True)
         self._place(frame, number, stage)
         for position in stage.slots:
             fill(image, frame.slots, position, frame.atoms)
@@ -273,11 +282,13 @@ def check(
     atoms: Sequence[int],
     slots: np.ndarray,
     broadcasts: Refusal | None = None,
+    late: bool = False,
 ) -> None:
     """Compare the sizes that must agree, and indices with their axes.
 
     What has a guard is not refused here, but where the guard is looked at. A size of 1
-    that may broadcast is told by `broadcasts`, if it is given. An index outside, or a
+    that may broadcast is told by `broadcasts`, if it is given; a `late` one only where
+    it is not the affair of a branch, which may not be entered. An index outside, or a
     sequence too short, is told before sizes that differ because of it.
     """
     differ = None
@@ -289,7 +300,8 @@ def check(
         if a == b:
             continue
         text = message.replace("{left}", str(a)).replace("{right}", str(b))
-        if broadcast and 1 in (a, b) and broadcasts is not None:
+        harmless = broadcast and 1 in (a, b) and not (late and guard is not None)
+        if harmless and broadcasts is not None:
             raise broadcasts(text)
         if guard is None and differ is None:
             differ = text

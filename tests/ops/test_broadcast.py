@@ -106,7 +106,7 @@ def test_printing_reads_like_python() -> None:
 @pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
 def test_einsum_broadcasts_extents_of_one(mode: str) -> None:
     x, w = T.dmatrices("x", "w")
-    for text in ("ij,jk->ik", "ij,ij->j", "ij,jk", "...j,j...->..."):
+    for text in ("ij,jk->ik", "ij,ij->j", "ij,jk", "ii,ij->ij", "...j,j...->..."):
         out = T.einsum(text, x, w)
         f = sg.function([x, w], [out, sg.grad(T.sqr(out).sum(), x)], mode=mode)
         for left, right in (
