@@ -110,7 +110,7 @@ def build(
         VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in used],
         library and (library.ilp64, sorted(library.symbols)), list(lengths),
-        config.blas, config.winograd, rules,
+        config.blas, config.winograd, config.floatX, rules,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)

@@ -159,6 +159,111 @@ def test_shared_variables_of_other_shapes_have_keys_of_their_own(
     assert one != other
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"floatX": "float32"}, {"blas": "blas"}, {"blas": "own"}, {"winograd": 0}],
+)
+def test_each_setting_flipped_misses(
+    setting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make() -> None:
+        x = T.fmatrix("x")
+        sg.function([x], T.dot(x, x) * 2)
+
+    before = {name: getattr(sg.config, name) for name in setting}
+    assert before != setting
+    first = _keys(monkeypatch, make)
+    with sg.config.override(**setting):
+        flipped = _keys(monkeypatch, make)
+    assert flipped != first
+    assert _keys(monkeypatch, make) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERSION", "0.0.other"), ("source_stamp", lambda: "other"), ("blas", lambda: None),
+        ("machine", lambda: "other"), ("stamp", lambda: "other rules"),
+    ],
+)  # fmt: skip
+def test_each_thing_that_decides_the_code_is_in_the_key(
+    name: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make() -> None:
+        x = T.dmatrix("x")
+        sg.function([x], T.dot(x, x) * 2)
+
+    first = _keys(monkeypatch, make)
+    with monkeypatch.context() as patch:
+        patch.setattr(build, name, value)
+        assert _keys(monkeypatch, make) != first
+    assert _keys(monkeypatch, make) == first
+
+
+def _with_constant(c: np.ndarray, where: str) -> Any:
+    """A function of x (4096,) in which a constant stands."""
+    x = T.dvector("x")
+    if where == "sum":
+        out = x + T.constant(c)
+    elif where == "index":
+        out = x[T.constant(c.astype("int64"))]
+    elif where == "scan":
+        out = sg.scan(lambda s: s + T.constant(c), outputs_info=x, n_steps=2)[0][-1]
+    else:
+        out = sg.ifelse(T.gt(x[0], -1), x + T.constant(c), x)
+    return sg.function([x], out)
+
+
+@pytest.mark.parametrize("where", ["sum", "index", "scan", "ifelse"])
+def test_functions_that_differ_in_one_large_constant(where: str) -> None:
+    base = np.arange(4096.0)
+    x = np.linspace(0, 1, 4096)
+    for place in (None, 0, 2000, 4095):
+        c = base.copy()
+        if place is not None:
+            c[place] = 7.0
+        wanted = {
+            "sum": x + c, "index": x[c.astype(int)], "scan": x + c + c, "ifelse": x + c
+        }[where]  # fmt: skip
+        found = _with_constant(c, where)(x)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        np.testing.assert_allclose(_with_constant(c, where)(x), wanted, rtol=1e-12)
+
+
+def test_constants_of_equal_bytes_or_equal_values_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    six = np.arange(1.0, 7.0)
+    values = [
+        six.reshape(2, 3), six.reshape(3, 2), six.reshape(1, 6), six.reshape(6, 1),
+        six.reshape(2, 3).view("int64"), np.zeros((2, 3)), -np.zeros((2, 3)),
+        np.full((2, 3), np.nan),
+    ]  # fmt: skip
+
+    def make(value: np.ndarray) -> None:
+        x = T.dscalar("x")
+        sg.function([x], x * T.constant(value))
+
+    keys = [_keys(monkeypatch, lambda v=v: make(v))[0] for v in values]
+    assert len(set(keys)) == len(values)
+
+
+def test_what_is_returned_and_what_is_updated_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = T.dvector("x")
+    v, w = (sg.shared(np.ones(3), name) for name in "vw")
+    makes = [
+        lambda: sg.function([x], [x + 1, x * v * w]),
+        lambda: sg.function([x], [x * v * w, x + 1]),
+        lambda: sg.function([x], [x + 1], updates=[(v, x * v * w)]),
+        lambda: sg.function([x], [x + 1], updates=[(w, x * v * w)]),
+        lambda: sg.function([x], [x * v * w], updates=[(v, x + 1)]),
+    ]
+    keys = [_keys(monkeypatch, make)[0] for make in makes]
+    assert len(set(keys)) == len(keys)
+
+
 def test_messages_after_a_hit_name_the_line_of_the_program_that_runs() -> None:
     def make() -> Any:
         x, i = T.dmatrix("xx"), T.lvector("ii")
