@@ -13,6 +13,9 @@ Threads come from loops in one of three ways:
 A loop that is not independent runs in step, on all threads of the block, or on its
 first thread if nothing in it can be shared.
 
+A thread adds long sums of floats up in blocks (`Loop.block`) and those one after the
+other; the terms that it has of a shared loop it adds one after the other.
+
 Reductions over two launches, vectors of elements per thread, and complex numbers are
 left out; complex raises `NotSupportedError`.
 """
@@ -25,6 +28,7 @@ from math import prod
 from typing import ClassVar
 
 from symgraph.backends.writer import TEMPLATES, Writer, operand
+from symgraph.core.dtypes import is_float
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
     PRIMITIVES,
@@ -224,6 +228,35 @@ class CudaWriter(Writer):
             return [], body
         self.body(lets)
         return chain, inner
+
+    def statement(self, statement: Statement) -> None:
+        """Write one statement that a thread runs."""
+        if isinstance(statement, Loop) and statement.block:
+            self.in_blocks(statement)
+        else:
+            super().statement(statement)
+
+    def in_blocks(self, loop: Loop) -> None:
+        """Write a loop whose sums of floats begin anew after so many iterations."""
+        sums = [
+            n for n in sorted(_escaping(loop))
+            if self.combines[n][0] == "add" and is_float(self.combines[n][1])
+        ]  # fmt: skip
+        index, size = self.names[loop.index], self.size(loop.extent)
+        start, stop = (self.fresh(f"{index}_{word}") for word in ("start", "stop"))
+        self.line(f"for {start} in range(0, {size}, {loop.block}):")
+        self.depth += 1
+        end = f"{start} + {loop.block}"
+        self.line(f"{stop} = {end} if {end} < {size} else {size}")
+        whole = {name: self.names[name] for name in sums}
+        for name in sums:
+            self.names[name] = self.fresh(f"part_of_{whole[name]}")
+            super().statement(self.declaration(name))
+        self.loop(f"for {index} in range({start}, {stop}):", loop.body)
+        for name in sums:
+            part, self.names[name] = self.names[name], whole[name]
+            self.fold(name, part)
+        self.depth -= 1
 
     # --- which loops threads can share ----------------------------------------------
 

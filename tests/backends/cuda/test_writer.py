@@ -374,3 +374,27 @@ def test_source_reads_as_reviewed(name):
 
 def test_examples_in_the_docstrings_run():
     assert doctest.testmod(writer).failed == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 128, 129, 1000])
+def test_a_thread_adds_long_sums_up_in_blocks(rows):
+    """Column sums and maxima: a thread has a column, and a sum begins anew for a block."""
+    at = Access(terms=(("i", 7), ("j", 1)))
+    x = Load("x", at, "float32")
+    column = (
+        Init("total", "add", "float32"),
+        Init("most", "maximum", "float32"),
+        Loop("i", "rows", (Fold("total", x), Fold("most", x)), "serial", 128),
+        Store("y", Access(terms=(("j", 1),)), Local("total", "float32")),
+        Store("z", Access(terms=(("j", 1),)), Local("most", "float32")),
+    )
+    buffers = (Buffer("x", "float32"), *(Buffer(n, "float32", "out") for n in "yz"))
+    kernel = Kernel("k", buffers, ("rows",), (Loop("j", 7, column, "vector"),))
+    a = np.random.default_rng(0).integers(-3, 4, (rows, 7)).astype("float32")
+    y, z = np.empty(7, "float32"), np.empty(7, "float32")
+    plan = run(kernel, a, y, z, rows)
+    np.testing.assert_array_equal(y, a.sum(axis=0))
+    np.testing.assert_array_equal(z, a.max(axis=0, initial=-np.inf))
+    assert "for i_start in range(0, rows, 128):" in plan.source
+    assert "part_of_total += x[" in plan.source
+    assert "total += part_of_total" in plan.source
