@@ -19,6 +19,7 @@ from symgraph.ops.indexing import ScatterAdd, SetSubtensor, Subtensor
 from symgraph.ops.movement import Concatenate, DimShuffle
 from symgraph.ops.nnet import LogSumExp
 from symgraph.ops.pooling import Pool, PoolMaxInput
+from symgraph.ops.reading import mask_of
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import MakeVector, SpecifyShape
 from symgraph.ops.slices import ALL
@@ -40,6 +41,7 @@ k, p = leaf("k", dtype="int64"), leaf("p", dtype="int64")
 known = leaf("known", 4)
 e, f = T.exp(x), T.exp(m)
 rows = f.sum(axis=1, keepdims=True)
+turned = f.sum(axis=0).dimshuffle(0, "x")
 label = leaf("label", None, dtype="int32")
 same = Elementwise("add")
 head = (("slice", None, 2, None),)
@@ -50,6 +52,10 @@ def cut(v: Variable, *entries: Any) -> Variable:
     """A read of known places."""
     made: Variable = Subtensor(entries)(v)
     return made
+
+
+def sliced(v: Variable, *bounds: int | None) -> Variable:
+    return cut(v, ("slice", *bounds))
 
 
 def sig(v: Variable) -> Variable:
@@ -75,6 +81,23 @@ def part(v: Variable, start: int, stop: int) -> Variable:
 
 
 two = leaf("two", 2, 3)
+a23, b34, z24 = leaf("a23", 2, 3), leaf("b34", 3, 4), leaf("z24", 2, 4)
+column, one_row = leaf("column", None, 1), leaf("one_row", 1, None)
+w5, bias = leaf("w5", 5, 2, 1, 1), leaf("bias", 5)
+th, tall = T.tanh(x), T.tanh(m)
+soft, most = T.softmax(m), m.max(1, keepdims=True)
+here = mask_of(m, T.cast(m[:, 0] > 0, "int64"))
+there = mask_of(m, T.cast(m[:, 1] > 0, "int64"))
+picked = T.sum(T.switch(here, soft, 0.0), 1)
+labels, places = here.owner.inputs
+
+
+def written(*spec: Any, values: Variable) -> Variable:
+    """Zeros of shape (4, 3) that hold values at places that a spec tells."""
+    made: Variable = SetSubtensor(spec, "set")(T.zeros((4, 3)), values)
+    return made
+
+
 REFUSALS: dict[str, list[Build]] = {
     # --- patterns with a condition
     "pow_minus_half_to_rsqrt": [lambda: x**-0.5, lambda: (x - y) ** -0.5],
@@ -109,6 +132,7 @@ REFUSALS: dict[str, list[Build]] = {
     ],
     "elementwise_of_broadcasts_to_broadcast": [lambda: x * y, lambda: T.exp(x)],
     "leading_axes_to_implicit": [
+        lambda: c3 + T.dimshuffle(m, "x", 1, 0),
         lambda: x + T.dimshuffle(y, "x", 0), lambda: m + T.dimshuffle(x, 0, "x"),
         lambda: m + T.dimshuffle(m, 1, 0),
     ],
@@ -169,6 +193,11 @@ REFUSALS: dict[str, list[Build]] = {
     ],
     # --- slices
     "subtensor_to_operand": [
+        lambda: known[k:],
+        lambda: known[1],
+        lambda: cut(z24, 0, ALL),
+        lambda: cut(z24, ALL, 1),
+        lambda: sliced(known, None, None, -1),
         lambda: x[1:], lambda: x[:3], lambda: x[::2], lambda: x[::-1], lambda: m[:, 0],
         lambda: known[:3], lambda: known[1:], lambda: x[k:], lambda: x[:k],
         lambda: x[0:-1], lambda: x[:4],
@@ -178,6 +207,9 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: x[0],
     ],
     "subtensor_subtensor_to_one": [
+        lambda: known[k:][1:],
+        lambda: known[1:][k:],
+        lambda: known[:k][:p],
         lambda: cut(cut(x, ("slice", 1, None, None)), 0),
         lambda: cut(cut(x, ("slice", 1, None, None)), ("slice", 1, None, None)),
         lambda: x[k:][1:], lambda: x[1:][k], lambda: T.exp(x[1:])[0],
@@ -187,6 +219,10 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: cut(BroadcastTo(2)(x, k, x.shape[0]), ("slice", 1, None, None), ALL),
     ],
     "subtensor_of_concatenate_to_part": [
+        lambda: sliced(Concatenate(0)(known, y), -2, 3, None),
+        lambda: sliced(Concatenate(0)(known, y), 0, -1, None),
+        lambda: sliced(Concatenate(0)(known, y), 3, 0, -1),
+        lambda: sliced(Concatenate(0)(known, y), 3, None, -1),
         lambda: cut(Concatenate(0)(x, y), 0), lambda: cut(Concatenate(0)(x, y), *head),
         lambda: cut(Concatenate(0)(known, y), ("slice", 3, 5, None)),
         lambda: cut(Concatenate(0)(known, y), -1), lambda: Concatenate(0)(known, y)[k],
@@ -206,6 +242,11 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: (e[0], e[1]),
     ],
     "slices_of_elementwise_to_elementwise": [
+        lambda: (T.exp(known), T.exp(known)[:2]),
+        lambda: (T.exp(known)[0], T.exp(known)[1:]),
+        lambda: (T.exp(z24)[:1, :2], T.exp(z24)[1:, 2:]),
+        lambda: (T.exp(z24)[:1], T.exp(z24)[:, 2:]),
+        lambda: (T.exp(known)[:2], T.exp(known)[:1:-1]),
         lambda: (T.exp(known)[:3], T.exp(known)[2:]), lambda: (e[:2], e[2:]),
         lambda: (T.exp(known)[:2], T.exp(known)[2:], T.exp(known).sum()),
         lambda: (T.exp(known)[::2], T.exp(known)[1::2]),
@@ -265,6 +306,15 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.batched_dot(c3, c3).dimshuffle(1, 0, 2),
     ],
     "sum_of_one_hot_to_value": [
+        lambda: T.max(T.switch(here, s, 0.0), 1),
+        lambda: T.sum(T.switch(here, s, 0.0), 0),
+        lambda: T.sum(T.switch(here, s, 1.0), 1),
+        lambda: T.sum(T.switch(here, n, 0.0), 1),
+        lambda: T.sum(T.switch(here, x, 0.0), 1),
+        lambda: T.sum(T.switch(T.neq(labels, places), s, 0.0), 1),
+        lambda: T.sum(T.switch(T.eq(labels, T.arange(k)), s, 0.0), 1),
+        lambda: T.sum(T.switch(T.eq(labels, np.array([0, 2, 1])), s, 0.0), 1),
+        lambda: T.sum(T.switch(T.eq(labels.T, places), s, 0.0), 1),
         lambda: T.sum(
             T.switch(T.eq(i.dimshuffle(0, "x"), T.arange(m.shape[1])), s, 0.0), 1),
         lambda: T.sum(T.switch(m > 0, s, 0.0), 1),
@@ -281,25 +331,38 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: f / f.sum(axis=0).dimshuffle(0, "x"),
     ],
     "exp_times_reciprocal_sum_to_softmax": [
+        lambda: tall * (1 / tall.sum(axis=1, keepdims=True)),
         lambda: 1 / T.exp(n).sum(axis=1, keepdims=True) * f, lambda: f * rows,
         lambda: (1 / f.sum(axis=0)).dimshuffle(0, "x") * f,
         lambda: 1 / f.prod(axis=1, keepdims=True) * f,
     ],
     "sum_of_exp_out_of_sum": [
+        lambda: T.sum(n / f.sum(axis=0), axis=1),
+        lambda: T.sum(n / n.sum(axis=1, keepdims=True), axis=1),
         lambda: T.sum(n / rows, axis=0), lambda: T.max(n / rows, axis=1),
         lambda: T.sum(n * rows, axis=1), lambda: T.sum(n / m, axis=1),
     ],
     "exp_times_quotients_to_softmax": [
+        lambda: f * (n / rows - 1 / n),
+        lambda: (n / rows - o / rows) / f,
+        lambda: f * (n / rows - o / rows) ** 2,
+        lambda: f * (n / turned - o / turned),
         lambda: f * (n / rows + o), lambda: f * (n + o),
         lambda: T.exp(n) * (n / rows - o / rows), lambda: f * (n * rows - o * rows),
     ],
     "weighted_exp_over_sum_to_softmax": [
+        lambda: (n * tall).sum(axis=1) / tall.sum(axis=1),
+        lambda: (n / f).sum(axis=1) / f.sum(axis=1),
+        lambda: (m * e).sum(axis=1) / e.sum(),
         lambda: (n * f).sum(axis=1) / T.exp(n).sum(axis=1),
         lambda: (n * f).max(axis=1) / f.sum(axis=1),
         lambda: (n * f).sum(axis=0) / f.sum(axis=1),
         lambda: (n * f).sum(axis=1) * f.sum(axis=1),
     ],
     "exp_differences_to_tanh": [
+        lambda: (th - T.exp(y)) / (th + T.exp(y)),
+        lambda: (th - 1) / (th + 1),
+        lambda: (e - 1) / (1 - e),
         lambda: (e - 1) / (e + 2), lambda: (e - 1) / (T.exp(y) + 1),
         lambda: (e - 1) * (e + 1),
         lambda: (e - 2) / (e + 2), lambda: T.sinh(x) / T.cosh(y), lambda: (e + 1) / (e - 1),
@@ -309,13 +372,18 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: e / (2 + e), lambda: e * (1 + e), lambda: x / (1 + y), lambda: e / (1 - e),
     ],
     "exp_over_two_exps_to_sigmoid": [
+        lambda: th / (th + T.exp(y)),
+        lambda: e / (e + T.tanh(y)),
         lambda: e / (T.exp(y) + T.exp(z)), lambda: e / (e - T.exp(y)), lambda: e / (e + y),
         lambda: e * (e + T.exp(y)),
     ],
     "sigmoid_times_exp_to_sigmoid": [
+        lambda: th * T.exp(-x),
+        lambda: T.exp(-x) / sig(x),
         lambda: sig(x) * T.exp(x), lambda: sig(x) * T.exp(-y), lambda: sig(x) / T.exp(-x),
     ],
     "exp_times_sigmoids_to_sigmoids": [
+        lambda: T.exp(-x) * (y * sig(x) - z * sig(x) + 1),
         lambda: T.exp(x) * (y * sig(x) - z * sig(x)), lambda: T.exp(-x) * (y * sig(x) - z),
         lambda: T.exp(-y) * (y * sig(x) - z * sig(x)),
     ],
@@ -326,6 +394,9 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.log((2 * f).sum(axis=1)), lambda: T.log(T.exp2(m).sum(axis=1)),
     ],
     "softmax_of_shifted_to_softmax": [
+        lambda: T.softmax(one_row - m.sum(1, keepdims=True)),
+        lambda: T.softmax(column - most),
+        lambda: T.softmax(m + most),
         lambda: T.softmax(m - n), lambda: T.softmax(m - x), lambda: T.softmax(m * s),
         lambda: T.softmax(m - m.max(axis=0)),
         lambda: T.softmax(T.dimshuffle(x, 0, "x") - m),
@@ -333,6 +404,9 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.softmax(x - n.max(axis=1, keepdims=True)),
     ],
     "minus_log_sum_exp_to_log_softmax": [
+        lambda: m - most,
+        lambda: m - T.logsumexp(m, 0, keepdims=True).T,
+        lambda: m - T.logsumexp(m, (0, 1), keepdims=True),
         lambda: n - T.logsumexp(m, 1, keepdims=True), lambda: m - T.logsumexp(m, 1),
         lambda: m - T.logsumexp(m), lambda: m + T.logsumexp(m, 1, keepdims=True),
         lambda: T.logsumexp(m, 1, keepdims=True) - m,
@@ -354,6 +428,12 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.log(e * (e - T.exp(y))),
     ],
     "logsumexp_of_shifted_to_logsumexp": [
+        lambda: T.logsumexp(m + most, 1) + m.max(1),
+        lambda: T.logsumexp(m - most, 1, keepdims=True) + m.max(1),
+        lambda: T.logsumexp(m - most, 1) + most,
+        lambda: T.logsumexp(m - most, 1) + n.max(1),
+        lambda: T.logsumexp(m - most, 1) - m.max(1),
+        lambda: T.logsumexp(m * 1, 1) + m.max(1),
         lambda: T.logsumexp(m - n.max(1, keepdims=True), 1) + m.max(1),
         lambda: T.logsumexp(m - m.max(1, keepdims=True), 1) + m.max(0),
         lambda: T.logsumexp(m - m.max(1, keepdims=True), 0) + m.max(1),
@@ -361,6 +441,10 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: LogSumExp((1,))(m - x) + x,
     ],
     "log_of_pick_to_pick_of_log": [
+        lambda: T.log(T.sum(T.switch(here, m, 0.0), 1)),
+        lambda: T.log(T.sum(T.switch(here, soft, 1.0), 1)),
+        lambda: T.log(T.max(T.switch(here, soft, 0.0), 1)),
+        lambda: T.log(T.sum(T.switch(here, soft, 0.0), 0)),
         lambda: T.log(T.pick(m, label)), lambda: T.log(T.softmax(m).sum(axis=1)),
         lambda: T.log(T.sum(T.switch(n > 0, T.softmax(m), 0.0), 1)),
     ],
@@ -371,6 +455,10 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.log(T.prod(f - 1, 1)), lambda: T.log(T.max(f, 1)),
     ],
     "picked_quotient_to_mask": [
+        lambda: soft * T.switch(there, 1 / picked.dimshuffle(0, "x"), 0.0),
+        lambda: soft * T.switch(here, 1 / picked.dimshuffle(0, "x"), 1.0),
+        lambda: soft * T.switch(here, 1 / picked, 0.0),
+        lambda: soft * T.switch(here, picked.dimshuffle(0, "x"), 0.0),
         lambda: T.softmax(m) * T.switch(n > 0, 1 / T.softmax(m), 0.0),
         lambda: T.softmax(m) * T.softmax(n), lambda: m * (1 / n + o),
     ],
@@ -380,6 +468,8 @@ REFUSALS: dict[str, list[Build]] = {
     ],
     # --- writes
     "sum_of_masked_to_sum_of_choice": [
+        lambda: T.sum(m[:, y > 0], 0),
+        lambda: T.sum(m[y > 0], 1),
         lambda: T.max(x[y > 0]), lambda: T.sum(x[y > 0] * z), lambda: T.prod(x[y > 0]),
         lambda: T.sum(x[y > 0] * x[z > 0]), lambda: T.sum(T.sort(x[y > 0])),
         lambda: T.sum(x[i]), lambda: T.sum(T.cumsum(x[y > 0])),
@@ -390,6 +480,8 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.inc_subtensor(x[y > 0], T.sort(x[y > 0])),
     ],
     "sum_with_scatter_to_scatter": [
+        lambda: m - ScatterAdd(0)(T.exp(m), i, n),
+        lambda: m * ScatterAdd(0)(T.zeros_like(m), i, n),
         lambda: m - ScatterAdd(0)(n, i, o),
         lambda: ScatterAdd(0)(T.zeros_like(m), i, n) - m,
         lambda: x + ScatterAdd(0)(T.zeros_like(m), i, n),
@@ -397,6 +489,14 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: (lambda g: (m - g, T.exp(g)))(ScatterAdd(0)(T.zeros_like(m), i, n)),
     ],
     "sum_of_parts_to_join": [
+        lambda: part(two[:1], 0, 2) + part(two, 2, 4),
+        lambda: written(*[("slice", 0, 2, None)] * 2, values=two[:, :2])
+        + part(two, 2, 4),
+        lambda: T.set_subtensor(T.zeros((4, 3))[k : k + 2], two) + part(two, 2, 4),
+        lambda: written(("slice", 0, 2, None), ALL, values=leaf("r", 2, 1))
+        + part(two, 2, 4),
+        lambda: written(("slice", 0, 4, 2), ALL, values=two)
+        + written(("slice", 1, 4, 2), ALL, values=two),
         lambda: part(two, 0, 2) + part(two, 1, 3),
         lambda: part(two, 0, 2) + leaf("w", 4, 3),
         lambda: part(two, 0, 2) + SetSubtensor(
@@ -404,6 +504,9 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: (lambda a: (a + part(two, 2, 4), T.exp(a)))(part(two, 0, 2)),
     ],
     "sum_with_dot_to_gemm": [
+        lambda: (lambda d: (z24 + d, T.exp(d)))(T.dot(a23, b34)),
+        lambda: T.exp(z24 + T.dot(a23, b34)),
+        lambda: leaf("r", 2) + T.dot(a23, leaf("q", 3)),
         lambda: x + T.dot(m, n), lambda: T.dot(m, x) + y, lambda: m * n + o,
         lambda: (lambda d: (o + d, T.exp(d)))(T.dot(m, n)), lambda: n + T.dot(m, o),
     ],
@@ -419,6 +522,13 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.exp(DimShuffle((0, 1, 3, 2))(image(c4, c4))),
     ],
     "convolution_bias_to_epilogue": [
+        lambda: (lambda v: (v + bias, T.exp(v)))(image(c4, w5)),
+        lambda: (lambda q: (T.nnet.relu(q), T.exp(q)))(image(c4, w5) + leaf("b", None)),
+        lambda: image(c4, w5) + leaf("b", None),
+        lambda: image(c4, w5, False) + leaf("b", 5),
+        lambda: T.nnet.relu(image(c4, w5) + leaf("b", 1)),
+        lambda: image(c4, w5) * bias,
+        lambda: image(c4, w5) - bias,
         lambda: image(c4, c4) + c4, lambda: T.nnet.relu(image(c4, c4) + y) * 0 + m,
         lambda: T.nnet.relu(image(c4, c4)), lambda: image(c4, c4, False) + y,
         lambda: (lambda v: (v + y, T.exp(v)))(image(c4, c4)),
@@ -428,8 +538,11 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: pooled(c4, T.exp(c4), c4 > T.exp(c4)),
     ],
     # --- expansion
-    "composition_to_primitives": [lambda: T.exp(x), lambda: T.sum(m, 1)],
+    "composition_to_primitives": [
+        lambda: T.argmax(m, 1),
+        lambda: T.exp(x), lambda: T.sum(m, 1)],
     "power_to_products": [
+        lambda: Elementwise("pow")(i, T.constant(np.int64(-2))),
         lambda: x**0.5, lambda: x**y, lambda: x**17, lambda: i**k, lambda: x**0,
     ],
     "power_of_halves_to_sqrt": [lambda: x**2, lambda: x**0.3, lambda: x**4.5, lambda: x**y],

@@ -1,10 +1,14 @@
 """Every rule, automatically: both sides agree on random arrays, and it fires."""
 
+import numpy as np
 import pytest
+from rule_branches import BRANCHES
 from rule_refusals import FREE, REFUSALS
 
 import symgraph.tensor  # noqa: F401  fills the registries
-from symgraph.core.graph import freeze
+from symgraph.backends.reference import evaluate
+from symgraph.core.graph import freeze, verify
+from symgraph.core.node import Constant, Variable
 from symgraph.errors import RewriteError
 from symgraph.extend.check_rule import cases, check_rule, only
 from symgraph.rewrite.pattern import wildcards
@@ -74,3 +78,32 @@ def test_a_rule_refuses_what_only_looks_like_its_example(name: str) -> None:
 def test_every_rule_with_a_condition_has_something_to_refuse() -> None:
     conditional = {r.name for r in RULES.values() if r.when is not None or r.apply}
     assert conditional - FREE == set(REFUSALS)
+
+
+def _value(v: Variable, random: np.random.Generator) -> np.ndarray:
+    shape = tuple(3 if extent is None else extent for extent in v.type.shape)
+    if v.type.shape == (None, None, None, None):
+        shape = (2, 3, 3, 2)  # of images and filters with two channels
+    if v.type.dtype.startswith("int"):
+        return random.integers(0, 3, shape).astype(v.type.dtype)
+    return np.asarray(random.uniform(-1.5, 1.5, shape), v.type.dtype)
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_every_branch_of_a_rule_fires_and_keeps_the_value(name: str) -> None:
+    random = np.random.default_rng(1)
+    for place, build in enumerate(BRANCHES[name]):
+        graph = freeze([], [build()])
+        result = only(RULES[name], graph)
+        verify(result.graph)
+        assert any(f.rule == name for f in result.firings), (place, graph.outputs)
+        values = {
+            v: _value(v, random) for v in graph.leaves() if not isinstance(v, Constant)
+        }
+        with np.errstate(all="ignore"):
+            (before,) = evaluate(graph.outputs, values)
+            (after,) = evaluate(result.graph.outputs, values)
+        assert (before.dtype, before.shape) == (after.dtype, after.shape), place
+        np.testing.assert_allclose(
+            after, before, rtol=1e-9, atol=1e-12, err_msg=str(place)
+        )
