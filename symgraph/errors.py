@@ -7,11 +7,40 @@ also derives from the built-in exception that NumPy or Theano raises for the sam
 mistake, so old ``except`` clauses go on working.
 """
 
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+
+_PACKAGE = str(Path(__file__).resolve().parent)
+_LIBRARY = str(Path(sys.__dict__.get("_stdlib_dir") or Path(np.__file__).parent))
 
 
 class SymgraphError(Exception):
-    """Any mistake that symgraph reports. Catch this to catch them all."""
+    """Any mistake that symgraph reports. Catch this to catch them all.
+
+    The line of the user's program that met it stands below the text in a traceback (as
+    a note), where the text does not name it.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        place = _calling_line()
+        if place is not None and not any(place in str(text) for text in args):
+            self.add_note(f"  met at {place}")
+
+
+def _calling_line() -> str | None:
+    """File and line of the nearest caller outside the package and Python's library."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((_PACKAGE, _LIBRARY, "<frozen")):
+            return f"{name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 class ShapeError(SymgraphError, ValueError):
@@ -50,6 +79,29 @@ class SymbolicValueError(SymgraphError, TypeError):
     Cause: ``if x > 0:``, ``range(x)``, ``float(x)``, ``for row in x``: the value is
     not known while the graph is built. Cure: `switch`, `arange`, or evaluate first.
     """
+
+
+class MissingAttributeError(SymgraphError, AttributeError):
+    """A variable has no attribute or method of that name.
+
+    Cure: the message lists names that are alike; most functions of `symgraph.tensor` are
+    methods as well.
+    """
+
+    def __init__(self, name: str = "", obj: Any = None, known: Any = ()) -> None:
+        # asked for by hasattr, too: the text is written only when it is read
+        AttributeError.__init__(self, name=name, obj=obj)
+        self.known = known
+
+    def __str__(self) -> str:
+        text, names = self.known(self.obj) if callable(self.known) else ("", [])
+        near = get_close_matches(self.name or "", names, 3)
+        cure = f"Did you mean {', '.join(near)}? " if near else ""
+        return (
+            f"a variable has no attribute {self.name!r}{text}\n{cure}Functions of "
+            "symgraph.tensor take it as their first argument; a value of your own goes "
+            "to x.tag."
+        )
 
 
 class IndexRangeError(SymgraphError, IndexError):

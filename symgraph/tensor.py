@@ -7,6 +7,7 @@ neural networks are in ``T.nnet``. Importing this module loads all ops.
 
 import builtins
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 # operators of variables, then the ops: each file registers its functions
@@ -379,7 +380,9 @@ def __getattr__(name: str) -> Any:
     """Public functions of ops/ (and of floors above that are loaded)."""
     found = PUBLIC.get(name)
     if found is None:
-        raise AttributeError(f"symgraph.tensor has no {name!r}")
+        near = get_close_matches(name, __dir__(), 3)
+        cure = f"; did you mean {', '.join(near)}?" if near else ""
+        raise AttributeError(f"symgraph.tensor has no {name!r}{cure}")
     return found
 
 

@@ -64,6 +64,8 @@ def request(
     """Check and normalise the arguments of `function`."""
     if isinstance(inputs, Variable | Bundle):
         raise ArgumentError("function: inputs must be a list of variables")
+    _refuse_one_pair(updates, "updates")
+    _refuse_one_pair(givens, "givens")
     inputs, layout = list(inputs), None
     if has_bundles(inputs, outputs, updates, givens):
         layout, inputs, outputs, updates, givens = flattened(
@@ -113,6 +115,21 @@ def _outputs(outputs: Any) -> tuple[str, list[str], list[Variable]]:
     if isinstance(outputs, list | tuple):
         return "list", [], [as_variable(v) for v in outputs]
     return "single", [], [as_variable(outputs)]
+
+
+def _refuse_one_pair(items: Any, what: str) -> None:
+    """Tell (variable, expression) from a list of such pairs."""
+    one_pair = isinstance(items, list | tuple) and any(
+        isinstance(item, Variable) for item in items
+    )
+    if one_pair or isinstance(items, Variable):
+        given = items if isinstance(items, list | tuple) else [items]
+        shown = listing(*(v for v in given if isinstance(v, Variable)))
+        raise ArgumentError(
+            f"function: {what} must be a dict or a list of (variable, expression) pairs, "
+            f"not variables{shown}\nWrite {what}=[(variable, expression)], with both "
+            "kinds of brackets."
+        )
 
 
 def _pairs(items: Any, what: str) -> list[tuple[Any, Any]]:

@@ -81,7 +81,7 @@ class Batches:
     def epoch(
         self,
         *args: Any,
-        batch_size: int,
+        batch_size: int | None = None,
         shuffle: int | bool | None = False,
         drop_last: bool = False,
         progress: Progress | None = None,
@@ -118,6 +118,11 @@ class Batches:
         >>> f.epoch([1.0, 2.0, 3.0, 4.0, 5.0], batch_size=2)
         array([3., 7., 5.])
         """
+        if batch_size is None:
+            raise ArgumentError(
+                "epoch: batch_size is missing; say how many rows a step takes, such as "
+                "epoch(x, y, batch_size=32)"
+            )
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
             raise ArgumentError(f"epoch: batch_size={batch_size!r}, expected an int")
         if batch_size < 1:

@@ -12,7 +12,7 @@ from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.numpy_functions import HANDLERS
 from symgraph.core.op import PUBLIC
-from symgraph.errors import SymbolicValueError
+from symgraph.errors import MissingAttributeError, SymbolicValueError
 
 UNARY = {
     "__neg__": "neg",
@@ -141,6 +141,39 @@ def _index(self: Variable) -> int:
     )
 
 
+def _assigned(self: Variable, index: Any, value: Any = None) -> None:
+    raise SymbolicValueError(
+        f"an element of a symbolic variable cannot be assigned{listing(self)}\n"
+        "Use y = set_subtensor(x[index], value), or inc_subtensor for x[index] += value: "
+        "each gives a new variable."
+    )
+
+
+def _contains(self: Variable, value: Any) -> bool:
+    raise SymbolicValueError(
+        f"`in` asks for the values of a symbolic variable{listing(self)}\n"
+        "Use any(eq(x, value)), which is computed when a compiled function runs."
+    )
+
+
+def _format(self: Variable, form: str) -> str:
+    if not form:
+        return str(self)
+    raise SymbolicValueError(
+        f"the format {form!r} needs the value of a symbolic variable{listing(self)}\n"
+        "Its value is known only when a compiled function runs: format what that "
+        "returns, x.eval(), or w.get_value() of a shared variable."
+    )
+
+
+def _missing(self: Variable, name: str) -> Any:
+    raise MissingAttributeError(name, self, _known_names)
+
+
+def _known_names(variable: Variable) -> tuple[str, list[str]]:
+    return listing(variable), [*dir(type(variable)), *variable.__dict__]
+
+
 def _round(self: Variable, digits: int = 0) -> Variable:
     if digits:
         raise SymbolicValueError(
@@ -175,6 +208,11 @@ def install() -> None:
     attach(Variable, "__int__", _number(int))
     attach(Variable, "__index__", _index)
     attach(Variable, "__round__", _round)
+    attach(Variable, "__setitem__", _assigned)
+    attach(Variable, "__delitem__", _assigned)
+    attach(Variable, "__contains__", _contains)
+    attach(Variable, "__format__", _format)
+    attach(Variable, "__getattr__", _missing)
 
 
 install()

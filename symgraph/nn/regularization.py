@@ -10,6 +10,7 @@ from typing import Any
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
+from symgraph.errors import ArgumentError
 from symgraph.nn.layers.base import Layer
 from symgraph.nn.layers.helper import get_all_params
 
@@ -42,6 +43,11 @@ def apply_penalty(tensor_or_tensors: Any, penalty: Penalty, **kwargs: Any) -> An
     >>> float(apply_penalty([np.array([3.0]), np.array([1.0, -2.0])], l2).eval())
     14.0
     """
+    if not callable(penalty):
+        raise ArgumentError(
+            f"penalty={penalty!r} is a {type(penalty).__name__}, expected a function of a "
+            "parameter, such as symgraph.nn.regularization.l2"
+        )
     if isinstance(tensor_or_tensors, list | tuple) or (
         isinstance(tensor_or_tensors, Iterable)
         and not isinstance(tensor_or_tensors, Variable)
@@ -65,6 +71,11 @@ def regularize_layer_params(
     tags : which parameters, as for `get_params`
     """
     layers = [layer] if isinstance(layer, Layer) else layer
+    if not isinstance(layers, Iterable) or isinstance(layers, Variable | str):
+        raise ArgumentError(
+            f"regularize_layer_params: {layer!r} is a {type(layer).__name__}, expected a "
+            "layer or several"
+        )
     params = [p for each in layers for p in each.get_params(**tags)]
     return apply_penalty(params, penalty, **kwargs)
 

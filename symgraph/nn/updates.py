@@ -38,7 +38,7 @@ def get_or_compute_grads(loss_or_grads: Any, params: Sequence[Any]) -> list[Vari
     ------
     ArgumentError : a parameter is not a shared variable, or the numbers differ
     """
-    params = list(params)
+    params = _listed(loss_or_grads, params)
     for param in params:
         if not isinstance(param, SharedVariable):
             described = listing(param) if isinstance(param, Variable) else f" {param!r}"
@@ -93,7 +93,7 @@ def apply_momentum(
     params : those to change; all by default
     momentum : mu, 0 .. 1
     """
-    changed = dict(updates)
+    changed = _changing(updates, "apply_momentum")
     for w in _targets(updates, params):
         velocity = _state(w, "velocity")
         x = _setting(momentum, w) * velocity + updates[w]
@@ -133,7 +133,7 @@ def apply_nesterov_momentum(
     ----------
     updates, params, momentum : see `apply_momentum`
     """
-    changed = dict(updates)
+    changed = _changing(updates, "apply_nesterov_momentum")
     for w in _targets(updates, params):
         velocity = _state(w, "velocity")
         mu = _setting(momentum, w)
@@ -397,8 +397,46 @@ def total_norm_constraint(
 # --- pieces ------------------------------------------------------------------------
 
 
+def _changing(updates: Any, rule: str) -> Updates:
+    """The dictionary that a rule changes; ArgumentError where it is none."""
+    if not isinstance(updates, Mapping):
+        raise ArgumentError(
+            f"{rule}: updates={updates!r} is a {type(updates).__name__}, expected the "
+            "dictionary that another rule returned, such as sgd(loss, params, 0.1)"
+        )
+    return dict(updates)
+
+
+def _listed(loss_or_grads: Any, params: Any) -> list[Any]:
+    """The parameters as a list; ArgumentError where they are none."""
+    if isinstance(params, Variable) and not isinstance(params, SharedVariable):
+        given = loss_or_grads if isinstance(loss_or_grads, list | tuple) else ()
+        swapped = any(isinstance(v, SharedVariable) for v in given)
+        cure = (
+            "The loss comes first, then the parameters."
+            if swapped
+            else ("Pass the list of shared variables that the loss depends on.")
+        )
+        raise ArgumentError(
+            f"updates: params is an expression, expected a list of shared variables"
+            f"{listing(params)}\n{cure}"
+        )
+    if isinstance(params, Variable):
+        raise ArgumentError(
+            f"updates: params is a single variable, expected a list{listing(params)}\n"
+            f"Write [{params.name or 'w'}]."
+        )
+    try:
+        return list(params)
+    except TypeError:
+        raise ArgumentError(
+            f"updates: params is {params!r}, expected a list of shared variables, such "
+            "as get_all_params(layer, trainable=True)"
+        ) from None
+
+
 def _pairs(loss_or_grads: Any, params: Sequence[Any]) -> list[tuple[Any, Any]]:
-    params = list(params)
+    params = _listed(loss_or_grads, params)
     grads = get_or_compute_grads(loss_or_grads, params)
     return [(w, T.as_tensor_variable(g)) for w, g in zip(params, grads, strict=True)]
 

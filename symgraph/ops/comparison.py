@@ -280,7 +280,7 @@ define(
 
 
 @public
-def switch(condition: Any, a: Any, b: Any) -> Variable:
+def switch(condition: Any, a: Any = None, b: Any = None) -> Variable:
     """out = a where the condition is not 0, else b.
 
     Both branches are computed; the gradient is 0 in the branch not taken, also where its
@@ -299,6 +299,12 @@ def switch(condition: Any, a: Any, b: Any) -> Variable:
     >>> T.switch(x > 0, x, 0).type, T.switch(x > 0, 1, 0).dtype
     (float32 (None,), 'int8')
     """
+    if a is None or b is None:
+        raise ArgumentError(
+            f"switch: takes a condition, what holds where it is true, and what holds "
+            f"elsewhere; it got the condition {condition!r}, {a!r} and {b!r}\nFor the "
+            "places where a condition is true use nonzero."
+        )
     return apply_scalar("where", truth(condition), *as_operands(a, b))
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from symgraph.core.copies import InOrder, is_given
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
+from symgraph.nn import nonlinearities
+from symgraph.nn.nonlinearities import identity
 from symgraph.nn.utils import collect_shared_vars, create_param
 
 #: extents, None where unknown
@@ -21,7 +23,13 @@ LayerShape = tuple[int | None, ...]
 
 def checked_shape(shape: Any, owner: Any) -> LayerShape:
     """Return a shape as a tuple; extents must be positive ints or None."""
-    made = tuple(shape)
+    try:
+        made = tuple(shape)
+    except TypeError:
+        raise ArgumentError(
+            f"{owner!r}: shape={shape!r} is no tuple; pass one extent for each axis, None "
+            f"for the batch: (None, {shape!r})"
+        ) from None
     for extent in made:
         if extent is None:
             continue
@@ -196,6 +204,23 @@ class MergeLayer(Layer):
     ) -> Variable:
         """Return the expression of the output for expressions of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} has no get_output_for")
+
+
+def nonlinearity_of(given: Any, owner: Any) -> Any:
+    """The function that a layer applies to its sums; None stands for the identity."""
+    if given is None:
+        return identity
+    if not callable(given):
+        named = isinstance(given, str) and callable(
+            getattr(nonlinearities, given, None)
+        )
+        name = given if named else "rectify"
+        raise ArgumentError(
+            f"{owner!r}: nonlinearity={given!r} is a {type(given).__name__}, expected a "
+            f"function of an expression\nPass symgraph.nn.nonlinearities.{name}, or None "
+            "for the identity."
+        )
+    return given
 
 
 def _feeding(layer: Layer) -> list[Layer]:

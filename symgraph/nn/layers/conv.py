@@ -16,8 +16,8 @@ import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, NotSupportedError, ShapeError
 from symgraph.nn.init import Constant, GlorotUniform
-from symgraph.nn.layers.base import Layer, LayerShape
-from symgraph.nn.nonlinearities import identity, rectify
+from symgraph.nn.layers.base import Layer, LayerShape, nonlinearity_of
+from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import as_tuple, int_types
 from symgraph.ops.convolution import Convolution
 
@@ -128,7 +128,7 @@ class BaseConvLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
         self.n = len(self.input_shape) - 2 if n is None else n
         if self.n != len(self.input_shape) - 2 or not 1 <= self.n <= 3:
             raise ShapeError(

@@ -7,8 +7,8 @@ import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, GlorotUniform
-from symgraph.nn.layers.base import Layer, LayerShape
-from symgraph.nn.nonlinearities import identity, rectify
+from symgraph.nn.layers.base import Layer, LayerShape, nonlinearity_of
+from symgraph.nn.nonlinearities import rectify
 
 
 class DenseLayer(Layer):
@@ -52,7 +52,7 @@ class DenseLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
         self.num_units = _count(num_units, self)
         rank = len(self.input_shape)
         if not -rank <= num_leading_axes < rank:
@@ -126,7 +126,7 @@ class NINLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
         self.num_units = _count(num_units, self)
         self.untie_biases = untie_biases
         shape = self.input_shape

@@ -42,7 +42,7 @@ def get_all_layers(
     >>> get_all_layers([b, a]) == [x, b, a]
     True
     """
-    roots = [layer] if _is_layer(layer) else list(layer)
+    roots = [layer] if _is_layer(layer) else _layers(layer)
     cut = set(treat_as_input or ())
     found: dict[Layer, None] = {}
     entered: set[Layer] = set()
@@ -59,6 +59,20 @@ def get_all_layers(
         if current not in cut:
             stack.extend((below, False) for below in reversed(_below(current)))
     return list(found)
+
+
+def _layers(given: Any) -> list[Any]:
+    """A list of layers; ArgumentError where it is none."""
+    many = isinstance(given, Iterable) and not isinstance(given, Variable | str)
+    made = list(given) if many else [given]
+    for entry in made:
+        if entry is not None and not _is_layer(entry):
+            told = listing(entry) if isinstance(entry, Variable) else f": {entry!r}"
+            raise ArgumentError(
+                f"expected a layer or a list of layers, not a {type(entry).__name__}{told}"
+                "\nPass what a layer class of symgraph.nn.layers returned."
+            )
+    return made
 
 
 def get_output(layer_or_layers: Any, inputs: Any = None, **kwargs: Any) -> Any:
@@ -102,6 +116,15 @@ def output_and_keywords(
 ) -> tuple[Any, set[str]]:
     """What `get_output` returns, and the keywords that some layer understands."""
     given = dict(inputs) if isinstance(inputs, Mapping) else {}
+    for at in given:
+        if at is not None and not _is_layer(
+            at
+        ):  # None: what a layer without input gets
+            told = listing(at) if isinstance(at, Variable) else f": {at!r}"
+            raise ArgumentError(
+                f"get_output: a key of inputs is a {type(at).__name__}, expected a layer"
+                f"{told}\nPass {{layer: expression}}, with the InputLayer itself as key."
+            )
     layers = get_all_layers(layer_or_layers, given)
     outputs: dict[Layer, Variable] = {
         layer: layer.input_var
@@ -114,6 +137,9 @@ def output_and_keywords(
         _check_single("get_output", "expression", outputs)
         expression = T.as_tensor_variable(inputs)
         outputs = dict.fromkeys(outputs, expression)
+    for layer in layers:
+        if isinstance(layer, InputLayer):
+            _check_rank(layer, outputs[layer])
     understood = {"deterministic"}
     for layer in layers:
         if layer in outputs:
@@ -124,6 +150,15 @@ def output_and_keywords(
             understood |= {*inspect_kwargs(layer.get_output_for)}
             understood |= {*layer.get_output_kwargs}
     return _requested(outputs, layer_or_layers), understood
+
+
+def _check_rank(layer: InputLayer, given: Variable) -> None:
+    if isinstance(given, Variable) and given.ndim != len(layer.shape):
+        raise ShapeError(
+            f"get_output: an expression of rank {given.ndim} for {layer!r} of shape "
+            f"{layer.shape}{listing(given)}\nThe first axis is the batch: add one with "
+            "dimshuffle, or declare another shape."
+        )
 
 
 def get_output_shape(layer_or_layers: Any, input_shapes: Any = None) -> Any:

@@ -10,7 +10,7 @@ import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, Uniform
-from symgraph.nn.layers.base import LayerShape
+from symgraph.nn.layers.base import LayerShape, nonlinearity_of
 from symgraph.nn.layers.dense import DenseLayer
 from symgraph.nn.layers.helper import (
     get_all_layers,
@@ -19,7 +19,7 @@ from symgraph.nn.layers.helper import (
 )
 from symgraph.nn.layers.input import InputLayer
 from symgraph.nn.layers.recurrent_loop import Recurrence, fit
-from symgraph.nn.nonlinearities import identity, rectify
+from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import inspect_kwargs, unique
 
 
@@ -87,7 +87,7 @@ class CustomRecurrentLayer(Recurrence):
         )
         self.input_to_hidden = input_to_hidden
         self.hidden_to_hidden = hidden_to_hidden
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
         self._check_networks()
         self.get_output_kwargs = unique(
             word

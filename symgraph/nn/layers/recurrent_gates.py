@@ -11,9 +11,9 @@ import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, Normal
-from symgraph.nn.layers.base import LayerShape
+from symgraph.nn.layers.base import LayerShape, nonlinearity_of
 from symgraph.nn.layers.recurrent_loop import Recurrence
-from symgraph.nn.nonlinearities import identity, sigmoid, tanh
+from symgraph.nn.nonlinearities import sigmoid, tanh
 
 
 class Gate:
@@ -54,7 +54,7 @@ class Gate:
         if W_cell is not None:  # as in Lasagne, a gate without has no such attribute
             self.W_cell = W_cell
         self.b = b
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
 
 
 class GatedRecurrence(Recurrence):
@@ -189,7 +189,7 @@ class LSTMLayer(GatedRecurrence):
             **kwargs,
         )
         self._set_units(num_units)
-        self.nonlinearity = identity if nonlinearity is None else nonlinearity
+        self.nonlinearity = nonlinearity_of(nonlinearity, self)
         self.peepholes = peepholes
         gates = dict(
             zip(self.stacked, (ingate, forgetgate, cell, outgate), strict=True)
