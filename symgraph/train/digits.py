@@ -220,6 +220,7 @@ def _save(
     metadata = {
         "data": "UCI Optical Recognition of Handwritten Digits",
         "image_shape": list(IMAGE_SHAPE),
+        "ink": "normalized",
         "classes": [str(digit) for digit in range(CLASSES)],
         "epochs": len(history.records),
         "test_accuracy": test_accuracy,

@@ -22,6 +22,7 @@ from symgraph import nn
 from symgraph.data.digits import PIXEL_MAXIMUM
 from symgraph.data.files import MAX_BYTES, npy_array, one_line, read_file
 from symgraph.data.idx import read_idx
+from symgraph.data.ink import normalized
 from symgraph.data.pictures import MAX_PIXELS, SUFFIXES, decode_picture, pillow_image
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import Model, load_model
@@ -78,12 +79,13 @@ def predict_files(
         raise ArgumentError(f"predict: top = {top}, must be at least 1")
     loaded = load_model(model)
     shape, labels = _metadata(loaded, model)
+    ink = loaded.metadata.get("ink") == "normalized"
     inputs = loaded.inputs[0].shape[1:]
     batch = _batch(loaded, model)
     predict = _compile(loaded)
     for file in found_files(files):
         if len(shape) == 2:
-            images, single = read_images(file, shape, invert)
+            images, single = read_images(file, shape, invert, ink)
         else:
             images, single = read_coloured(file, shape)
         for start in range(0, len(images), batch):
@@ -155,9 +157,17 @@ def read_coloured(file: str | Path, shape: tuple[int, ...]) -> tuple[np.ndarray,
 
 
 def read_images(
-    file: str | Path, shape: tuple[int, ...], invert: str = "auto"
+    file: str | Path, shape: tuple[int, ...], invert: str = "auto", ink: bool = False
 ) -> tuple[np.ndarray, bool]:
     """Read the images of one file, scaled to one shape and to the range 0 to 1.
+
+    Parameters
+    ----------
+    file : a picture, or a ``.npy`` or IDX array
+    shape : rows and columns
+    invert : see `predict_files`
+    ink : images of another size are one digit each, which is centred, set upright and
+        given the weight of the bundled digits (`symgraph.data.ink`)
 
     Returns
     -------
@@ -169,8 +179,8 @@ def read_images(
         raise ArgumentError(f"invert = {invert!r}, must be {', '.join(INVERT)}")
     kind, array = _opened(path)
     if kind == "picture":
-        return _read_picture(path, shape, invert)[None], True
-    return _from_array(path, array, shape)
+        return _read_picture(path, shape, invert, ink)[None], True
+    return _from_array(path, array, shape, ink)
 
 
 def _opened(path: Path) -> tuple[str, Any]:
@@ -228,7 +238,7 @@ def _compile(model: Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _from_array(
-    path: Path, array: np.ndarray, shape: tuple[int, ...]
+    path: Path, array: np.ndarray, shape: tuple[int, ...], ink: bool
 ) -> tuple[np.ndarray, bool]:
     """Images of an array: one, a stack of them, or rows of flattened ones."""
     if array.dtype.kind not in "buif":
@@ -246,7 +256,8 @@ def _from_array(
         )
     scaled = images.astype(np.float32) / np.float32(_largest(path, images))
     if images.shape[1:] != shape and len(images):
-        scaled = np.stack([_resize(image, shape) for image in scaled])
+        fit = normalized if ink else _resize
+        scaled = np.stack([fit(image, (shape[0], shape[1])) for image in scaled])
     single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] != rows)
     return scaled.reshape(-1, *shape), single
 
@@ -261,7 +272,9 @@ def _largest(path: Path, array: np.ndarray) -> int:
     return next(top for top in (1, PIXEL_MAXIMUM, 255) if high <= top)
 
 
-def _read_picture(path: Path, shape: tuple[int, ...], invert: str) -> np.ndarray:
+def _read_picture(
+    path: Path, shape: tuple[int, ...], invert: str, ink: bool
+) -> np.ndarray:
     pillow = pillow_image()
     data = io.BytesIO(read_file(path))
     try:
@@ -282,7 +295,9 @@ def _read_picture(path: Path, shape: tuple[int, ...], invert: str) -> np.ndarray
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     if invert == "yes" or (invert == "auto" and np.median(border) > 0.5):
         grey = 1 - grey
-    return grey if grey.shape == shape else _resize(grey, shape)
+    if grey.shape == shape:
+        return grey
+    return normalized(grey, (shape[0], shape[1])) if ink else _resize(grey, shape)
 
 
 def _grey(pillow: Any, picture: Any) -> np.ndarray:
