@@ -5,9 +5,8 @@ and for every class, because they were scaled and thinned when the set was made.
 brightness from 0 to 1, ink is 1, the digit anywhere.  Out: the same digit upright,
 centred, of full height and usual weight.
 
-Of the 10,000 test images of MNIST, written by others in another way, the network
-of ``symgraph train digits`` reads 31 % scaled as a whole, 52 % cropped to the ink (of the first 2,000),
-and 74 % of all as made here.
+Of the test images of MNIST, written by others in another way, the network of ``symgraph
+train digits`` reads 31 % scaled as a whole, 52 % cropped to the ink, 74 % as made here.
 
 References
 ----------
