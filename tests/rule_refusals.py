@@ -182,6 +182,8 @@ REFUSALS: dict[str, list[Build]] = {
     "reduce_of_dimshuffle_to_reduce": [lambda: T.sum(m, 0), lambda: T.sum(T.exp(m.T), 0)],
     "reduce_of_ones_to_dimshuffle": [lambda: T.sum(m, 0), lambda: T.max(x)],
     "sum_of_broadcast_to_product": [
+        lambda: T.prod(T.full_like(z24, s), 0),
+        lambda: T.prod(T.full_like(z24, s)),
         lambda: T.max(T.full_like(x, s)), lambda: T.min(T.full_like(m, s), 0),
         lambda: T.prod(T.full_like(x, s)), lambda: T.all(T.full_like(x, s) > t),
         lambda: T.sum(BroadcastTo(2)(x, k, x.shape[0]), 0),
@@ -219,6 +221,8 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: cut(BroadcastTo(2)(x, k, x.shape[0]), ("slice", 1, None, None), ALL),
     ],
     "subtensor_of_concatenate_to_part": [
+        lambda: sliced(Concatenate(0)(known, y), 4, 6, None),
+        lambda: sliced(Concatenate(0)(known, known), 3, 3, None),
         lambda: sliced(Concatenate(0)(known, y), -2, 3, None),
         lambda: sliced(Concatenate(0)(known, y), 0, -1, None),
         lambda: sliced(Concatenate(0)(known, y), 3, 0, -1),
@@ -522,6 +526,10 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.exp(DimShuffle((0, 1, 3, 2))(image(c4, c4))),
     ],
     "convolution_bias_to_epilogue": [
+        lambda: T.nnet.relu(image(c4, w5) * bias),
+        lambda: image(leaf("a", 1, 2, 5, 5), w5, False) + bias,
+        lambda: (lambda v: (T.nnet.relu(v + bias), T.exp(v)))(image(c4, w5)),
+        lambda: T.nnet.relu(image(c4, w5) + bias, s),
         lambda: (lambda v: (v + bias, T.exp(v)))(image(c4, w5)),
         lambda: (lambda q: (T.nnet.relu(q), T.exp(q)))(image(c4, w5) + leaf("b", None)),
         lambda: image(c4, w5) + leaf("b", None),
