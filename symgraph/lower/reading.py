@@ -27,7 +27,11 @@ from symgraph.lower.sizes import ONE, Poly
 
 
 class Reading:
-    """Uses of variables by nodes. `inline` values are read as what they are made of."""
+    """Uses of variables by nodes.
+
+    `inline` values, given with their numbers of operations, are read as what they are
+    made of.
+    """
 
     def __init__(
         self, graph: Graph, extents: Extents, points: frozenset[int] = frozenset()
@@ -36,7 +40,7 @@ class Reading:
         self.extents = extents
         self.points = points
         self.nodes: Sequence[Apply] = ()
-        self.inline: set[Variable] = set()
+        self.inline: dict[Variable, int] = {}
         self._reads: dict[Variable, list[Use]] = {}  # valid while a group is the same
 
     def dims(self, variable: Variable) -> tuple[Poly, ...]:

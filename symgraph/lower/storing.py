@@ -20,19 +20,22 @@ from symgraph.lower.groups import (
 )
 from symgraph.lower.reading import Reading
 
-#: operations of an inline value, at most
-INLINE = 32
+#: operations of an inline value, at most, with those of what it is made of
+INLINE = 16
+#: cheap operations that are repeated rather than stored
+STEPS = 3
 
 
-def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
+def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, int]:
     """Values so cheap that every kernel computes them for itself.
 
     Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
     with an iota (one-hot masks). They belong to no group, so they tie no groups
     together. What another unit or a result needs in memory is not inline, nor is what
     takes more than `INLINE` operations, written out: each of its users would repeat them.
+    Gives their numbers of operations.
     """
-    found: dict[Variable, int] = {}  # with the number of operations
+    found: dict[Variable, int] = {}
     needed = {reading.behind(root).source for root in reading.graph.roots}
     for node in nodes:
         if node.op.name not in COMPUTING and node.op.name not in VIEWS:
@@ -60,7 +63,7 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
             count = 1 + sum(found.get(v, 0) for v in below)
             if count <= INLINE:
                 found[out] = count
-    return set(found)
+    return found
 
 
 def stored_values(
@@ -103,8 +106,8 @@ def stored_values(
 
 def _recipe(
     reading: Reading, variable: Variable, stored: set[Variable]
-) -> list[Variable] | None:
-    """Cheap nodes that make a value of one stored operand, or None.
+) -> dict[Variable, int] | None:
+    """Cheap nodes that make a value of one stored operand, with their number, or None.
 
     A mask ``h > 0`` or a derivative ``1 - y**2`` is computed again by those who need
     it, from what is in memory anyway, rather than stored beside it.
@@ -130,10 +133,13 @@ def _recipe(
         ):
             return None
         steps.append(current)
+        if len(steps) > STEPS:
+            return None
         stack.extend(node.inputs)
-    if len(steps) > 3 or len([v for v in bases if v.ndim]) != 1:
+    if len([v for v in bases if v.ndim]) != 1:
         return None
-    return steps
+    length = len(steps) + sum(reading.inline.get(v, 0) for v in bases)
+    return dict.fromkeys(steps, length) if length <= INLINE else None
 
 
 def summed_products(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:

@@ -7,6 +7,7 @@ collect.py; where the map of another sum (two terms or more) is contained in it,
 one common factor, the smaller sum is reused.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,19 +41,21 @@ def reuse_sums(graph: Graph, context: Context, record: Recorder) -> Sequence[Var
     found = _sums(graph, context)
     if len(found) < 2:
         return graph.roots
-    by_term: dict[Key, list[Variable]] = {}
-    for v, total in found.items():
-        for key in total.terms:
-            by_term.setdefault(key, []).append(v)
+    by_term = _by_rarest_term(found)
     replacements: dict[Variable, Variable] = {}
     taken: set[Variable] = set()
     for v, total in sorted(found.items(), key=lambda item: -len(item[1].terms)):
         if v in taken:
             continue
-        partners = {u for key in total.terms for u in by_term[key] if u is not v}
+        partners = {
+            u
+            for key in total.terms
+            for u in by_term.get(key, ())
+            if u is not v and found[u].terms.keys() <= total.terms.keys()
+        }
         best: Variable | None = None
         for u in sorted(partners, key=lambda u: -len(found[u].terms)):
-            if u in replacements or len(found[u].terms) > len(total.terms):
+            if u in replacements:
                 continue
             if v in set(region_order(u)):
                 continue  # u is v and a constant: it is built from v already
@@ -71,6 +74,18 @@ def reuse_sums(graph: Graph, context: Context, record: Recorder) -> Sequence[Var
     if not replacements:
         return graph.roots
     return _substitute(graph, replacements)
+
+
+def _by_rarest_term(found: dict[Variable, Sum]) -> dict[Key, list[Variable]]:
+    """Sums by that one of their terms which the fewest of them have.
+
+    What contains a sum has this term, and few do, even where all sums share another.
+    """
+    count = Counter(key for total in found.values() for key in total.terms)
+    result: dict[Key, list[Variable]] = {}
+    for v, total in found.items():
+        result.setdefault(min(total.terms, key=count.__getitem__), []).append(v)
+    return result
 
 
 def _substitute(

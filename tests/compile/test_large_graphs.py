@@ -133,3 +133,29 @@ def test_a_join_of_many_slices_over_what_they_are_slices_of(count):
     new = T.concatenate([w[count - 1 - k : count - k] for k in range(count)])
     sg.function([], [], updates=[(w, new)])()
     np.testing.assert_array_equal(w.get_value(), np.arange(float(count))[::-1])
+
+
+def test_scaled_values_are_stored_after_a_few_steps():
+    x = T.dvector("x")
+    y = x
+    for k in range(200):
+        y = y / (y[k % 3] + 2.0)
+    f = sg.function([x], y)
+    value = np.array([1.0, 2.0, 4.0])
+    wanted = value
+    for k in range(200):
+        wanted = wanted / (wanted[k % 3] + 2.0)
+    np.testing.assert_allclose(f(value), wanted, rtol=1e-9)
+    assert len(f.kernels) < 200 * 800
+
+
+def test_sums_that_share_one_term_are_not_compared_in_pairs():
+    x, z = T.dvectors("x", "z")
+    y = x
+    for _ in range(150):
+        y = y / (z + y)
+    wanted = value = np.array([1.0, 2.0])
+    for _ in range(150):
+        wanted = wanted / (0.5 + wanted)
+    f = sg.function([x, z], y)
+    np.testing.assert_allclose(f(value, np.full(2, 0.5)), wanted, rtol=1e-9)
