@@ -216,6 +216,10 @@ class KernelError(SymgraphError, ValueError):
     """A Kernel IR tree is not well formed. It is a defect of a lowering pass."""
 
 
+class ProgramError(SymgraphError, ValueError):
+    """The steps of a program are not well formed. It is a defect of a lowering pass."""
+
+
 class BackendError(SymgraphError, RuntimeError):
     """The machine code could not be made or loaded.
 

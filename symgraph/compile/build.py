@@ -74,15 +74,17 @@ def planned(
     leaves: Sequence[Variable],
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
+    verify: str = "off",
 ) -> "Program":
     """The program of a rewritten graph; `leaves` are its shared variables.
 
     `original` is the graph before rewriting, whose sizes a call must satisfy; with
-    `lengths` it is for inputs of these numbers of rows only.
+    `lengths` it is for inputs of these numbers of rows only; `verify` as in the config.
     """
     from symgraph.lower.program import plan
 
-    return plan(graph, list(leaves), blas() is not None, original, lengths)
+    library = blas() is not None
+    return plan(graph, list(leaves), library, original, lengths, verify)
 
 
 def build(
@@ -90,6 +92,7 @@ def build(
     leaves: Sequence[Variable],
     shared: Sequence[SharedVariable],
     lengths: Sequence[int | None] = (),
+    debug: bool = False,
 ) -> tuple[Executor, Timings]:
     """An executor for a graph, from the cache or compiled.
 
@@ -99,7 +102,9 @@ def build(
     leaves : those leaves, in the order of `shared`
     shared : the variables whose storage the executor uses
     lengths : numbers of rows of the inputs that the executor is for; none: all
+    debug : verify the program and have its kernels check their accesses
     """
+    verify = "bounds" if debug else config.verify
     timings = Timings()
     start = time.perf_counter()
     library = blas()
@@ -117,7 +122,12 @@ def build(
     cache = default_cache()
     places = _Places(graph)
     symbols = dict(library.symbols) if library is not None else {}
-    keeps = config.cache and rules is not None and is_portable(graph)
+    keeps = (
+        config.cache
+        and rules is not None
+        and is_portable(graph)
+        and verify != "bounds"  # such a program is to be verified each time
+    )
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
@@ -139,7 +149,7 @@ def build(
         result = optimized(graph)
         start = timings.lap("rewrite", start)
         timings.passes = dict(result.statistics.seconds)
-        program = planned(result.graph, leaves, graph, lengths)
+        program = planned(result.graph, leaves, graph, lengths, verify)
         start = timings.lap("lower", start)
         calls = needs(program)
         if early is not None:
@@ -157,7 +167,12 @@ def build(
     if keeps and {text for text, *_ in image.calls} <= host_nodes(graph).keys():
         cache.put(key, {"image": to_json(image, places.blind)}, code)
     calls_back = [call.node for call in program.calls]
-    executor = Executor(image, load(code, symbols), shared, calls_back)
+    inspection = None
+    if verify != "off":
+        from symgraph.runtime.inspection import Inspection
+
+        inspection = Inspection(program)
+    executor = Executor(image, load(code, symbols), shared, calls_back, inspection)
     timings.lap("load", start)
     return executor, timings
 

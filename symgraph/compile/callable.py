@@ -20,7 +20,7 @@ from symgraph.backends.reference import evaluate
 from symgraph.compile.arguments import Request
 from symgraph.compile.batches import Batches
 from symgraph.compile.build import Timings, build
-from symgraph.compile.debug import compare
+from symgraph.compile.debug import compared
 from symgraph.compile.forms import Form, form_of
 from symgraph.compile.inputs import converted
 from symgraph.compile.locate import named
@@ -234,7 +234,9 @@ class CompiledFunction(Stages, Batches):
         if executor is None:
             shared = self.request.shared
             with using(self._rules):
-                executor, self.timings = build(form.graph, form.leaves, shared)
+                executor, self.timings = build(
+                    form.graph, form.leaves, shared, debug=self.mode.debug
+                )
             executor.outputs = self.request.outputs
             self._executors[form.key] = executor
         self._form, self._executor = form, executor
@@ -267,9 +269,10 @@ class CompiledFunction(Stages, Batches):
         """One step in the way of the mode."""
         if not self.mode.compiled:
             return self._by_reference(arrays)
+        given = [_contiguous(a) for a in arrays]
         if self.mode.debug:
-            compare(self, arrays)
-        return self._run([_contiguous(a) for a in arrays])
+            return compared(self, arrays, lambda: self._run(given))
+        return self._run(given)
 
     # --- arguments and results -----------------------------------------------------------
 

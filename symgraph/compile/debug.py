@@ -3,11 +3,13 @@
 A NaN that no operand of a node contained is reported with the node and the user's line.
 Then the rewritten graph must have the values of the graph as it was built, and the
 compiled code those of the rewritten graph at every node; the first that differs is
-named. In: a compiled function
-and its arguments. Out: nothing, or NaNError or DebugError. Shared values do not change.
+named. At last the function itself runs: its program is verified, its kernels check what
+they access, its memory holds NaN before, and its results and updates are compared. In: a
+compiled function and its arguments. Out: its results, or NaNError or DebugError, after
+which shared values are as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from symgraph.backends.reference import evaluate
 from symgraph.compile.build import build, optimized
 from symgraph.core.graph import Graph
+from symgraph.core.inner import all_applies
 from symgraph.core.node import Apply, Variable, described, listing
 from symgraph.core.text import expression
 from symgraph.errors import DebugError, NaNError
@@ -23,8 +26,40 @@ from symgraph.rewrite.registry import using
 TOLERANCE = {"float32": 1e-4, "complex64": 1e-4, "float64": 1e-9, "complex128": 1e-9}
 
 
-def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
-    """Check one call of a function whose mode is DEBUG."""
+def compared(
+    function: Any,
+    arrays: Sequence[np.ndarray],
+    run: Callable[[], list[np.ndarray]],
+) -> list[np.ndarray]:
+    """What `run` gives, after all checks of one call of a function in DEBUG mode.
+
+    Its results and the new values of shared variables must be those of the graph as it
+    was built; where they are not, shared variables keep their values.
+    """
+    # the reference gives views, of shared values as well
+    wanted = [np.array(value) for value in _compare_stages(function, arrays)]
+    request, roots = function.request, function._form.graph.roots
+    before = [v.get_value() for v in request.shared]
+    outputs = run()
+    if not all(node.op.portable for node in all_applies(roots)):
+        return outputs  # what Python computes may be another value each time
+    got = [*outputs, *(target.get_value(borrow=True) for target, _ in request.updates)]
+    for root, want, have in zip(roots, wanted, got, strict=True):
+        if not _close(want, have):
+            text = _difference(want, have)
+            for variable, value in zip(request.shared, before, strict=True):
+                variable.set_value(value)
+            raise DebugError(
+                f"the compiled function and the reference disagree at "
+                f"{expression(root)}{listing(root)}\n{text}"
+            )
+    return outputs
+
+
+def _compare_stages(
+    function: Any, arrays: Sequence[np.ndarray]
+) -> Sequence[np.ndarray]:
+    """Check the rewritten graph and every node of it; the values of the roots."""
     form = function.form_for(arrays)
     values: dict[Variable, np.ndarray] = dict(
         zip(form.graph.inputs, arrays, strict=True)
@@ -45,7 +80,7 @@ def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
     inner = _stages(rewritten)
     truth = evaluate(inner, values)
     probe = Graph(rewritten.inputs, tuple(inner), (), rewritten.interner)
-    native, _ = build(probe, form.leaves, function.request.shared)
+    native, _ = build(probe, form.leaves, function.request.shared, debug=True)
     got = native.call(list(arrays))
     for variable, want, have in zip(inner, truth, got, strict=True):
         if not _close(want, have):
@@ -53,6 +88,7 @@ def compare(function: Any, arrays: Sequence[np.ndarray]) -> None:
                 f"compiled code and reference disagree at {expression(variable)}"
                 f"{listing(variable)}\n{_difference(want, have)}"
             )
+    return wanted
 
 
 def refuse_nan(values: dict[Variable, np.ndarray]) -> Any:

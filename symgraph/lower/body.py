@@ -14,6 +14,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower import opaque, parallel
 from symgraph.lower.blocks import in_blocks
+from symgraph.lower.bounds import OUTSIDE, with_bounds
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
 from symgraph.lower.contractions import Contractions
@@ -22,18 +23,20 @@ from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.groups import Group, late_homes, made_by
-from symgraph.lower.ir import Kernel
+from symgraph.lower.ir import Kernel, Size
 from symgraph.lower.memory import Storage, is_change, place
 from symgraph.lower.nest import Nest
 from symgraph.lower.nested import Homes, Nested
 from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
-from symgraph.lower.schedule import schedule
+from symgraph.lower.schedule import named, schedule
 from symgraph.lower.sheet import Sheet
 from symgraph.lower.sizes import ZERO, Poly
 from symgraph.lower.small import bearable, thin_products
 from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Step
 from symgraph.lower.tiling import CONVOLUTIONS, convolution
+from symgraph.lower.verify import verify
+from symgraph.lower.verify_placement import verify_placement
 from symgraph.lower.views import matrix_of
 
 FLOAT_PRODUCTS = ("float32", "float64")
@@ -117,6 +120,8 @@ class Body(Contractions, Nested):
                 written[number] = opaque.write_change(
                     self.fusion, unit, self.sheet.codes
                 )
+        if self.sheet.verify != "off":
+            verify_placement(graph, self.fusion, written, self.storage, self.leaves)
         self.count = len(units)
         self._temps = [
             self.sheet.temp(size, self.moment(first), self.end(last))
@@ -237,15 +242,36 @@ class Body(Contractions, Nested):
         kernel = schedule(build.finish("k", places), build.sizes)
         if not kernel.body:
             return
+        can_fail = any(node.op.can_fail for node in self._nodes)
+        if self.sheet.verify == "bounds":
+            kernel, checked = self._with_bounds(kernel, build)
+            can_fail |= checked
         kernel, sizes = canonical(in_blocks(split(kernel, build.sizes)))
+        if self.sheet.verify != "off":
+            verify(kernel)
         launch = Launch(
             self.sheet.kernel(kernel),
             tuple(self._buffer(v) for v in build.buffers),
             tuple(self._size(build.sizes[s]) for s in sizes),
-            any(node.op.can_fail for node in self._nodes),
+            can_fail,
         )
         meanings = dict(zip(kernel.sizes, (build.sizes[s] for s in sizes), strict=True))
         self._add(self._divided(launch, kernel, meanings, build))
+
+    def _with_bounds(self, kernel: Kernel, build: Builder) -> tuple[Kernel, bool]:
+        """The kernel with checks of loaded places, and whether it needs any."""
+        variables = {b.name: v for v, b in build.buffers.items()}
+
+        def length(buffer: str) -> Size:
+            return named(self.extents.size(variables[buffer]), build.sizes)
+
+        code = OUTSIDE + len(self.program.failures)
+        made = with_bounds(kernel, length, code)
+        if made == kernel:
+            return kernel, False
+        where = ", ".join(f"{file}:{line}" for file, line in kernel.origin)
+        self.program.failures[code] = f"a kernel leaves its memory, made at {where}"
+        return made.replace(sizes=tuple(build.sizes)), True
 
     # --- parts for threads --------------------------------------------------------------
 

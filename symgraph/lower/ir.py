@@ -1,7 +1,7 @@
 """Kernel IR: the one normal form below the graph. A kernel is loops over flat buffers.
 
     kernel     := Kernel(name, buffers, sizes, body)
-    buffer     := Buffer(name, dtype, role)            role: in | out | inout
+    buffer     := Buffer(name, dtype, role)            role: in | out | inout | scratch
     statement  := Let(name, expression)                a value, visible below in its block
                 | Store(buffer, access, expression)
                 | Loop(index, extent, body, kind, block)   kind: serial | vector | unroll
@@ -20,8 +20,9 @@ shifts. Functions are the scalar primitives (`PRIMITIVES`). A `vector` loop prom
 that its iterations are independent but for `Fold`; an `unroll` loop has a literal
 extent. An accumulator is read with `Local` after the loops that fold into it. Floats
 that a loop with a `block` adds up are added in blocks of so many iterations (in a vector
-loop: of so many vectors), and the blocks in a tree (lower/blocks.py). Nothing here knows
-of graphs above or of machines below.
+loop: of so many vectors), and the blocks in a tree (lower/blocks.py). A scratch
+buffer holds nothing before or after an iteration of the outermost loop. Nothing here
+knows of graphs above or of machines below.
 """
 
 from collections.abc import Iterator, Sequence

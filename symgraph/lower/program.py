@@ -16,6 +16,7 @@ from symgraph.lower.guards import holds_if, is_late, required
 from symgraph.lower.sheet import Sheet
 from symgraph.lower.sizes import ZERO, Poly, poly
 from symgraph.lower.steps import Demand, Program
+from symgraph.lower.verify_program import verify_program
 
 
 def plan(
@@ -24,6 +25,7 @@ def plan(
     blas: bool = True,
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
+    verify: str = "off",
 ) -> Program:
     """Lower an optimised graph.
 
@@ -35,9 +37,11 @@ def plan(
     original : the graph before rewriting; what it needs of sizes is checked as well,
         for a rewrite may drop the op where two extents meet
     lengths : numbers of rows of inputs; the program is for calls that have just these
+    verify : "on" proves that kernels and steps obey their rules; with "bounds" kernels
+        check the places that they load from memory as well
     """
     with graph.interner:
-        sheet = Sheet(blas)
+        sheet = Sheet(blas, verify)
         body = Body(sheet, graph, [*graph.inputs, *shared], lengths)
         kept = None
         if original is not None:
@@ -59,6 +63,8 @@ def plan(
         program.outputs = [(v.type.dtype, extents.shape(v)) for v in body.graph.outputs]
         if kept is not None:
             kept.put_first()
+        if verify != "off":
+            verify_program(program)
         return program
 
 

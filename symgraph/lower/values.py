@@ -191,11 +191,11 @@ class Values:
             access = self._row_access(variable, positions)
             spot = self._spot(variable, positions)
             if spot in self.kept:
-                row = self.build.buffer(self.rows[variable], "inout")
+                row = self.build.buffer(self.rows[variable], "scratch")
                 result = self.build.emit(Load(row, access, dtype))
             else:
                 result = self._compute(variable, positions)
-                row = self.build.buffer(self.rows[variable], "out")
+                row = self.build.buffer(self.rows[variable], "scratch")
                 self.build.store(row, access, result)
                 self.computed.add(spot)
         else:

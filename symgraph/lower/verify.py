@@ -38,7 +38,7 @@ from symgraph.lower.ir import (
     walk,
 )
 
-ROLES = ("in", "out", "inout")
+ROLES = ("in", "out", "inout", "scratch")
 KINDS = ("serial", "vector", "unroll")
 ARITY = {
     **dict.fromkeys(
@@ -60,6 +60,7 @@ class Scope:
     locals : name → dtype of what `Let` and `Init` declared
     indices : loops that are open
     folding : accumulators that an open loop folds into, so nobody may read them
+    idle : whether an open loop has no rounds
     """
 
     kernel: Kernel
@@ -67,6 +68,7 @@ class Scope:
     combines: dict[str, str] = field(default_factory=dict)
     indices: tuple[str, ...] = ()
     folding: frozenset[str] = frozenset()
+    idle: bool = False
 
     def buffer(self, name: str) -> Any:
         """The buffer of a name, or None."""
@@ -78,6 +80,7 @@ class Scope:
         return Scope(
             self.kernel, dict(self.locals), dict(self.combines),
             (*self.indices, loop.index), self.folding | (folds & set(self.locals)),
+            self.idle or loop.extent == 0,
         )  # fmt: skip
 
 
@@ -172,6 +175,24 @@ def _store_fits(store: Store, scope: Scope) -> str:
     if buffer.dtype != store.value.dtype:
         return f"{store.value.dtype} is stored to {buffer.dtype} {store.buffer}"
     return _access(store.access, scope)
+
+
+def _store_is_done_once(store: Store, scope: Scope) -> str:
+    """A store that is repeated by a loop depends on how often.
+
+    With no rounds nothing is written; with several, a value that replaces what it is
+    computed from is computed again and again. Places that are loaded may repeat.
+    """
+    buffer = scope.buffer(store.buffer)
+    if buffer is None or buffer.role == "scratch" or scope.idle:
+        return ""
+    if store.access.dynamic is not None:
+        return ""
+    moved = {index for index, stride in store.access.terms if stride != 0}
+    for index in scope.indices:
+        if index not in moved:
+            return f"{store.buffer} is stored to in a loop over {index}, but not by it"
+    return ""
 
 
 def _fold_fits(fold: Fold, scope: Scope) -> str:
@@ -303,7 +324,7 @@ CHECKS: dict[type, tuple[Check, ...]] = {
     Let: (_is_new,),
     Init: (_is_new, _combine_is_known),
     Loop: (_loop_is_well_formed,),
-    Store: (_store_fits,),
+    Store: (_store_fits, _store_is_done_once),
     Fold: (_fold_fits,),
     Fail: (_fail_is_a_test,),
     Const: (_constant_is_of_its_dtype,),

@@ -54,6 +54,15 @@ def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
     return offsets, total
 
 
+def poisoned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An array of NaN, or of what the same bytes are in another dtype.
+
+    What nobody writes is seen in it.
+    """
+    count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return np.full(count, 0xFF, np.uint8).view(dtype).reshape(shape)
+
+
 class Arena:
     """Memory that only grows. `address` is valid until `reserve` gives another block.
 
@@ -82,3 +91,7 @@ class Arena:
     @property
     def generation(self) -> int:
         return self.word.value
+
+    def poison(self) -> None:
+        """Fill the block with NaN."""
+        self._block.fill(0xFF)

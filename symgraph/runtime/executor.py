@@ -10,7 +10,7 @@ compile/.
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from symgraph.errors import IndexRangeError, ShapeError, SymgraphError
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
-from symgraph.runtime.buffers import Arena, layout
+from symgraph.runtime.buffers import Arena, layout, poisoned
 from symgraph.runtime.cache import default_cache
 from symgraph.runtime.frames import (
     AT_ONCE,
@@ -40,6 +40,9 @@ from symgraph.runtime.frames import (
     fill,
 )
 from symgraph.runtime.image import Image
+
+if TYPE_CHECKING:
+    from symgraph.runtime.inspection import Inspection
 
 MISMATCH = -1
 KEPT_BINDINGS = 512
@@ -97,8 +100,10 @@ class Executor:
         library: Any,
         shared: Sequence[SharedVariable],
         calls: Sequence[Apply] = (),
+        inspection: "Inspection | None" = None,
     ) -> None:
         self.image = image
+        self.inspection = inspection
         self.library = library
         self.shared = list(shared)
         self.step = library.address("step")
@@ -117,7 +122,7 @@ class Executor:
                 self.slot_of[what] = number
         self._constants = [np.ascontiguousarray(a) for a in image.constants]
         self._run: Any = None
-        self.frames = Frames(image, calls)
+        self.frames = Frames(image, calls, inspection)
         #: the user's variables, for error texts
         self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
@@ -204,6 +209,11 @@ class Executor:
             atoms[number] = int(evaluate(recipe, shapes, values.__getitem__))
         slots = np.zeros(len(image.slots) + 1, np.int64)
         check(image, now, atoms, slots, Broadcasts)
+        if self.inspection is not None:
+            known = [False] * len(atoms)
+            for number in now.atoms:
+                known[number] = True
+            self.inspection.follow(atoms, known, shapes, slots)
         temps = [
             (size.value(atoms), first, last)
             for size, first, last in (image.temps[k] for k in now.temps)
@@ -233,9 +243,9 @@ class Executor:
             slots[self.slot_of[("parallel",)]] = 1
         if self.frames.used:
             self.frames.add(slots, atoms, shapes, values)
-        known = set(now.outputs)
+        sized = set(now.outputs)
         outputs = [
-            (tuple(e.value(atoms) for e in shape) if k in known else (0,), NUMPY[dtype])
+            (tuple(e.value(atoms) for e in shape) if k in sized else (0,), NUMPY[dtype])
             for k, (dtype, shape) in enumerate(image.outputs)
         ]
         specs = [
@@ -263,9 +273,10 @@ class Executor:
         ShapeError : an extent is negative, or there is not so much memory
         """
         made = []
+        new = np.empty if self.inspection is None else poisoned
         for k, (shape, dtype) in enumerate(binding.outputs):
             try:
-                made.append(np.empty((*lead, *shape), dtype))
+                made.append(new((*lead, *shape), dtype))
             except (ValueError, MemoryError) as error:
                 what = f"output {k}"
                 if k < len(self.outputs):
@@ -297,6 +308,8 @@ class Executor:
     def call(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One execution with converted arguments."""
         binding = self.bind(arrays)
+        if self.inspection is not None:
+            self.arena.poison()
         outputs = self.space(binding)
         # what calls Python may not be begun again: it says at once that it may last
         lasts = ("watch",) in self.slot_of and (binding.long or self.frames.used)

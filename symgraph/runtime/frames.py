@@ -10,7 +10,7 @@ In: an Image. Out: filled slots, computed arrays; an exception is kept for the c
 import ctypes
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,11 @@ from symgraph.errors import (
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import grain
 from symgraph.lower.sizes import Poly, evaluate, lates_of
-from symgraph.runtime.buffers import Arena, layout
+from symgraph.runtime.buffers import Arena, layout, poisoned
 from symgraph.runtime.image import Image
+
+if TYPE_CHECKING:
+    from symgraph.runtime.inspection import Inspection
 
 #: error flag of a program that was left because Python raised an exception
 RAISED = 1 << 62
@@ -59,13 +62,13 @@ class Stages:
 
     def __init__(self, image: Image) -> None:
         never = len(image.lates)
-        self._of_atom = [
+        self.of_atom = [
             max((k if k >= 0 else never for k in lates_of(r)), default=AT_ONCE)
             for r in image.recipes
         ]
         self.stages = {k: Stage() for k in range(AT_ONCE, never + 1)}
         for number in range(len(image.recipes)):
-            self.stages[self._of_atom[number]].atoms.append(number)
+            self.stages[self.of_atom[number]].atoms.append(number)
         for number, (size, *_) in enumerate(image.temps):
             self._stage(size).temps.append(number)
         temp_stage = {n: k for k, stage in self.stages.items() for n in stage.temps}
@@ -86,7 +89,7 @@ class Stages:
             self._stage(index, extent).ranges.append(number)
 
     def _stage(self, *sizes: Poly) -> Stage:
-        atoms = [self._of_atom[a] for size in sizes for a in size.atoms()]
+        atoms = [self.of_atom[a] for size in sizes for a in size.atoms()]
         return self.stages[max([AT_ONCE, *atoms])]
 
     def __getitem__(self, number: int) -> Stage:
@@ -129,8 +132,14 @@ class Frame(Record, frozen=False):
 class Frames:
     """Python's side of one compiled function."""
 
-    def __init__(self, image: Image, nodes: Sequence[Apply]) -> None:
+    def __init__(
+        self,
+        image: Image,
+        nodes: Sequence[Apply],
+        inspection: "Inspection | None" = None,
+    ) -> None:
         self.image = image
+        self.inspection = inspection
         self.stages = Stages(image)
         self.used = bool(image.calls or image.lates)
         self.error: BaseException | None = None
@@ -229,6 +238,12 @@ class Frames:
                 )
             )  # fmt: skip
         check(image, stage, frame.atoms, frame.slots, Broadcasts, late=True)
+        if self.inspection is not None:
+            late = self.stages.of_atom
+            # later ones are those of the call before
+            known = [k == AT_ONCE or (k <= number and k in frame.lates) for k in late]
+            fresh = [k == number for k in late]
+            self.inspection.follow(frame.atoms, known, frame.shapes, frame.slots, fresh)
         self._place(frame, number, stage)
         for position in stage.slots:
             fill(image, frame.slots, position, frame.atoms)
@@ -239,7 +254,8 @@ class Frames:
                 raise ShapeError(
                     f"output {output}: a computed extent is negative, {shape}"
                 )
-            made = frame.made[output] = np.empty(shape, NUMPY[kind])
+            new = np.empty if self.inspection is None else poisoned
+            made = frame.made[output] = new(shape, np.dtype(NUMPY[kind]))
             if output in self._output_slots:
                 frame.slots[self._output_slots[output]] = made.ctypes.data
 
@@ -257,6 +273,8 @@ class Frames:
         offsets, total = layout(temps)
         arena = frame.arenas.setdefault(number, Arena())
         arena.reserve(total)
+        if self.inspection is not None:
+            arena.poison()
         starts = dict(zip(stage.temps, offsets, strict=True))
         for position in stage.slots:
             what = self.image.slots[position]
