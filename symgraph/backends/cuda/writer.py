@@ -27,12 +27,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+from symgraph.backends.cuda.sharing import escaping, is_independent, touched
 from symgraph.backends.writer import TEMPLATES, Writer, operand
 from symgraph.core.dtypes import is_float
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
     PRIMITIVES,
-    Access,
     Fold,
     Init,
     Kernel,
@@ -239,7 +239,7 @@ class CudaWriter(Writer):
     def in_blocks(self, loop: Loop) -> None:
         """Write a loop whose sums of floats begin anew after so many iterations."""
         sums = [
-            n for n in sorted(_escaping(loop))
+            n for n in sorted(escaping(loop))
             if self.combines[n][0] == "add" and is_float(self.combines[n][1])
         ]  # fmt: skip
         index, size = self.names[loop.index], self.size(loop.extent)
@@ -260,31 +260,6 @@ class CudaWriter(Writer):
 
     # --- which loops threads can share ----------------------------------------------
 
-    def is_independent(self, loop: Loop) -> bool:
-        """Tell whether the iterations of a loop touch different elements.
-
-        Each buffer written inside must be touched at one position only, which moves
-        with the loop's index faster than with all that varies inside, or within
-        bounds that are known and do not overlap from one iteration to the next.
-        """
-        if loop.kind == "vector":
-            return True
-        stores: dict[str, set[Access]] = {}
-        loads: dict[str, set[Access]] = {}
-        extents = {s.index: s.extent for s in walk((loop,)) if isinstance(s, Loop)}
-        for statement in walk(loop.body):
-            if isinstance(statement, Store):
-                stores.setdefault(statement.buffer, set()).add(statement.access)
-            for part in expressions(statement):
-                if isinstance(part, Load):
-                    loads.setdefault(part.buffer, set()).add(part.access)
-        for buffer, written in stores.items():
-            touched = written | loads.get(buffer, set())
-            alone = len(touched) == 1 and _moves(*written, loop.index, extents)
-            if not alone and not _apart(touched, loop.index, extents):
-                return False
-        return True
-
     def chain(
         self, loop: Loop, folds: bool
     ) -> tuple[list[Loop], tuple[Statement, ...]]:
@@ -299,7 +274,7 @@ class CudaWriter(Writer):
             *lets, last = body
             if not all(isinstance(let, Let) for let in lets) or last.kind == "unroll":
                 break
-            if not self.is_independent(last) or (not folds and _escaping(last)):
+            if not is_independent(last) or (not folds and escaping(last)):
                 break
             loops.append(last)
             body = (*lets, *last.body)
@@ -309,7 +284,7 @@ class CudaWriter(Writer):
 
     def is_shared(self, loop: Loop) -> bool:
         """Tell whether the threads of a block should share a loop."""
-        return loop.kind != "unroll" and self.is_independent(loop)
+        return loop.kind != "unroll" and is_independent(loop)
 
     # --- text of a block that works together ----------------------------------------
 
@@ -341,7 +316,7 @@ class CudaWriter(Writer):
                 case Loop() if self.is_shared(statement):
                     self.order(statement)
                     chain, inner = self.chain(statement, folds=True)
-                    folds = _escaping(statement)
+                    folds = escaping(statement)
                     for name in folds & self.folded:
                         self.line("if cuda.threadIdx.x > 0:")
                         self.depth += 1
@@ -365,14 +340,14 @@ class CudaWriter(Writer):
     def in_step(self, loop: Loop) -> None:
         """Write a loop whose iterations follow one another."""
         inner = any(self.is_shared(s) for s in walk(loop.body) if isinstance(s, Loop))
-        if not inner and not _escaping(loop):
+        if not inner and not escaping(loop):
             self.order(loop)
             self.first_thread((loop,))
             return
-        self.folded |= _escaping(loop)
+        self.folded |= escaping(loop)
         self.order(loop)
         read, written = set(self.read), set(self.written)
-        reads, writes = _touched(loop)
+        reads, writes = touched(loop)
         self.read -= reads  # iterations are kept apart by the barrier at their end
         self.written -= writes
         self.line(f"for {self.names[loop.index]} in range({self.size(loop.extent)}):")
@@ -393,7 +368,7 @@ class CudaWriter(Writer):
 
     def order(self, statement: Statement) -> None:
         """Write a barrier if a statement touches what other threads have in hand."""
-        reads, writes = _touched(statement)
+        reads, writes = touched(statement)
         if reads & self.written or writes & (self.read | self.written):
             self.barrier()
         self.read |= reads
@@ -463,62 +438,3 @@ class CudaWriter(Writer):
     def index(self, text: str) -> str:
         """Return a loop index or size as an int64 value: it is one."""
         return text if text.isidentifier() else f"int64({text})"
-
-
-def _escaping(loop: Loop) -> set[str]:
-    """Return the accumulators that a loop folds into and does not declare."""
-    inside = {s.name for s in walk(loop.body) if isinstance(s, Init)}
-    return {s.name for s in walk(loop.body) if isinstance(s, Fold)} - inside
-
-
-def _touched(statement: Statement) -> tuple[set[str], set[str]]:
-    """Return the buffers that a statement reads and those that it writes."""
-    inside = tuple(walk((statement,)))
-    loads = (e for s in inside for e in expressions(s) if isinstance(e, Load))
-    return {e.buffer for e in loads}, {s.buffer for s in inside if isinstance(s, Store)}
-
-
-def _apart(accesses: set[Access], index: str, extents: Mapping[str, Size]) -> bool:
-    """Tell whether all elements that one iteration touches lie before the next's.
-
-    That is so where sizes are known and each access moves with `index` by a stride
-    longer than the span from the first to the last element of an iteration.
-    """
-    strides, first, last = set(), [], []
-    for access in accesses:
-        own = [stride for name, stride in access.terms if name == index]
-        inner = [
-            (extents[n], s) for n, s in access.terms if n in extents and n != index
-        ]
-        outer = [term for term in access.terms if term[0] not in extents]
-        known = [access.offset, *own, *(size for pair in inner for size in pair)]
-        if access.dynamic or len(own) != 1 or any(isinstance(s, str) for s in known):
-            return False
-        reach = [stride * (extent - 1) for extent, stride in inner]
-        first.append(access.offset + sum(min(r, 0) for r in reach))
-        last.append(access.offset + sum(max(r, 0) for r in reach))
-        strides.add((own[0], *sorted(outer)))
-    return len(strides) == 1 and abs(strides.pop()[0]) > max(last) - min(first)
-
-
-def _moves(access: Access, index: str, extents: Mapping[str, Size]) -> bool:
-    """Tell whether positions of different values of `index` never meet.
-
-    `extents` are those of the loop and of all loops inside. Where all is known, each
-    stride must be longer than the span of the shorter ones; run-time strides are those
-    of a dense array, so they only must differ.
-    """
-    terms = [(n, stride) for n, stride in access.terms if extents.get(n, 1) != 1]
-    if access.dynamic is not None or index not in dict(access.terms):
-        return False
-    if any(
-        isinstance(size, str) for n, stride in terms for size in (stride, extents[n])
-    ):
-        strides = [stride for _, stride in terms]
-        return 0 not in strides and len(set(strides)) == len(strides)
-    span = 0
-    for stride, extent in sorted((abs(stride), extents[n]) for n, stride in terms):
-        if stride <= span:
-            return False
-        span += stride * (extent - 1)
-    return True

@@ -12,7 +12,8 @@ from scipy import special
 
 from symgraph.backends.cuda import writer
 from symgraph.backends.cuda.lockstep import launch
-from symgraph.backends.cuda.writer import BLOCK, CudaWriter, write
+from symgraph.backends.cuda.sharing import is_independent
+from symgraph.backends.cuda.writer import BLOCK, write
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
     Access,
@@ -349,7 +350,7 @@ def test_loop_is_independent_only_if_its_stores_cannot_meet(terms, extent, share
     store = Store("y", Access(0, terms), Const(0.0, "float32"))
     loop = Loop("i", 9, (Loop("j", extent, (store,)),))
     kernel = Kernel("k", (Buffer("y", "float32", "out"),), ("n",), (loop,))
-    assert CudaWriter(kernel).is_independent(loop) == shared
+    assert is_independent(loop) == shared
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 1])
@@ -357,7 +358,7 @@ def test_loop_that_reads_what_another_iteration_writes_is_not_independent(offset
     load = Load("y", kernels.at(("i", 1), offset=offset), "float32")
     loop = Loop("i", 9, (Store("y", kernels.at(("i", 1)), load),))
     kernel = Kernel("k", (Buffer("y", "float32", "inout"),), (), (loop,))
-    assert CudaWriter(kernel).is_independent(loop) == (offset == 0)
+    assert is_independent(loop) == (offset == 0)
 
 
 # --- text ---------------------------------------------------------------------------
