@@ -349,7 +349,6 @@ def test_failure_sets_the_error_flag_of_the_grid():
 def test_loop_is_independent_only_if_its_stores_cannot_meet(terms, extent, shared):
     store = Store("y", Access(0, terms), Const(0.0, "float32"))
     loop = Loop("i", 9, (Loop("j", extent, (store,)),))
-    kernel = Kernel("k", (Buffer("y", "float32", "out"),), ("n",), (loop,))
     assert is_independent(loop) == shared
 
 
@@ -357,7 +356,6 @@ def test_loop_is_independent_only_if_its_stores_cannot_meet(terms, extent, share
 def test_loop_that_reads_what_another_iteration_writes_is_not_independent(offset):
     load = Load("y", kernels.at(("i", 1), offset=offset), "float32")
     loop = Loop("i", 9, (Store("y", kernels.at(("i", 1)), load),))
-    kernel = Kernel("k", (Buffer("y", "float32", "inout"),), (), (loop,))
     assert is_independent(loop) == (offset == 0)
 
 
