@@ -9,6 +9,7 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.compile import build as building
+from symgraph.compile import debug
 from symgraph.errors import DebugError, NaNError
 from symgraph.rewrite import pipeline
 
@@ -92,3 +93,65 @@ def test_debug_mode_gives_what_fast_run_gives_and_updates_once() -> None:
     for one, other in zip(first, g(a), strict=True):
         np.testing.assert_allclose(one, other)
     assert building.Timings().stages == {}
+
+
+RANDOM = np.random.default_rng(0)
+
+
+def _cancelled() -> list[Any]:
+    x, m = T.dvector("x"), T.dmatrix("m")
+    values, rows = RANDOM.random(1000), RANDOM.random((30, 40))
+    f, r = T.fvector("f"), RANDOM.random(500).astype("float32")
+    return [
+        (x, (x - x.mean()).sum(), values),
+        (x, ((x - x.mean()) / x.std()).sum(), values),
+        (x, x.var() - ((x**2).mean() - x.mean() ** 2), values + 100),
+        (m, T.nnet.softmax(m).sum(axis=1) - 1, rows),
+        (m, (m - m.mean(axis=0)).sum(axis=0), rows),
+        (f, (f - f.mean()).sum(), r),
+        (x, T.exp(x) - T.exp(x + 1e-14), values),
+    ]
+
+
+@pytest.mark.parametrize("k", range(7))
+def test_what_is_left_of_sums_that_cancel_is_no_difference(k: int) -> None:
+    variable, expression, value = _cancelled()[k]
+    sg.function([variable], expression, mode="DEBUG")(value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: T.log(T.nnet.sigmoid(x)),
+        lambda x: sg.grad(T.log(T.nnet.sigmoid(x)).sum(), x),
+        lambda x: T.log(1 + T.exp(x)),
+        lambda x: T.log(T.nnet.softmax(T.stack([x, -x]).T)),
+        lambda x: T.nnet.binary_crossentropy(T.nnet.sigmoid(x), 1.0).mean(),
+        lambda x: -T.log(T.nnet.softmax(T.stack([x, -x]).T))[:, 0].mean(),
+    ],
+)
+def test_a_stable_form_of_what_overflows_is_no_difference(build: Any) -> None:
+    x = T.dvector("x")
+    got = sg.function([x], build(x), mode="DEBUG")(np.array([-1000.0, 0.5, 900.0]))
+    assert np.isfinite(got).all()
+
+
+def test_a_wrong_value_is_found_beside_one_that_cancels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    want = np.array([1e-16, 1.0, 5.0])
+    moved = np.array([3e-13, 1.0 + 1e-13, 5.0])
+    assert debug._close(want, np.array([2e-14, 1.0, 5.0]), moved)
+    assert not debug._close(want, np.array([0.0, 1.0 + 1e-6, 5.0]), moved)
+    assert not debug._close(want, np.array([1e-3, 1.0, 5.0]), moved)
+    assert not debug._close(np.array([1, 2]), np.array([1, 3]), np.array([1, 2]))
+    assert debug._close(np.array([1, 2]), np.array([1, 3]), np.array([1, 3]))
+
+
+def test_debugging_changes_neither_arguments_nor_shared_values() -> None:
+    x, w = T.dvector("x"), sg.shared(np.arange(3.0), name="w")
+    f = sg.function([x], [x, w * x, T.exp(w)], mode="DEBUG")
+    value = np.array([1.0, 2.0, 3.0])
+    f(value)
+    np.testing.assert_array_equal(value, [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(w.get_value(), np.arange(3.0))
