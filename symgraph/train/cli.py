@@ -100,7 +100,7 @@ def _train(options: argparse.Namespace) -> None:
         settings = Settings(**_chosen(options, Settings))
         with Progress() as progress:
             result = train_digits(
-                settings, options.output or "digits-model", [progress]
+                settings, options.output or "digits-model", [progress], progress.within
             )
     else:
         start = time.perf_counter()
@@ -118,7 +118,12 @@ def _train(options: argparse.Namespace) -> None:
         chosen = images.recipe(name, changes.pop("model", "cnn"), changes)
         with Progress() as progress:
             result = images.train_images(
-                data, chosen, options.output or f"{name}-model", [progress], name
+                data,
+                chosen,
+                options.output or f"{name}-model",
+                [progress],
+                name,
+                progress.within,
             )
     _write("\n".join(_summary(result, imported)))
 

@@ -1,4 +1,4 @@
-"""The learning curve of a training as a PNG file.
+"""The learning curve of a training as a picture.
 
 In: a ``History``.  Out: a picture, drawn by matplotlib without a screen (Agg);
 matplotlib is loaded on the first call only.
@@ -6,11 +6,14 @@ matplotlib is loaded on the first call only.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.train.loop import History
 
+#: of pictures, told by the suffix
+FORMATS = (".png", ".pdf", ".svg")
 TRAINING, VALIDATION = "#1f5fa8", "#c8501e"  # also apart for the colour-blind
 
 
@@ -20,7 +23,7 @@ def plot_history(history: History, path: str | Path, title: str = "") -> Path:
     Parameters
     ----------
     history : of ``fit``, at least one epoch
-    path : PNG file to write, replaced when it exists
+    path : file to write, replaced when it exists: ``.png``, ``.pdf`` or ``.svg``
     title : above the picture
 
     Returns
@@ -29,11 +32,12 @@ def plot_history(history: History, path: str | Path, title: str = "") -> Path:
 
     Raises
     ------
-    ArgumentError : a history without epochs
+    ArgumentError : a history without epochs, or another suffix
     NotSupportedError : matplotlib is not installed
     """
     if not history.records:
         raise ArgumentError("plot_history: the history has no epochs")
+    check_plotting(path)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -72,5 +76,24 @@ def plot_history(history: History, path: str | Path, title: str = "") -> Path:
     if title:
         figure.suptitle(title)
     path = Path(path)
-    figure.savefig(path, format="png")
+    figure.savefig(path, format=path.suffix[1:].lower() or "png")
     return path
+
+
+def check_plotting(path: str | Path) -> None:
+    """Tell before the work whether `plot_history` could write a file of that name.
+
+    Raises
+    ------
+    ArgumentError : a suffix that names no format
+    NotSupportedError : matplotlib is not installed
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in ("", *FORMATS):
+        raise ArgumentError(
+            f"plot_history: {path}: no format {suffix}; there are {', '.join(FORMATS)}"
+        )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise NotSupportedError(
+            "plot_history needs matplotlib: pip install 'symgraph[train]'"
+        )

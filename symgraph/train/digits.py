@@ -24,7 +24,7 @@ from symgraph.data.digits import CLASSES, IMAGE_SHAPE, load_digits, split
 from symgraph.errors import ArgumentError
 from symgraph.train.augment import random_shift
 from symgraph.train.checkpoint import save_model
-from symgraph.train.curve import plot_history
+from symgraph.train.curve import check_plotting, plot_history
 from symgraph.train.loop import EpochRecord, History, fit
 from symgraph.train.metrics import accuracy
 
@@ -109,6 +109,7 @@ def train_digits(
     settings: Settings,
     folder: str | Path | None = None,
     callbacks: Sequence[Callable[[EpochRecord], object]] = (),
+    progress: Callable[[int, int, int], object] | None = None,
 ) -> Result:
     """Train on the bundled digits and measure on the test part, once, at the end.
 
@@ -118,6 +119,7 @@ def train_digits(
     folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
         made when missing; None writes nothing
     callbacks : called with each epoch's record
+    progress : called within an epoch with its number, steps done, all steps
 
     Returns
     -------
@@ -125,6 +127,7 @@ def train_digits(
     """
     if folder is not None:  # a folder that cannot be made is told before the work
         Path(folder).mkdir(parents=True, exist_ok=True)
+        check_plotting("curve.png")
     parts = split(*load_digits(), seed=settings.seed)
     with sg.config.override(floatX="float32"):
         nn.random.set_rng(np.random.RandomState(settings.seed))
@@ -157,6 +160,7 @@ def train_digits(
             before_epoch=set_rate,
             augment=_augmentation(settings.shift),
             callbacks=callbacks,
+            progress=progress,
         )
     train_seconds = time.perf_counter() - start
     x_test, y_test = parts.test

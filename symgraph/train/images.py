@@ -25,7 +25,7 @@ from symgraph.errors import ArgumentError
 from symgraph.train import networks
 from symgraph.train.augment import random_flip
 from symgraph.train.checkpoint import save_model
-from symgraph.train.curve import plot_history
+from symgraph.train.curve import check_plotting, plot_history
 from symgraph.train.digits import Result
 from symgraph.train.loop import EpochRecord, fit
 
@@ -161,6 +161,7 @@ def train_images(
     folder: str | Path | None = None,
     callbacks: Sequence[Callable[[EpochRecord], object]] = (),
     name: str = "images",
+    progress: Callable[[int, int, int], object] | None = None,
 ) -> Result:
     """Train on images and measure on the test part, once, at the end.
 
@@ -171,6 +172,7 @@ def train_images(
     folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
         made when missing; None writes nothing
     callbacks : called with each epoch's record
+    progress : called within an epoch with its number, steps done, all steps
     name : of the data, for the model's metadata and the curve's title
 
     Returns
@@ -179,6 +181,7 @@ def train_images(
     """
     if folder is not None:  # a folder that cannot be made is told before the work
         Path(folder).mkdir(parents=True, exist_ok=True)
+        check_plotting("curve.png")
     rows, held = held_out(images.y_train, settings.validation, settings.seed)
     x, y = images.x_train, images.y_train
     if len(held):
@@ -210,6 +213,7 @@ def train_images(
         params=nn.layers.get_all_params(network) if settings.patience else (),
         augment=random_flip if settings.flip else None,
         callbacks=callbacks,
+        progress=progress,
     )
     train_seconds = time.perf_counter() - start
     _, test_accuracy = evaluate(images.x_test, images.y_test)

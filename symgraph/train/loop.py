@@ -12,10 +12,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from symgraph.compile.callable import CompiledFunction
 from symgraph.errors import ArgumentError, NaNError
 
 
@@ -75,6 +77,7 @@ def fit(
     before_epoch: Callable[[int], None] | None = None,
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     callbacks: Sequence[Callable[[EpochRecord], object]] = (),
+    progress: Callable[[int, int, int], object] | None = None,
 ) -> History:
     """Train with mini-batches for a number of epochs.
 
@@ -85,7 +88,8 @@ def fit(
     epochs : at least 1
     batch_size : rows of a step; the last, shorter batch of an epoch is used too
     seed : of shuffling and augmentation
-    validate : gives named numbers after each epoch, for example loss and accuracy
+    validate : gives named numbers, for example loss and accuracy, after each epoch; once
+        before the first, for their names
     monitor : name of the validation number that tells the best epoch; higher is better
         when the name ends in "accuracy", otherwise lower
     patience : stop after so many epochs without a better monitored value
@@ -94,6 +98,8 @@ def fit(
         shared learning rate
     augment : gives changed copies of x for one epoch
     callbacks : called with each record; one that returns True ends the training
+    progress : called now and then within an epoch, with its number, the steps done and
+        all steps of it
 
     Returns
     -------
@@ -101,10 +107,15 @@ def fit(
 
     Raises
     ------
-    ArgumentError : a number is out of range, or patience or params lack validation
+    ArgumentError : a number is out of range, the step gives something else than one
+        number, patience or params lack validation, or validate lacks what is monitored;
+        told before the first step
     NaNError : the loss became NaN or infinite
     """
     _check(x, y, epochs, batch_size, patience, params, validate)
+    _check_step(step)
+    if validate:  # its names are told before an epoch is spent
+        _monitored(validate(), monitor)
     random = np.random.default_rng(seed)
     sign = 1.0 if monitor.endswith("accuracy") else -1.0
     records: list[EpochRecord] = []
@@ -116,7 +127,8 @@ def fit(
             before_epoch(epoch)
         rows = augment(x, random) if augment else x
         start = time.perf_counter()
-        losses = np.asarray(_epoch(step, rows, y, batch_size, random))
+        within = partial(progress, epoch) if progress else None
+        losses = np.asarray(_epoch(step, rows, y, batch_size, random, within))
         seconds = time.perf_counter() - start
         loss = _mean_loss(losses, len(x), batch_size)
         if not math.isfinite(loss):
@@ -147,9 +159,12 @@ def _epoch(
     y: np.ndarray,
     batch_size: int,
     random: np.random.Generator,
+    within: Callable[[int, int], object] | None,
 ) -> np.ndarray:
     shuffle = int(random.integers(2**31))
-    return step.epoch(x, y, batch_size=min(batch_size, len(x)), shuffle=shuffle)
+    settings = {} if within is None else {"progress": within}
+    batch = min(batch_size, len(x))
+    return step.epoch(x, y, batch_size=batch, shuffle=shuffle, **settings)
 
 
 def _mean_loss(losses: np.ndarray, n: int, batch_size: int) -> float:
@@ -164,6 +179,26 @@ def _monitored(validation: Mapping[str, float], monitor: str) -> float:
         known = ", ".join(validation) or "nothing"
         raise ArgumentError(f"fit: monitor = {monitor!r}, but validate gave {known}")
     return validation[monitor]
+
+
+def _check_step(step: Any) -> None:
+    """Refuse what a step cannot be before it has changed anything."""
+    if not isinstance(step, CompiledFunction):
+        return
+    request = step.request
+    if request.form != "single" or request.outputs[0].ndim:
+        what = f"{len(request.outputs)} outputs"
+        if request.form == "single":
+            what = f"an output of rank {request.outputs[0].ndim}"
+        raise ArgumentError(
+            f"fit: {step!r} gives {what}, expected one output of rank 0, the mean loss of "
+            "a batch\nCompile function([x, y], loss, updates=...) with loss.mean(); what "
+            "else is of interest belongs to validate."
+        )
+    if len(request.inputs) != 2:
+        raise ArgumentError(
+            f"fit: {step!r} takes {len(request.inputs)} inputs, expected (x, y)"
+        )
 
 
 def _check(

@@ -73,6 +73,18 @@ class Progress:
             self._display.update(self._table(), refresh=True)
             self._drawn = time.monotonic()
 
+    def within(self, epoch: int, done: int, steps: int) -> None:
+        """Show how far an epoch is, on a terminal."""
+        if self._display is None or time.monotonic() - self._drawn < REDRAW_SECONDS:
+            return
+        from rich.console import Group
+        from rich.text import Text
+
+        line = Text(f"epoch {epoch}: step {done:,} of {steps:,}")
+        shown = [self._table(), line] if self._recent else [line]
+        self._display.update(Group(*shown), refresh=True)
+        self._drawn = time.monotonic()
+
     def _table(self) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar

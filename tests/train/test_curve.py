@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from symgraph.errors import ArgumentError
-from symgraph.train.curve import plot_history
+from symgraph.errors import ArgumentError, NotSupportedError
+from symgraph.train.curve import check_plotting, plot_history
+from symgraph.train.digits import Settings, train_digits
 from symgraph.train.loop import EpochRecord, History
 
 
@@ -59,3 +60,26 @@ def test_curve_of_no_epochs_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="no epochs"):
         plot_history(History(()), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("c.png", b"\x89PNG"), ("c.pdf", b"%PDF"), ("c.svg", b"<?xml"), ("c", b"\x89PNG")],
+)
+def test_the_suffix_decides_the_format(tmp_path, name, start):
+    history = History((EpochRecord(1, 1, 0.5, 0.1),))
+    assert plot_history(history, tmp_path / name).read_bytes().startswith(start)
+
+
+def test_another_suffix_is_refused(tmp_path):
+    history = History((EpochRecord(1, 1, 0.5, 0.1),))
+    with pytest.raises(ArgumentError, match=r"no format \.gif; there are \.png, \.pdf"):
+        plot_history(history, tmp_path / "c.gif")
+
+
+def test_without_matplotlib_no_training_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotSupportedError, match="needs matplotlib"):
+        check_plotting("curve.png")
+    with pytest.raises(NotSupportedError, match="needs matplotlib"):
+        train_digits(Settings(epochs=10**6), tmp_path)

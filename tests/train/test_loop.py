@@ -70,7 +70,7 @@ def test_batch_size_over_the_number_of_rows_is_all_rows():
 
 
 def test_validation_numbers_and_best_epoch_are_recorded():
-    losses = iter([0.5, 0.2, 0.4])
+    losses = iter([9.0, 0.5, 0.2, 0.4])
     history = _fit(validate=lambda: {"loss": next(losses)})
     assert [r.validation["loss"] for r in history.records] == [0.5, 0.2, 0.4]
     assert history.best == 2
@@ -78,13 +78,13 @@ def test_validation_numbers_and_best_epoch_are_recorded():
 
 
 def test_monitored_accuracy_is_best_when_highest():
-    values = iter([0.5, 0.9, 0.4])
+    values = iter([9.0, 0.5, 0.9, 0.4])
     history = _fit(validate=lambda: {"accuracy": next(values)}, monitor="accuracy")
     assert history.best == 2
 
 
 def test_patience_ends_training_and_gives_back_the_best_values():
-    losses = iter([0.5, 0.2, 0.3, 0.4, 0.1])
+    losses = iter([9.0, 0.5, 0.2, 0.3, 0.4, 0.1])
     param = _Param()
     history = _fit(
         epochs=5,
@@ -99,10 +99,54 @@ def test_patience_ends_training_and_gives_back_the_best_values():
 
 
 def test_patience_that_runs_out_in_the_last_epoch_is_no_early_stop():
-    losses = iter([0.1, 0.2, 0.3])
+    losses = iter([9.0, 0.1, 0.2, 0.3])
     history = _fit(validate=lambda: {"loss": next(losses)}, patience=2)
     assert len(history.records) == 3
     assert not history.stopped_early
+
+
+def test_a_validation_without_what_is_monitored_is_told_before_the_first_step():
+    step = _Step()
+    with pytest.raises(
+        ArgumentError, match="monitor = 'accuracy', but validate gave loss"
+    ):
+        _fit(step, validate=lambda: {"loss": 1.0}, monitor="accuracy")
+    assert step.calls == []
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        lambda x, loss: [loss, x],
+        lambda x, loss: [loss],
+        lambda x, loss: {"loss": loss},
+        lambda x, loss: loss * x,
+        lambda x, loss: None,
+    ],
+)
+def test_a_step_that_gives_no_single_loss_is_told_before_it_changes_anything(outputs):
+    x, y, w = T.dmatrix("x"), T.lvector("y"), sg.shared(0.0, name="w")
+    loss = (x.sum() * w + y.sum()) ** 2
+    step = sg.function(
+        [x, y], outputs(x, loss), updates=[(w, w + 1)], on_unused_input="ignore"
+    )
+    with pytest.raises(ArgumentError, match="expected one output of rank 0"):
+        _fit(step)
+    assert w.get_value() == 0
+
+
+def test_progress_within_an_epoch_names_the_epoch():
+    x, y, w = T.dmatrix("x"), T.lvector("y"), sg.shared(0.0, name="w")
+    step = sg.function(
+        [x, y], (x.sum() * w + y.sum()) * 0, updates=[(w, w + 1)], mode="FAST_COMPILE"
+    )
+    told = []
+
+    def slow(epoch):
+        step.epoch, plain = lambda *a, **k: told.append(k) or plain(*a, **k), step.epoch
+
+    fit(step, X, Y, epochs=1, batch_size=1, before_epoch=slow, progress=print)
+    assert told[0]["progress"].args == (1,)
 
 
 def test_callback_that_returns_true_ends_training():

@@ -61,3 +61,15 @@ def test_live_table_without_any_epoch_shows_nothing_and_ends():
     with Progress(stream, live=True):
         pass
     assert "epoch" not in stream.getvalue()
+
+
+def test_steps_within_an_epoch_are_shown_on_a_terminal_only(monkeypatch):
+    monkeypatch.setattr("symgraph.train.progress.REDRAW_SECONDS", 0.0)
+    for live in (True, False):
+        stream = io.StringIO()
+        with Progress(stream, live=live) as progress:
+            progress.within(1, 1234, 5000)
+            progress(EpochRecord(1, 2, 0.5, 0.1))
+            progress.within(2, 7, 5000)
+        assert ("epoch 1: step 1,234 of 5,000" in stream.getvalue()) == live
+        assert ("epoch 2: step 7 of 5,000" in stream.getvalue()) == live
