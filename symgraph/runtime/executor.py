@@ -33,7 +33,6 @@ from symgraph.runtime.buffers import Arena, layout, poisoned
 from symgraph.runtime.cache import default_cache
 from symgraph.runtime.frames import (
     AT_ONCE,
-    RAISED,
     Broadcasts,
     Frames,
     check,
@@ -295,10 +294,8 @@ class Executor:
 
     def failure(self, flag: int, slots: Sequence[int] | None = None) -> BaseException:
         """The exception for an error flag; `slots` are those of the run."""
-        if flag == RAISED:
-            error, self.frames.error = self.frames.error, None
-            assert error is not None
-            return error
+        if flag == watch.RAISED:
+            return self.frames.error()
         text = self.image.failures.get(flag, f"error flag {flag}")
         kind = ShapeError if SHAPE_FLAG <= flag < INDEX_FLAG else IndexRangeError
         if slots is None:

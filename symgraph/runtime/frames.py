@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgraph.backends.cpu.entry import guarded
 from symgraph.backends.reference import located
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply
@@ -28,13 +29,12 @@ from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import grain
 from symgraph.lower.sizes import Poly, evaluate, lates_of
 from symgraph.runtime.buffers import Arena, layout, poisoned
+from symgraph.runtime.cache import default_cache
 from symgraph.runtime.image import Image
 
 if TYPE_CHECKING:
     from symgraph.runtime.inspection import Inspection
 
-#: error flag of a program that was left because Python raised an exception
-RAISED = 1 << 62
 #: stage of what is known when a call binds its arguments
 AT_ONCE = -1
 
@@ -142,7 +142,7 @@ class Frames:
         self.inspection = inspection
         self.stages = Stages(image)
         self.used = bool(image.calls or image.lates)
-        self.error: BaseException | None = None
+        self._raised: list[Any] = []  # the function that is called, then errors
         self._nodes = nodes
         self._frames: dict[int, Frame] = {}
         self._output_slots = {
@@ -155,7 +155,8 @@ class Frames:
     def address(self) -> int:
         """Address of the function that native code calls; made where it is asked for."""
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-        self._door = kind(self._enter)  # lives as long as the frames
+        # lives as long as the frames
+        self._door = kind(guarded(self._enter, self._raised, default_cache()))
         return ctypes.cast(self._door, ctypes.c_void_p).value or 0
 
     def add(
@@ -186,16 +187,18 @@ class Frames:
         return self._frames[slots.ctypes.data]
 
     def _enter(self, number: int, address: int) -> int:
-        try:
-            frame = self._frames[address]
-            if number < 0:
-                self._bind(frame, -1 - number)
-            else:
-                self._call(frame, number)
-        except BaseException as error:  # raised again when the program has been left
-            self.error = error
-            return RAISED
+        frame = self._frames[address]
+        if number < 0:
+            self._bind(frame, -1 - number)
+        else:
+            self._call(frame, number)
         return 0
+
+    def error(self) -> BaseException:
+        """What Python raised in the run that has been left with RAISED."""
+        error: BaseException = self._raised.pop()
+        del self._raised[1:]
+        return error
 
     # --- ops ----------------------------------------------------------------------------
 

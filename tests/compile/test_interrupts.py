@@ -197,7 +197,7 @@ def test_a_step_that_fails_says_how_many_came_before() -> None:
     f = sg.function([], x[w], updates=[(w, w + 1)], mode="FAST_COMPILE")
     with pytest.raises(sg.errors.IndexRangeError) as caught:
         f.repeat(9)
-    assert "repeat: 5 of 9 steps were done" in caught.value.__notes__[0]
+    assert "repeat: 5 of 9 steps were done" in "".join(caught.value.__notes__)
     assert w.get_value() == 5
 
 

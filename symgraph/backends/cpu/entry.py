@@ -202,6 +202,33 @@ def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
     return slow_runner
 
 
+def guarded(
+    function: Callable[..., int], errors: list[Any], store: Store | None = None
+) -> Callable[..., int]:
+    """Make what calls a function; `errors` gets what it raises, the answer is RAISED.
+
+    Native code that calls Python can raise nothing itself. A signal may raise before
+    the first line of a Python function, where no ``try`` of its own helps.
+
+    Parameters
+    ----------
+    errors : an empty list; the function itself becomes its first item
+    """
+    errors.insert(0, function)
+    native = _native(store)
+    if native is not None:
+        return native.guarded(errors)
+
+    def attempt(*given: Any) -> int:
+        try:
+            return function(*given)
+        except BaseException as error:
+            errors.append(error)
+            return watch.RAISED
+
+    return attempt
+
+
 def rebind(
     fast: Callable[..., int],
     slots: np.ndarray,
@@ -353,6 +380,7 @@ class _Native(Record):
 
     entry: Maker
     direct: Maker | None
+    guarded: Maker
     run: int
     watch: int
 
@@ -379,6 +407,7 @@ def _both(store: Store | None) -> _Native:
     return _Native(
         _maker(library, "sg_entry"),
         _maker(library, "sg_direct") if new_array else None,
+        _maker(library, "sg_guarded"),
         library.address("sg_run"),
         library.address("sg_watch"),
     )
@@ -425,7 +454,9 @@ def _maker(library: loader.Library, name: str) -> Maker:
 def _python_symbols() -> dict[str, int]:
     names = ("PyLong_FromLongLong", "PyEval_SaveThread", "PyEval_RestoreThread",
              "Py_IncRef", "Py_DecRef", "PyList_New", "PyList_SetItem",
-             "PyErr_CheckSignals", "PyObject_CallOneArg")  # fmt: skip
+             "PyErr_CheckSignals", "PyObject_CallOneArg", "PyObject_Vectorcall",
+             "PyList_GetItem", "PyList_Append", "PyErr_Fetch",
+             "PyErr_NormalizeException", "PyException_SetTraceback")  # fmt: skip
     found = {}
     for name in names:
         function = getattr(ctypes.pythonapi, name)

@@ -9,7 +9,10 @@ returns them, or None where it could not run or the driver failed, or where a wo
 its guard is not as it must be: storage has been replaced, or another thread holds a
 shared variable. Both read the table that entry.py makes. `sg_run` gives the lock up
 around `run` of a driver; `sg_watch` takes it for a moment to look for signals and to
-tell how far the run is (watch.py). An exception that it meets stays set.
+tell how far the run is (watch.py). An exception that it meets stays set. `sg_guarded`
+calls the first item of the list that is its ``__self__``; an exception is appended to
+the list, and the answer is RAISED: so none is lost, not even one of a signal that comes
+before the first line of the function.
 
 Offsets into PyObject: 8 type. Into PyArrayObject: 16 data, 24 nd, 32 dimensions,
 56 descr, 64 flags. 257 = C_CONTIGUOUS | ALIGNED. The table: step, slots, inputs,
@@ -19,7 +22,7 @@ descr, slot, rank and as many extents; the slot of each output; for each output 
 rank and as many extents.
 """
 
-from symgraph.backends.cpu.watch import DONE, PROGRESS, THREAD
+from symgraph.backends.cpu.watch import DONE, PROGRESS, RAISED, THREAD
 
 _DECLARATIONS = """
 declare ptr @PyLong_FromLongLong(i64)
@@ -30,6 +33,12 @@ declare void @Py_DecRef(ptr)
 declare ptr @PyList_New(i64)
 declare i32 @PyErr_CheckSignals()
 declare ptr @PyObject_CallOneArg(ptr, ptr)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyList_GetItem(ptr, i64)
+declare i32 @PyList_Append(ptr, ptr)
+declare void @PyErr_Fetch(ptr, ptr, ptr)
+declare void @PyErr_NormalizeException(ptr, ptr, ptr)
+declare i32 @PyException_SetTraceback(ptr, ptr)
 declare i32 @PyList_SetItem(ptr, i64, ptr)
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 @_Py_NoneStruct = external global i8
@@ -296,6 +305,37 @@ guarded:
 """
 
 _RUN = """
+define ptr @sg_guarded(ptr %self, ptr %args, i64 %given) nounwind {
+entry:
+  %type.at = alloca ptr
+  %value.at = alloca ptr
+  %trace.at = alloca ptr
+  %function = call ptr @PyList_GetItem(ptr %self, i64 0)
+  %result = call ptr @PyObject_Vectorcall(ptr %function, ptr %args, i64 %given, ptr null)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %keep, label %fine
+fine:
+  ret ptr %result
+keep:
+  call void @PyErr_Fetch(ptr %type.at, ptr %value.at, ptr %trace.at)
+  call void @PyErr_NormalizeException(ptr %type.at, ptr %value.at, ptr %trace.at)
+  %type = load ptr, ptr %type.at
+  %value = load ptr, ptr %value.at
+  %trace = load ptr, ptr %trace.at
+  %bare = icmp eq ptr %trace, null
+  br i1 %bare, label %append, label %attach
+attach:
+  %attached = call i32 @PyException_SetTraceback(ptr %value, ptr %trace)
+  br label %append
+append:
+  %appended = call i32 @PyList_Append(ptr %self, ptr %value)
+  call void @Py_DecRef(ptr %type)
+  call void @Py_DecRef(ptr %value)
+  call void @Py_DecRef(ptr %trace)
+  %answer = tail call ptr @PyLong_FromLongLong(i64 RAISED)
+  ret ptr %answer
+}
+
 define i64 @sg_run(ptr %run, ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
     i64 %row_count, ptr %order, i64 %batch, ptr %watch) nounwind {
   %at = getelementptr i64, ptr %watch, i64 THREAD
@@ -352,4 +392,5 @@ ENTRY = (
     + _RUN.replace("THREAD", str(THREAD))
     .replace("PROGRESS", str(PROGRESS))
     .replace("DONE", str(DONE))
+    .replace("RAISED", str(RAISED))
 )

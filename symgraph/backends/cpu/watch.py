@@ -23,6 +23,8 @@ WORDS = 8
 PERIOD = 50_000_000
 #: result of a program that was left because its watch said so
 LEFT = 1 << 61
+#: result of a program that was left because Python raised an exception
+RAISED = 1 << 62
 #: step at which a loop in a program asks first
 FIRST = 8
 #: nanoseconds between two questions: fewer are wasteful, more are slow to hear

@@ -11,7 +11,7 @@ import timeit
 import numpy as np
 import pytest
 
-from symgraph.backends.cpu import entry, loader, unit
+from symgraph.backends.cpu import entry, loader, unit, watch
 from symgraph.backends.cpu.entry import BUSY, MISMATCH, ArgumentSpec
 from symgraph.errors import BackendError
 
@@ -315,3 +315,23 @@ def test_a_native_call_costs_less_than_half_a_microsecond(library, monkeypatch):
     while best > 0.5e-6 and time.monotonic() < until:
         best = min(best, timeit.timeit(lambda: fast(a, b, out), number=1000) / 1000)
     assert best < 0.5e-6
+
+
+@pytest.mark.parametrize("door", ["native", "ctypes"])
+def test_what_a_guarded_function_raises_is_kept(door, monkeypatch):
+    monkeypatch.setenv(entry.VARIABLE, door)
+    errors = []
+
+    def divided(a, b):
+        return a // b
+
+    door = entry.guarded(divided, errors)
+    assert door(7, 2) == 3
+    assert door(7, 0) == watch.RAISED
+    assert door() == watch.RAISED
+    assert [type(e) for e in errors[1:]] == [ZeroDivisionError, TypeError]
+    assert errors[1].__traceback__ is not None
+    before = sys.getrefcount(errors[1])
+    for _ in range(5):
+        door(1, 0)
+    assert sys.getrefcount(errors[1]) == before
