@@ -89,10 +89,10 @@ def guard_of(g: Variable) -> Guard | None:
         return None
     if isinstance(node.op, SumTo):
         summed, target = node.inputs
-        found = guard_of(summed)
-        if found is None or found.target is not None:
+        if summed.owner is not None and isinstance(summed.owner.op, SumTo):
             return None
-        return found.replace(target=target)
+        found = guard_of(summed)
+        return None if found is None else found.replace(target=target)
     if node.op != WHERE:
         return None
     condition, a, b = node.inputs

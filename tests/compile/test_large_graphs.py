@@ -91,6 +91,11 @@ def test_a_deep_graph_is_cut_into_kernels_of_bounded_size():
     assert 20 < longest <= MEMBERS + 10
 
 
+def test_the_gradient_of_a_wide_sum_is_built_without_recursion():
+    v = [T.dvector() for _ in range(3000)]
+    assert sg.grad(T.sqr(T.add(*v)).sum(), v[0]).type == v[0].type
+
+
 def test_the_gradient_of_a_wide_sum():
     v = [T.dvector() for _ in range(400)]
     f = sg.function(v, sg.grad(T.sqr(T.add(*v)).sum(), v[:3]))
