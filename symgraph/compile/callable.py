@@ -74,6 +74,7 @@ class CompiledFunction(Stages, Batches):
         self._ones: dict[Any, Ones] = {}
         self._executor: Executor | None = None
         self._direct: Any = _closed  # the fast way in; None means that it is closed
+        self._opened: Any = None  # what the fast way was made for
         self._plain = request.form in ("single", "list")
         self._layout = request.layout
         self._holding = Holding(v.container for v in request.shared)
@@ -122,7 +123,11 @@ class CompiledFunction(Stages, Batches):
     def _open(self, executor: Executor, arrays: Sequence[np.ndarray]) -> None:
         """Let calls with arrays like these go straight to native code."""
         binding = executor.bind(arrays)
-        if not binding.long:
+        present = (binding, generation.count, executor.arena.generation)
+        if binding.long:  # it would only find out again that it lasts
+            self._close()
+        elif self._opened != present:
+            self._opened = present
             guard: list[tuple[ctypes.c_int64, int]] = [
                 (generation.word, generation.count),
                 (executor.arena.word, executor.arena.generation),
@@ -135,7 +140,7 @@ class CompiledFunction(Stages, Batches):
         """Close the fast way, for threads that are about to take it as well."""
         if self._direct is not _closed:
             close(self._direct)
-            self._direct = _closed
+            self._direct, self._opened = _closed, None
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
         """The executor whose form fits the arguments; compiles one if there is none."""

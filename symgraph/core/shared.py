@@ -32,6 +32,8 @@ from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, InputError
 
 ALIGNMENT = 64
+#: elements that NumPy copies without letting another thread in between
+AT_ONCE = 256
 
 
 class _Generation:
@@ -203,7 +205,7 @@ class SharedVariable(Variable):
         container = self.container
         if borrow:
             return container.array
-        with container:
+        with container.lock if container.array.size <= AT_ONCE else container:
             return container.array.copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
@@ -226,7 +228,7 @@ class SharedVariable(Variable):
         """
         array = self._checked(new_value)
         container = self.container
-        with container:
+        with container.lock if container.array.size <= AT_ONCE else container:
             if borrow and array is new_value and _adoptable(array):
                 container.replace(array)
             elif array.shape == container.array.shape:
