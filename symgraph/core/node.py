@@ -319,6 +319,10 @@ def _label(variable: Variable, depth: int) -> str:
     if variable.owner is None:
         return "<unnamed>"
     op, inputs = variable.owner.op, variable.owner.inputs
+    if op.name == "check_index":  # ours, around what the user wrote
+        below = inputs[0]
+        converted = below.owner is not None and below.owner.op.name == "cast"
+        return _label(below.owner.inputs[0] if converted else below, depth)  # type: ignore
     if depth == 0 or len(inputs) > 6:
         return f"{op}(...)"
     return f"{op}({', '.join(_label(v, depth - 1) for v in inputs)})"

@@ -114,6 +114,10 @@ def bitwise(dtypes: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Integers or bools, promoted."""
     common = upcast(*dtypes)
     if not is_discrete(common):
+        if all(map(is_discrete, dtypes)):
+            raise DtypeError(
+                f"{' and '.join(dtypes)} have no integer dtype in common; cast one of them"
+            )
         raise DtypeError("it is defined for integers and bools only")
     return (common,) * len(dtypes), common
 

@@ -262,6 +262,15 @@ def test_the_line_stands_in_the_message(program: str) -> None:
         ),
         ("L.DenseLayer(inp, 2, nonlinearity=3)", ("nonlinearity=3 is a int",)),
         ("L.RecurrentLayer(seq, 4, nonlinearity='elu')", ("nonlinearities.elu",)),
+        (
+            "T.lscalar() << T.TensorType('uint64', ())('u')",
+            ("int64 and uint64 have no",),
+        ),
+        (
+            "sg.function([x, i], T.nnet.categorical_crossentropy(x, i))"
+            "(np.ones((4, 3)), np.zeros(2, 'i'))",
+            ("2 and 4 differ", "i : int64"),
+        ),
         ("L.InputLayer(3)", ("shape=3 is no tuple", "(None, 3)")),
         ("L.get_output(3)", ("expected a layer or a list of layers", "int: 3")),
         ("L.get_output(x)", ("not a Variable", "x : float64")),
