@@ -7,15 +7,15 @@ also derives from the built-in exception that NumPy or Theano raises for the sam
 mistake, so old ``except`` clauses go on working.
 """
 
+import os
 import sys
+import typing
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-_PACKAGE = str(Path(__file__).resolve().parent)
-_LIBRARY = str(Path(sys.__dict__.get("_stdlib_dir") or Path(np.__file__).parent))
+_PACKAGE = os.path.dirname(os.path.realpath(__file__))
+_LIBRARY = sys.__dict__.get("_stdlib_dir") or os.path.dirname(os.__file__)
 
 
 class SymgraphError(Exception):
@@ -25,7 +25,7 @@ class SymgraphError(Exception):
     a note), where the text does not name it.
     """
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: typing.Any) -> None:
         super().__init__(*args)
         place = _calling_line()
         if place is not None and not any(place in str(text) for text in args):
@@ -37,7 +37,8 @@ def _calling_line() -> str | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_PACKAGE, _LIBRARY, "<frozen")):
+        library = name.startswith(_LIBRARY) and "site-packages" not in name
+        if not (library or name.startswith((_PACKAGE, "<frozen"))):
             return f"{name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return None
@@ -88,7 +89,9 @@ class MissingAttributeError(SymgraphError, AttributeError):
     methods as well.
     """
 
-    def __init__(self, name: str = "", obj: Any = None, known: Any = ()) -> None:
+    def __init__(
+        self, name: str = "", obj: typing.Any = None, known: typing.Any = ()
+    ) -> None:
         # asked for by hasattr, too: the text is written only when it is read
         AttributeError.__init__(self, name=name, obj=obj)
         self.known = known
