@@ -533,6 +533,57 @@ def cross_entropy(s: Scope) -> Statement:
     return s.statement(s.choice(texts), x, k, tags=["given"])
 
 
+@maker(1)
+def pictures(s: Scope) -> Statement | None:
+    """Images: convolved, pooled, averaged."""
+    if s.depth:
+        return None
+    x = s.pick(lambda a: a.dtype.kind == "f" and a.ndim == 4 and min(a.shape[2:]) > 2)
+    if x is None:
+        x = s.g.input((s.choice("nm"), s.choice([1, 2]), 4, s.choice([4, 5])))
+    kind = s.number(0, 4)
+    if kind <= 1:
+        channels = s.value(x).shape[1]
+        w = s.g.input((s.choice("nk"), channels, 2, s.choice([1, 2])), shared=True)
+        return s.statement("T.nnet.conv2d({0}, {1})", x, w)
+    mode = s.choice(["max", "max", "average_exc_pad"])
+    return s.statement(
+        f"T.pool_2d({{0}}, (2, 2), ignore_border=True, mode={mode!r})", x
+    )
+
+
+@maker(1)
+def flattened(s: Scope) -> Statement | None:
+    x = s.pick(lambda a: a.dtype.kind == "f" and a.ndim >= 3)
+    if x is None:
+        return None
+    text = s.choice([
+        "{0}.flatten(2)", "{0}.mean(axis=(1, 2))", "{0}.sum(axis=0)", "{0}.max(axis=-1)",
+        "T.nnet.relu({0})", "{0}.reshape(({0}.shape[0], -1))",
+    ])  # fmt: skip
+    return s.statement(text, x)
+
+
+@maker(1)
+def noise(s: Scope) -> Statement | None:
+    """Random numbers, of the shape of an operand or a fixed one."""
+    if s.depth:
+        return None
+    x = s.real(0, 2)
+    shape = "{0}.shape" if s.chance(0.7) else f"({s.number(1, 5)},)"
+    if not s.value(x).ndim:
+        shape = "(3,)"
+    rng = f"T.RandomStreams({s.number(1, 99)})"
+    text = s.choice([
+        f"{rng}.normal({shape}, dtype={s.g.dtype!r})",
+        f"{rng}.uniform({shape}, dtype={s.g.dtype!r})",
+        f"{rng}.binomial({shape}, p=0.5, dtype={s.g.dtype!r})",
+    ])  # fmt: skip
+    if s.chance(0.5) and shape == "{0}.shape":
+        text = "{0} * " + text  # dropout and its like
+    return s.statement(text, x, tags=["random"])
+
+
 # --- whole programs ---------------------------------------------------------------------
 
 COSTS = (
@@ -540,6 +591,7 @@ COSTS = (
     "T.tanh({0}).mean()", "T.sqr({0}).mean()", "T.exp(-T.sqr({0})).sum()",
 )  # fmt: skip
 UPDATES = (
+    "T.set_subtensor({0}[:1], 0.5)", "{0} * 1", "T.exp(-T.sqr({0}))", "{1} * 1 + {0} * 0",
     "{0} * 0.5", "{0} + 1", "{0} * 2", "{0} - 0.125 * {1}", "{0} + {1}.sum()",
     "{0} * 0.9 + {1} * 0.1", "T.tanh({0} + {1})", "{0} - {1}.mean()",
 )  # fmt: skip
@@ -551,6 +603,17 @@ def updated(g: Grammar) -> list[tuple[str, str]]:
     for entry in list(g.inputs):
         if not entry.shared or s.chance(0.3):
             continue
+        same = [  # two may also change places
+            e.name
+            for e in g.inputs
+            if e.shared
+            and e.dtype == entry.dtype
+            and e is not entry
+            and s.value(e.name).shape == s.value(entry.name).shape
+        ]
+        if same and s.chance(0.3):
+            found.append((entry.name, s.choice(same)))
+            continue
         try:
             other = s.partner(entry.name, inside=True)
             text = s.choice(UPDATES)
@@ -560,13 +623,22 @@ def updated(g: Grammar) -> list[tuple[str, str]]:
         new, old = s.value(found[-1][1]), s.value(entry.name)
         if new.shape != old.shape or new.dtype != old.dtype:
             found.pop()
-    if found and s.chance(0.7):  # outputs and the cost that share an expression with it
-        new = s.choice(found)[1]
+    for _ in range(s.number(0, 2) if found else 0):  # what shares an expression with it
+        w, new = s.choice(found)
         try:
-            s.emit(s.statement(s.choice(BINARY), s.partner(new), new))
+            other = s.partner(new)
+            if s.chance(0.3):  # with one axis more than the new value has
+                rank = s.value(new).ndim
+                if rank < 3:
+                    other = g.input((s.choice("nmk"), *_dims_like(g, w)))
+            s.emit(s.statement(s.choice(BINARY), other, s.choice([new, new, w])))
         except Invalid:
             pass
     return found
+
+
+def _dims_like(g: Grammar, name: str) -> tuple[str | int, ...]:
+    return next(e.dims for e in g.inputs if e.name == name)
 
 
 @np.errstate(all="ignore")
@@ -581,7 +653,7 @@ def generate(seed: int, steps: int = 6) -> Program:
             if s.step():
                 break
     updates: list[tuple[str, str]] = []
-    if s.chance(0.35):
+    if s.chance(0.4):
         if not any(e.shared for e in g.inputs):
             g.input(g.dims(s.number(0, 2)), shared=True)
         updates = updated(g)
@@ -593,6 +665,8 @@ def generate(seed: int, steps: int = 6) -> Program:
     for k in g.random.choice(len(made), count - 1, replace=False):
         if made[int(k)] not in outputs:
             outputs.append(made[int(k)])
+    if s.chance(0.08):  # an input or a shared variable, as it is (before its update)
+        outputs.append(s.choice(g.inputs).name)
     program = Program(
         tuple(g.inputs), tuple(s.statements), tuple(outputs), tuple(updates),
         values=dict(g.values), extents=dict(g.extents), seed=seed,
@@ -621,4 +695,5 @@ def differentiated(s: Scope, program: Program, made: list[str]) -> Program:
         return program
     values = dict(program.__dict__)
     values.update(costs=tuple(costs), wrt=tuple(wrt), train=s.chance(0.3))
+    values.update(twice=s.chance(0.08))
     return Program(**values)

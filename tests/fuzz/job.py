@@ -22,8 +22,9 @@ from typing import Any, TextIO
 
 from fuzz import loops, positions  # noqa: F401  (register their statements)
 from fuzz.grammar import generate
+from fuzz.judge import check
 from fuzz.kept import keep
-from fuzz.oracles import Skip, Wrong, check, is_open
+from fuzz.oracles import Skip, Wrong, is_open
 from fuzz.program import Program
 from fuzz.shrink import renumbered, smaller
 

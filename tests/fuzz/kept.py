@@ -42,7 +42,7 @@ def written(program: Program, wrong: Wrong) -> str:
     updated = {w for w, _ in program.all_updates()}
     calls: list[dict[str, np.ndarray]] = [values]
     if wrong.oracle.startswith(("again", "third")):
-        _, other = other_values(program)
+        _, other, _ = other_values(program)
         calls.append({**values, **other})
         if wrong.oracle.startswith("third"):
             calls.append(values)

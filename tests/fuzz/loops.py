@@ -65,7 +65,7 @@ def _sequence(s: Scope, backwards: bool) -> Row:
 @maker(9)
 def scan(s: Scope) -> Statement | None:
     """A loop; one in a loop is rare."""
-    if s.depth > 1 or (s.depth == 1 and not s.chance(0.15)):
+    if s.depth > 1 or (s.depth == 1 and not s.chance(0.3)):
         return None
     backwards = s.chance(0.2)
     sequences = [_sequence(s, backwards) for _ in range(s.number(0, 2))]
@@ -170,6 +170,22 @@ def _inside(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(a, b) == b
     except ValueError:
         return False
+
+
+@maker(3)
+def ends(s: Scope) -> Statement | None:
+    """The last or first rows of what a loop made, or all of them together."""
+    loops = [n for st in s.statements if st.block is not None for n in st.names]
+    loops = [n for n in loops if s.value(n).ndim and s.value(n).dtype.kind == "f"]
+    if not loops:
+        return None
+    text = s.choice([
+        "{0}[-1]", "{0}[-1]", "{0}[-2:]", "{0}[-3:]", "{0}[-2:].sum(axis=0)",
+        "{0}[::-1][:2]",
+        "{0}[-2:].mean()", "{0}[1:]", "{0}[:-1]", "{0}[0]", "{0}[::-1]", "{0}.sum(axis=0)",
+        "{0}[-3:][::-1]", "{0}[-2]",
+    ])  # fmt: skip
+    return s.statement(text, s.choice(loops))
 
 
 @maker(2)

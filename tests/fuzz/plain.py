@@ -1,8 +1,10 @@
 """NumPy's answer to a program: what stands for `T` and `sg` when its text is run.
 
 `namespace()` gives both. Values are `N`, an array with the operators and methods that
-programs use; nothing of symgraph takes part. Three settings are held in `state`:
+programs use; nothing of symgraph takes part, but for the numbers of random streams. Four
+settings are held in `state`:
 
+calls   how many calls came before this one, for random streams
 noise   a generator: every inexact result is disturbed by some 64 units in its last place,
         so that two runs tell how well a result is determined
 wide    float32 is computed as float64, for finite differences
@@ -18,6 +20,9 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+import symgraph.tensor
+from symgraph.backends.reference import evaluate
+
 #: relative size of the noise, in units of the last place
 UNITS = 64
 NEAR = {"float64": 1e-8, "float32": 1e-3, "complex128": 1e-8, "complex64": 1e-3}
@@ -31,6 +36,7 @@ class _State:
     noise: np.random.Generator | None = None
     wide = False
     strict = True
+    calls = 0
 
 
 state = _State()
@@ -47,6 +53,16 @@ def settings(noise: int | None = None, wide: bool = False) -> Iterator[None]:
     finally:
         state.__dict__.clear()
         state.__dict__.update(before)
+
+
+@contextlib.contextmanager
+def counting(calls: int) -> Iterator[None]:
+    """Random streams are at this call."""
+    before, state.calls = state.calls, calls
+    try:
+        yield
+    finally:
+        state.calls = before
 
 
 def dyadic(array: np.ndarray) -> np.ndarray:
@@ -503,7 +519,50 @@ def _creation() -> None:
     T.constant = T.as_tensor_variable = lambda x, dtype=None: kept(np.array(x, dtype))
 
 
+def _convolution() -> None:
+    windows = np.lib.stride_tricks.sliding_window_view
+
+    def conv2d(x: Any, w: Any) -> Any:
+        seen = windows(x, w.shape[2:], axis=(2, 3))
+        return np.einsum("bchwpq,ocpq->bohw", seen, w[:, :, ::-1, ::-1])
+
+    def pool_2d(x: Any, ws: Any, ignore_border: bool, mode: str = "max") -> Any:
+        seen = windows(x, ws, axis=(-2, -1))[..., :: ws[0], :: ws[1], :, :]
+        if mode == "max":
+            spread(seen.reshape(*seen.shape[:-2], -1))
+            return seen.max(axis=(-2, -1))
+        return seen.mean(axis=(-2, -1))
+
+    T.nnet.conv2d = _lift(conv2d)
+    T.pool_2d = _lift(pool_2d)
+
+
+class RandomStreams:
+    """Streams of the reference backend's numbers, which are taken as given."""
+
+    def __init__(self, seed: int) -> None:
+        self._streams = symgraph.tensor.RandomStreams(seed)
+
+    def _drawn(self, kind: str, shape: Any, **named: Any) -> N:
+        size = [int(raw(n)) for n in shape]
+        variable = getattr(self._streams, kind)(tuple(size), **named)
+        counter = self._streams._streams[-1][1]
+        return kept(evaluate([variable], {counter: np.uint64(state.calls)})[0])
+
+    def normal(self, shape: Any, **named: Any) -> N:
+        return self._drawn("normal", shape, **named)
+
+    def uniform(self, shape: Any, **named: Any) -> N:
+        return self._drawn("uniform", shape, **named)
+
+    def binomial(self, shape: Any, **named: Any) -> N:
+        return self._drawn("binomial", shape, **named)
+
+
+T.RandomStreams = RandomStreams
+
 _elementwise()
+_convolution()
 _reductions()
 _movement()
 _creation()

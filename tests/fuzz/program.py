@@ -210,6 +210,7 @@ class Program:
     updates: tuple[tuple[str, str], ...] = ()
     costs: tuple[Statement, ...] = ()  # each the text of one summand, without names
     wrt: tuple[str, ...] = ()
+    twice: bool = False  # the gradient of the squares of the gradient as well
     train: bool = False  # shared variables in `wrt` take a step down their gradient
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     extents: Mapping[str, int] = field(default_factory=dict)
@@ -228,7 +229,8 @@ class Program:
 
     def results(self) -> list[str]:
         """Names of what a call returns: outputs, then gradients."""
-        return [*self.outputs, *(f"g_{n}" for n in self.wrt)]
+        names = [*self.outputs, *(f"g_{n}" for n in self.wrt)]
+        return [*names, f"gg_{self.wrt[0]}"] if self.twice and self.wrt else names
 
     def all_updates(self) -> list[tuple[str, str]]:
         """(shared variable, text of its new value)."""
@@ -250,6 +252,12 @@ class Program:
             lines.append(f"cost = {self.cost}")
             lines.append(
                 f"[{names}] = sg.grad(cost, [{', '.join(self.wrt)}], "
+                'disconnected_inputs="ignore")'
+            )
+        if self.wrt and self.twice:
+            squares = " + ".join(f"T.sqr(g_{n}).sum()" for n in self.wrt)
+            lines.append(
+                f"gg_{self.wrt[0]} = sg.grad({squares}, {self.wrt[0]}, "
                 'disconnected_inputs="ignore")'
             )
         return lines
@@ -281,6 +289,8 @@ class Program:
         found = {t for s in self.all_statements() for t in s.tags}
         if self.wrt:
             found.add("gradient")
+        if self.wrt and self.twice:
+            found.add("second")
         if self.updates or self.train:
             found.add("update")
         return frozenset(found)

@@ -65,6 +65,8 @@ def _ends(p: Program) -> Iterator[Program]:
     """Fewer outputs, updates, costs and gradients."""
     if p.train:
         yield replace(p, train=False)
+    if p.twice:
+        yield replace(p, twice=False)
     if p.wrt:
         yield replace(p, wrt=(), costs=(), train=False)
     for k in range(len(p.outputs)):

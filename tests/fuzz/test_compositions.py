@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fuzz import loops, positions  # noqa: F401  (register their statements)
 from fuzz.grammar import generate
-from fuzz.oracles import Skip, Wrong, check, is_open
+from fuzz.judge import check
+from fuzz.oracles import Skip, Wrong, is_open
 
 PROGRAMS = 1000
 CHUNK = 50
