@@ -7,10 +7,12 @@ each try.
 """
 
 import collections
+import itertools
 import json
 import os
 import pickle
 import re
+import resource
 import select
 import signal
 import time
@@ -29,6 +31,7 @@ from fuzz.program import Program
 from fuzz.shrink import renumbered, smaller
 
 SILENCE = 120.0  # seconds after which a child is taken for stuck
+MEMORY = 4 << 30  # bytes of address space of a child
 BATCH = 200
 PER_KIND = 12
 
@@ -142,6 +145,7 @@ def _forked(work: Callable[[Any], None]) -> tuple[int, int]:
     pid = os.fork()
     if pid == 0:
         os.close(read)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         code = 0
         try:
             with os.fdopen(write, "wb") as out:
@@ -198,10 +202,12 @@ def farm(
     """Run the programs of the seeds, until the time is over."""
     report = report or Report()
     start = time.monotonic()
-    waiting = collections.deque(seeds)
+    waiting = iter(seeds)
     shown = start
-    while waiting and time.monotonic() - start < seconds:
-        batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+    while time.monotonic() - start < seconds:
+        batch = list(itertools.islice(waiting, BATCH))
+        if not batch:
+            break
         while batch:
             known = report.signatures
             pid, read = _forked(lambda out, b=batch, k=known: _child(b, out, k, folder))

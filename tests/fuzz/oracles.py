@@ -58,6 +58,7 @@ OPEN = {
     r"ShapeError: .*\b(1 and \d+|\d+ and 1) differ": "a computed extent of 1 broadcasts",
     r"ShapeError: .*do not broadcast together": "a computed extent of 1 broadcasts",
     r"softmax.*zero-size array to reduction": "a softmax of an empty array",
+    r"neither stored nor a view": "a join that is read in pieces and as a whole",
     r"RewriteError: .*no end after": "rules that do not end",
     r"RewriteError: .*go round in a circle": "rules that go round",
 }  # fmt: skip
