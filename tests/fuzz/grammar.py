@@ -49,6 +49,7 @@ class Grammar:
         self.inputs: list[Input] = []
         self.values: dict[str, np.ndarray] = {}
         self.count = 0
+        self.drawn: set[str] = set()  # what hangs on random numbers
         self.top = Scope(self, None, namespace())
 
     def name(self, letter: str = "v") -> str:
@@ -135,6 +136,8 @@ class Scope:
                 raise Invalid
             if value.size and value.dtype != bool and np.abs(value).max() > LARGEST:
                 raise Invalid
+        if "random" in statement.tags or self.g.drawn & set(statement.uses()):
+            self.g.drawn |= set(statement.names)
         for name in statement.names:
             self.add(name, env[name])
         self.statements.append(statement)
@@ -153,8 +156,12 @@ class Scope:
         return int(self.g.random.integers(low, high + 1))
 
     def visible(self) -> list[tuple[str, float]]:
-        """Names with weights: later ones more, those of outer scopes less."""
+        """Names with weights: later ones more, those of outer scopes less.
+
+        A step that uses random numbers draws new ones each time: none from outside.
+        """
         outer = self.parent.visible() if self.parent is not None else []
+        outer = [(n, w) for n, w in outer if n not in self.g.drawn]
         own = [(n, (k + 1) ** 1.2) for k, n in enumerate(self.names)]
         total = sum(w for _, w in own) or 1.0
         far = sum(w for _, w in outer) or 1.0

@@ -62,7 +62,7 @@ def _sequence(s: Scope, backwards: bool) -> Row:
     return Piece("{0}", (x,)), [a[0]]
 
 
-@maker(9)
+@maker(12)
 def scan(s: Scope) -> Statement | None:
     """A loop; one in a loop is rare."""
     if s.depth > 1 or (s.depth == 1 and not s.chance(0.3)):

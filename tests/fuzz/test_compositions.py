@@ -13,7 +13,7 @@ from fuzz.grammar import generate
 from fuzz.judge import check
 from fuzz.oracles import Skip, Wrong, is_open
 
-PROGRAMS = 1000
+PROGRAMS = 3000
 CHUNK = 50
 #: seeds of programs that show faults which are known and not mended yet
 PENDING = frozenset(
