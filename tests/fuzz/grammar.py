@@ -338,7 +338,10 @@ def whole(s: Scope) -> Statement | None:
         return s.statement(f"T.cast({{0}}, {s.g.dtype!r})", k)
     if kind == 1:
         return s.statement("{0} * {1}", k, s.partner(k))
-    return s.statement(s.choice(WHOLE), k, s.partner(k, "iu"))
+    texts = WHOLE  # a number beside a byte makes an int16, as in Theano
+    if s.value(k).dtype.kind == "u":
+        texts = ("{0} + {1}", "{0} * {1}", "T.maximum({0}, {1})", "T.minimum({0}, {1})")
+    return s.statement(s.choice(texts), k, s.partner(k, "iu"))
 
 
 @maker(1)

@@ -59,6 +59,8 @@ OPEN = {
     r"ShapeError: .*do not broadcast together": "a computed extent of 1 broadcasts",
     r"softmax.*zero-size array to reduction": "a softmax of an empty array",
     r"neither stored nor a view": "a join that is read in pieces and as a whole",
+    r"the shape of a result depends on values of the step": "rows of branches",
+    r"new values have extent .* the part they go to has": "branches of other shapes",
     r"RewriteError: .*no end after": "rules that do not end",
     r"RewriteError: .*go round in a circle": "rules that go round",
 }  # fmt: skip
@@ -389,19 +391,20 @@ def again(function: Any, built: Built, values: Arrays) -> list[str]:
     return done
 
 
-def against_unrolled(program: Program, values: Arrays, want: Expected) -> None:
+def against_unrolled(program: Program, values: Arrays, want: Expected) -> bool:
     """The values of the same program without loops, by the reference."""
     steps = unrolled.steps_of(lambda: plainly(program, values))
     try:
         straight = Built(program, unrolled.Straight(steps))
-    except SymgraphError as error:
-        raise Skip(f"unrolled: {error}") from error
+    except SymgraphError:  # a row of a constant is a constant: no part to be written to
+        return False
     arrays, bounds = by_reference(straight, straight.results, values, "unrolled")
     for k, name in enumerate(program.results()):
         bound = bounds[k] + want.bounds[k]
         finite = np.isfinite(arrays[k]).all() and np.isfinite(want.results[k]).all()
         if finite:
             compare("unrolled", name, want.results[k], arrays[k], bound)
+    return True
 
 
 def slopes(
@@ -423,10 +426,12 @@ def slopes(
         return float(raw(names["cost"]))
 
     try:
-        left, middle, right = cost(-step), cost(0.0), cost(step)
+        left, middle, right, far = (cost(k * step) for k in (-1, 0, 1, 4))
     except Skip:
         return False
     ahead, back = (right - middle) / step, (middle - left) / step
+    if abs((far - middle) / (4 * step) - ahead) > 1e-2 * (1 + abs(ahead)):
+        return False  # a jump, which looks alike from both sides
     found = want.results[len(program.outputs) :]
     if not all(np.isfinite(g).all() for g in found):
         return False
