@@ -26,7 +26,12 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
+    import symgraph as sg
     from fuzz.job import Report, farm
+    from symgraph.rewrite import engine
+
+    engine.strict = True  # as in tests/conftest.py
+    sg.config.verify = "on"
 
     log = given.log.open("a") if given.log else sys.stdout
     start, report = time.monotonic(), Report()

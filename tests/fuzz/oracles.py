@@ -425,6 +425,10 @@ def slopes(
             names = plainly(program, moved, [f"cost = {program.cost}"])
         return float(raw(names["cost"]))
 
+    plain.state.tied = False
+    plainly(program, values, [f"cost = {program.cost}"])
+    if plain.state.tied:
+        return False
     try:
         left, middle, right, far = (cost(k * step) for k in (-1, 0, 1, 4))
     except Skip:

@@ -37,6 +37,7 @@ class _State:
     wide = False
     strict = True
     calls = 0
+    tied = False  # two equal numbers were compared: derivatives may be one-sided
 
 
 state = _State()
@@ -96,6 +97,8 @@ def apart(a: Any, b: Any) -> None:
         close &= ~(dyadic(a) & dyadic(b))
     if close.any():
         raise Unstable
+    if (a == b).any():
+        state.tied = True
 
 
 def spread(a: Any, axis: int | None = -1) -> None:
