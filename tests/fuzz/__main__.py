@@ -26,8 +26,9 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    import symgraph as sg
     from fuzz.job import Report, farm
+
+    import symgraph as sg
     from symgraph.rewrite import engine
 
     engine.strict = True  # as in tests/conftest.py
