@@ -245,8 +245,9 @@ class Frames:
             late = self.stages.of_atom
             # later ones are those of the call before
             known = [k == AT_ONCE or (k <= number and k in frame.lates) for k in late]
-            fresh = [k == number for k in late]
-            self.inspection.follow(frame.atoms, known, frame.shapes, frame.slots, fresh)
+            self.inspection.follow(
+                frame.atoms, known, frame.shapes, frame.slots, number
+            )
         self._place(frame, number, stage)
         for position in stage.slots:
             fill(image, frame.slots, position, frame.atoms)

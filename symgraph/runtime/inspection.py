@@ -23,6 +23,7 @@ from symgraph.errors import ProgramError
 from symgraph.lower.ir import Access, Kernel, Load, Loop, Statement, Store, expressions
 from symgraph.lower.sizes import ZERO, Poly
 from symgraph.lower.steps import (
+    Bind,
     Branch,
     Copy,
     Demand,
@@ -39,7 +40,11 @@ from symgraph.lower.verify_program import touched, written_in
 #: elements up to which it is noted which ones are written
 NOTED = 100_000
 
+#: the stage of steps that no `Bind` precedes
+FIRST = -1
+
 Span = tuple[int, int]
+Placed = tuple[Step, tuple[Rounds, ...], tuple[int, ...]]
 
 
 class Inspection:
@@ -47,14 +52,15 @@ class Inspection:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        #: each step, the loops around it, and the guards of what is demanded before it
-        self.steps: list[tuple[Step, tuple[Rounds, ...], tuple[int, ...]]] = []
-        #: results that a branch writes
+        #: stage → each step, the loops around it, the guards of what is demanded before
+        self.steps: dict[int, list[Placed]] = {}
+        #: results that a branch writes, or a step after something has been computed
         self.elsewhere: set[object] = set()
-        self._unroll(program.steps, (), ())
+        self._unroll(program.steps, (), (), FIRST)
         self.pointers = {
             pointer.slot: (pointer, loop)
-            for _, rounds, _ in self.steps
+            for placed in self.steps.values()
+            for _, rounds, _ in placed
             for loop in rounds
             for pointer in loop.pointers
         }
@@ -64,18 +70,24 @@ class Inspection:
         steps: Sequence[Step],
         around: tuple[Rounds, ...],
         guards: tuple[int, ...],
+        stage: int,
     ) -> None:
         for step in steps:
             match step:
                 case Rounds():
-                    self._unroll(step.body, (*around, step), guards)
-                case Branch():
-                    for slot in written_in(self.program, (step,)):
-                        self.elsewhere.add(self.program.slots[slot])
+                    self._unroll(step.body, (*around, step), guards, stage)
                 case Demand():
                     guards = (*guards, *step.guards)
+                case Bind():
+                    stage = step.number
+                case Branch():
+                    pass
                 case _:
-                    self.steps.append((step, around, guards))
+                    placed = self.steps.setdefault(stage, [])
+                    placed.append((step, around, guards))
+            if stage != FIRST or isinstance(step, Branch):
+                for slot in written_in(self.program, (step,)):
+                    self.elsewhere.add(self.program.slots[slot])
 
     def follow(
         self,
@@ -83,19 +95,19 @@ class Inspection:
         known: Sequence[bool],
         shapes: Sequence[Sequence[int]],
         slots: Sequence[int] | np.ndarray,
-        fresh: Sequence[bool] | None = None,
+        stage: int = FIRST,
     ) -> None:
-        """Inspect the steps whose sizes are known; with `fresh`, those that need one.
+        """Inspect the steps that run before anything is computed, or after a stage.
 
         Parameters
         ----------
         atoms, known : values of the atoms, and which of them are known
         shapes : of the leaves
         slots : the table, where guards of checks that fail hold an error flag
-        fresh : which atoms have become known just now
+        stage : number of the `Bind` that has just run
         """
         view = _View(self, atoms, known, shapes)
-        for step, rounds, guards in self.steps:
+        for step, rounds, guards in self.steps.get(stage, ()):
             if any(slots[guard] for guard in guards):
                 continue
             if any(view.size(r.count) == 0 for r in rounds):
@@ -103,11 +115,10 @@ class Inspection:
             needs = view.atoms_of(step, rounds)
             if not all(known[a] for a in needs):
                 continue
-            if fresh is not None and not any(fresh[a] for a in needs):
-                continue
             view.inspect(step)
-        if fresh is None and not any(
-            slots[guard] for *_, guards in self.steps for guard in guards
+        placed = self.steps.get(stage, ())
+        if stage == FIRST and not any(
+            slots[g] for *_, guards in placed for g in guards
         ):
             view.is_complete()
 
