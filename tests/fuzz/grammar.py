@@ -213,6 +213,8 @@ class Scope:
         return found
 
     def statement(self, text: str, *args: str, tags: Sequence[str] = ()) -> Statement:
+        used = [k for k in range(len(args)) if f"{{{k}}}" in text]
+        args = args[: max(used, default=-1) + 1]
         return Statement((self.g.name(),), text, args, None, frozenset(tags))
 
     def made(self, text: str, *args: str, tags: Sequence[str] = ()) -> str:

@@ -104,8 +104,9 @@ def keep(folder: Path, program: Program, wrong: Wrong) -> Path:
     if "T." not in body:
         text = text.replace("import symgraph.tensor as T\n", "")
     path.write_text(text + body)
-    subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "-q", str(path)], check=False,
-        capture_output=True,
-    )  # fmt: skip
+    for command in (["check", "--fix", "--unsafe-fixes"], ["format"]):
+        subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "-q", str(path)],
+            check=False, capture_output=True,
+        )  # fmt: skip
     return path
