@@ -12,6 +12,7 @@ from symgraph.core.node import Constant, Variable
 from symgraph.errors import ProgramError
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
+from symgraph.lower.groups import Group
 from symgraph.lower.memory import Placement, Storage
 
 
@@ -41,9 +42,13 @@ def verify_placement(
             reads = list(fusion.sources(unit))
             writes = list(unit.outputs)  # type: ignore[union-attr]
         else:
-            roles = [(v, b.role) for v, b in build.buffers.items()]
+            roles = [
+                (v, b.role) for one in (build, *build.rest) for v, b in one.buffers.items()
+            ]
             writes = [v for v, role in roles if role in ("out", "inout")]
-            reads = [v for v, role in roles if role == "in"]
+            reads = [v for v, role in roles if role == "in" and v not in writes]
+            if not isinstance(unit, Group):
+                writes += unit.outputs  # one without elements has no kernel
         for variable in reads:
             read(variable, unit)
         for variable in writes:

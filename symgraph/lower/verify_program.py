@@ -21,7 +21,7 @@ from symgraph.errors import ProgramError
 from symgraph.lower.ir import Kernel, Load, Statement, Store, expressions
 from symgraph.lower.ir import Loop as KernelLoop
 from symgraph.lower.ir import walk as statements
-from symgraph.lower.sizes import Poly, lates_of
+from symgraph.lower.sizes import ZERO, Poly, lates_of
 from symgraph.lower.steps import (
     Bind,
     Branch,
@@ -171,7 +171,8 @@ class _Walk:
     def run(self) -> None:
         self.block(self.program.steps)
         for number in range(len(self.program.outputs)):
-            if ("output", number) not in self.written:
+            storage = ("output", number)
+            if storage not in self.written and not self.is_empty(storage):
                 self.refuse(f"output {number} is never written")
         self.lives()
 
@@ -299,9 +300,18 @@ class _Walk:
                 around.add(number)
         return kind, number
 
+    def is_empty(self, storage: Storage) -> bool:
+        """Whether memory is known to have no elements, so that no kernel writes it."""
+        kind, number = storage
+        if kind == "temp":
+            return self.program.temps[number][0] == ZERO
+        return kind == "output" and ZERO in self.program.outputs[number][1]
+
     def read(self, slot: int, step: Step) -> None:
         storage = self.storage(slot, step)
-        if storage[0] in ("output", "temp") and storage not in self.written:
+        if storage[0] not in ("output", "temp") or self.is_empty(storage):
+            return
+        if storage not in self.written:
             self.refuse(f"{storage[0]} {storage[1]} is read before it is written", step)
 
     def write(self, slot: int, step: Step) -> None:
