@@ -80,7 +80,13 @@ class Fusion(Reading):
         self._merge_neighbours()  # what is made again may be made by one for two
         self.units = self._sorted()
         self.parts = join_in_place(
-            self.units, self.unit_of, self.stored, graph, extents, self._is_sized
+            self.units,
+            self.unit_of,
+            self.stored,
+            graph,
+            extents,
+            self.inline,
+            self._is_sized,
         )
         if self.parts:
             joins = {id(part.whole.owner) for part in self.parts.values()}

@@ -7,7 +7,7 @@ of a graph. Out: which members are parts of what; the groups that make them know
 wholes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
@@ -31,10 +31,12 @@ def join_in_place(
     stored: set[Variable],
     graph: Graph,
     extents: Extents,
+    inline: Container[Variable | None],
     is_sized: Callable[[Variable, Group], bool],
 ) -> dict[Variable, Part]:
     """The members of groups that are written as parts of a concatenation.
 
+    What is `inline` is made again in other kernels, of values that these find in memory.
     `is_sized` says whether the extents of a whole are known when a group runs.
     """
     readers: dict[Variable, list[Variable | None]] = {v: [None] for v in graph.roots}
@@ -55,7 +57,10 @@ def join_in_place(
         if not all(
             isinstance(group, Group)
             and v in stored
-            and all(r is whole or r in group.members for r in readers[v])
+            and all(
+                r is whole or (r in group.members and r not in inline)
+                for r in readers[v]
+            )
             and is_sized(whole, group)
             for v, group in zip(unit.inputs, groups, strict=True)
         ):

@@ -43,7 +43,9 @@ def verify_placement(
             writes = list(unit.outputs)  # type: ignore[union-attr]
         else:
             roles = [
-                (v, b.role) for one in (build, *build.rest) for v, b in one.buffers.items()
+                (v, b.role)
+                for one in (build, *build.rest)
+                for v, b in one.buffers.items()
             ]
             writes = [v for v, role in roles if role in ("out", "inout")]
             reads = [v for v, role in roles if role == "in" and v not in writes]

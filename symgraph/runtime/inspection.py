@@ -54,7 +54,7 @@ class Inspection:
         self.program = program
         #: stage → each step, the loops around it, the guards of what is demanded before
         self.steps: dict[int, list[Placed]] = {}
-        #: results that a branch writes, or a step after something has been computed
+        #: results that a branch or loop writes, or a step after something is computed
         self.elsewhere: set[object] = set()
         self._unroll(program.steps, (), (), FIRST)
         self.pointers = {
@@ -85,7 +85,7 @@ class Inspection:
                 case _:
                     placed = self.steps.setdefault(stage, [])
                     placed.append((step, around, guards))
-            if stage != FIRST or isinstance(step, Branch):
+            if stage != FIRST or isinstance(step, Branch | Rounds):
                 for slot in written_in(self.program, (step,)):
                     self.elsewhere.add(self.program.slots[slot])
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
@@ -68,3 +69,18 @@ def test_slices_with_gaps_are_joined_with_zeros_and_overlapping_ones_are_not() -
         f = same([x], sg.grad(cost, x), RANDOM.normal(size=(3, 10)))
         names = {firing.rule for firing in f.rewritten.firings}
         assert ("sum_of_parts_to_join" in names) is joined
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_is_made_again_of_a_part_finds_it_in_memory(axis: int) -> None:
+    x, y = T.dmatrix("x"), T.dvector("y")
+    whole = T.concatenate([T.tanh(x), x * 2], axis=axis)
+    outputs = [whole + y, (whole + y).max(axis=1), sg.grad(T.sqr(whole).sum(), x)]
+    f = sg.function([x, y], outputs)
+    given, row = np.array([[0.5, -1.0], [2.0, 0.25]]), np.arange(4.0 if axis else 2.0)
+    joined = np.concatenate([np.tanh(given), given * 2], axis=axis)
+    got = f(given, row)
+    np.testing.assert_allclose(got[0], joined + row)
+    np.testing.assert_allclose(got[1], (joined + row).max(axis=1))
+    slope = 2 * np.tanh(given) * (1 - np.tanh(given) ** 2) + 8 * given
+    np.testing.assert_allclose(got[2], slope)
