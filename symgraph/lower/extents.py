@@ -123,6 +123,10 @@ class Extents:
             for known, e in zip(self.shape(variable), raw, strict=bool(raw))
         )
 
+    def raw(self, variable: Variable) -> tuple[Any, ...]:
+        """Extents of a variable as they were before any were taken as equal."""
+        return self._given.get(variable, ())
+
     def scalar(self, variable: Variable) -> Poly:
         """A 0-d int64 variable as a size."""
         return self.atoms.poly(variable)

@@ -123,12 +123,46 @@ class Fusion(Reading):
             found = self._makers_of(number)
             if found:
                 makers[number] = found
-        if not makers:
+        if not self._homes:
             return
         for number, unit in self._unit.items():
             for atom in self.atoms_of(unit) & makers.keys():
                 for maker in makers[atom]:
                     self._follows(number, maker)
+            for late in self._awaited(unit):
+                self._follows(number, self.unit_of[self._homes[late]])
+
+    def _awaited(self, unit: Unit) -> set[Variable]:
+        """What decides extents of the memory that a unit touches.
+
+        An extent that must be equal to a known one is that one in kernels. That they are
+        equal is checked when it has been computed, so what relies on it comes after.
+        """
+        found: set[Variable] = set()
+        made = unit.members if isinstance(unit, Group) else unit.outputs
+        for variable in (*made, *self.sources(unit)):
+            for extent in self.extents.raw(variable):
+                found |= self._decided_by(extent)
+        return found
+
+    def _decided_by(self, extent: object) -> set[Variable]:
+        """The computed values that an extent, as an expression, is made of."""
+        found: set[Variable] = set()
+        stack, seen = [extent], set()
+        while stack:
+            current = stack.pop()
+            if not isinstance(current, Variable) or current in seen:
+                continue
+            seen.add(current)
+            node = current.owner
+            if current in self._homes:
+                found.add(current)
+            elif node is not None and node.op.name == "extent":
+                raw = self.extents.raw(node.inputs[0])
+                stack.append(raw[node.op.axis] if raw else None)  # type: ignore[attr-defined]
+            elif node is not None and current.ndim == 0:
+                stack.extend(node.inputs)
+        return found
 
     def _makers_of(self, atom: int) -> list[Unit]:
         """The units of this graph that compute what an atom is computed from."""
