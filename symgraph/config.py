@@ -21,7 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("cpu",),
     "on_unused_input": ("raise", "warn", "ignore"),
     "blas": ("auto", "own", "blas"),
-    "verify": ("off", "on", "bounds"),
+    "verify": ("off", "steps", "on", "bounds"),
 }
 
 
@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "threads": 0,
     "blas": "auto",
     "winograd": 4,
-    "verify": "off",
+    "verify": "steps",
 }
 THREADS_VARIABLE = "SYMGRAPH_NUM_THREADS"
 NAMES = frozenset(DEFAULTS)
@@ -67,11 +67,12 @@ class Config:
         it is faster; rounding errors are below 2e-5 and 4e-6 of the largest result, those
         of plain sums, which 0 asks for, about 2e-6. Around an infinite pixel or weight
         its tiles hold NaN, where plain sums hold infinities.
-    verify : "off", "on" or "bounds"
-        "on": prove of each function, as it is compiled, that its steps and kernels obey
-        their rules, and of each new set of shapes that no access leaves its memory and
-        that every element of the results is written; memory holds NaN before. "bounds":
-        kernels check the places that they load from memory as well, as in DEBUG mode.
+    verify : "steps", "off", "on" or "bounds"
+        "steps": prove of each function, as it is compiled, that its steps find what they
+        read and write each result once. "on", for tests: prove of each new set of shapes
+        as well that no access leaves its memory and that every element of the results is
+        written; memory holds NaN before. "bounds": kernels check the places that they
+        load from memory too, as in DEBUG mode.
     """
 
     floatX: str

@@ -33,6 +33,8 @@ from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import from_json, image_of, to_json
 from symgraph.version import VERSION
 
+#: values of `config.verify` with which the sizes of each call are inspected
+THOROUGH = ("on", "bounds")
 #: inner extents below which a product is probably no matter for tiles
 THIN = 32
 #: channels and filters from which on Winograd's method is used
@@ -74,7 +76,7 @@ def planned(
     leaves: Sequence[Variable],
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
-    verify: str = "off",
+    verify: str = "steps",
 ) -> "Program":
     """The program of a rewritten graph; `leaves` are its shared variables.
 
@@ -168,7 +170,7 @@ def build(
         cache.put(key, {"image": to_json(image, places.blind)}, code)
     calls_back = [call.node for call in program.calls]
     inspection = None
-    if verify != "off":
+    if verify in THOROUGH:
         from symgraph.runtime.inspection import Inspection
 
         inspection = Inspection(program)

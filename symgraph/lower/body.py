@@ -35,7 +35,7 @@ from symgraph.lower.sizes import ZERO, Poly
 from symgraph.lower.small import bearable, thin_products
 from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Step
 from symgraph.lower.tiling import CONVOLUTIONS, convolution
-from symgraph.lower.verify import verify
+from symgraph.lower.verify import verify, verify_stores
 from symgraph.lower.verify_placement import verify_placement
 from symgraph.lower.views import matrix_of
 
@@ -247,7 +247,9 @@ class Body(Contractions, Nested):
             kernel, checked = self._with_bounds(kernel, build)
             can_fail |= checked
         kernel, sizes = canonical(in_blocks(split(kernel, build.sizes)))
-        if self.sheet.verify != "off":
+        if self.sheet.verify == "steps":
+            verify_stores(kernel)
+        elif self.sheet.verify != "off":
             verify(kernel)
         launch = Launch(
             self.sheet.kernel(kernel),

@@ -25,7 +25,7 @@ def plan(
     blas: bool = True,
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
-    verify: str = "off",
+    verify: str = "steps",
 ) -> Program:
     """Lower an optimised graph.
 
@@ -37,8 +37,8 @@ def plan(
     original : the graph before rewriting; what it needs of sizes is checked as well,
         for a rewrite may drop the op where two extents meet
     lengths : numbers of rows of inputs; the program is for calls that have just these
-    verify : "on" proves that kernels and steps obey their rules; with "bounds" kernels
-        check the places that they load from memory as well
+    verify : "steps" proves that steps and stores obey their rules, "on" that kernels do;
+        with "bounds" kernels check the places that they load from memory as well
     """
     with graph.interner:
         sheet = Sheet(blas, verify)

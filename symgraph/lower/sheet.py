@@ -26,13 +26,13 @@ class Sheet:
     Attributes
     ----------
     blas : whether products of floats may be BLAS's
-    verify : "on" verifies every kernel and placement, "bounds" makes kernels check the
-        places that they load
+    verify : "steps" verifies steps, placements and stores, "on" all of every kernel,
+        "bounds" makes kernels check the places that they load
     codes : error flag → variable whose node sets it
     divisions : kernel → how its range can be divided
     """
 
-    def __init__(self, blas: bool, verify: str = "off") -> None:
+    def __init__(self, blas: bool, verify: str = "steps") -> None:
         self.program = Program()
         self.blas = blas
         self.verify = verify

@@ -91,6 +91,30 @@ def verify(kernel: Kernel) -> None:
     _block(kernel.body, Scope(kernel))
 
 
+def verify_stores(kernel: Kernel) -> None:
+    """Raise KernelError where a store is repeated by a loop that does not move it.
+
+    With no rounds nothing is written; with several, a value that replaces what it is
+    computed from is computed again and again. Places that are loaded may repeat.
+    """
+    scratch = {b.name for b in kernel.buffers if b.role == "scratch"}
+    _stores(kernel.body, (), scratch, kernel.name)
+
+
+def _stores(
+    body: tuple[Statement, ...], indices: tuple[str, ...], scratch: set[str], name: str
+) -> None:
+    for statement in body:
+        if isinstance(statement, Loop):
+            if statement.extent != 0:
+                inner = (*indices, statement.index)
+                _stores(statement.body, inner, scratch, name)
+        elif isinstance(statement, Store) and statement.buffer not in scratch:
+            problem = _repeats(statement, indices)
+            if problem:
+                raise KernelError(f"kernel {name}: {problem}, in {statement}")
+
+
 def _of_kernel(kernel: Kernel) -> Iterator[str]:
     names = [b.name for b in kernel.buffers] + list(kernel.sizes)
     if len(set(names)) < len(names):
@@ -178,18 +202,18 @@ def _store_fits(store: Store, scope: Scope) -> str:
 
 
 def _store_is_done_once(store: Store, scope: Scope) -> str:
-    """A store that is repeated by a loop depends on how often.
-
-    With no rounds nothing is written; with several, a value that replaces what it is
-    computed from is computed again and again. Places that are loaded may repeat.
-    """
+    """See `verify_stores`."""
     buffer = scope.buffer(store.buffer)
     if buffer is None or buffer.role == "scratch" or scope.idle:
         return ""
+    return _repeats(store, scope.indices)
+
+
+def _repeats(store: Store, indices: tuple[str, ...]) -> str:
     if store.access.dynamic is not None:
         return ""
     moved = {index for index, stride in store.access.terms if stride != 0}
-    for index in scope.indices:
+    for index in indices:
         if index not in moved:
             return f"{store.buffer} is stored to in a loop over {index}, but not by it"
     return ""

@@ -69,7 +69,9 @@ def touched(program: Program, step: Step) -> Touched:
         case Launch():
             kernel = program.kernels[step.kernel]
             for buffer, slot in zip(kernel.buffers, step.buffers, strict=True):
-                if buffer.role != "scratch" and _is_loaded(kernel, buffer.name):
+                if buffer.role == "in" or (
+                    buffer.role == "inout" and _is_loaded(kernel, buffer.name)
+                ):
                     found.reads.append(slot)
                 if buffer.role != "in":
                     found.writes.append(slot)
@@ -152,8 +154,7 @@ def _is_loaded(kernel: Kernel, buffer: str) -> bool:
                     return True
         if isinstance(statement, Store) and statement.buffer == buffer:
             return False
-    role = next(b.role for b in kernel.buffers if b.name == buffer)
-    return role == "in"
+    return False
 
 
 class _Walk:
@@ -324,6 +325,8 @@ class _Walk:
 
     def in_place(self, step: Launch) -> None:
         """A kernel reads memory that it writes only just before it writes it."""
+        if len(set(step.buffers)) == len(step.buffers):
+            return
         kernel = self.program.kernels[step.kernel]
         names: dict[Any, list[str]] = {}
         for buffer, slot in zip(kernel.buffers, step.buffers, strict=True):
