@@ -278,10 +278,8 @@ class Scan(Op):
             if found.last is not None and bool(found.last):
                 break
         shapes = [rows[0].shape if rows else () for rows in collected]
-        if not count and collected:  # no step tells the shapes: try one on zeros
-            rows = [np.zeros(x.shape[1:], x.dtype) for x in sequences]
-            tried = self._step(rows, histories, 0, rest)
-            shapes = [row.shape for row in tried.collected]
+        if not count and collected:  # no step tells the shapes
+            shapes = self._shapes_of_none(arrays)
         out = []
         for history, keep, length in zip(
             histories, self.keep, self.lengths, strict=True
@@ -295,6 +293,18 @@ class Scan(Op):
         if self.until:
             out.append(np.asarray(count, np.int64))
         return tuple(out)
+
+    def _shapes_of_none(self, arrays: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
+        """Shapes of the rows that a loop of no steps would have collected."""
+        leaves = [Variable(fast_type(a.dtype.name, (None,) * a.ndim)) for a in arrays]
+        made = self.results(self.inner.outputs).collected
+        told = self._row_shapes(made, leaves, [a.shape for a in arrays])
+        computed = [e for row in told for e in row if isinstance(e, Variable)]
+        values = iter(Inner(leaves, computed).reference(arrays))
+        return [
+            tuple(int(next(values)) if isinstance(e, Variable) else e for e in row)
+            for row in told
+        ]
 
     def _step(
         self,

@@ -264,3 +264,18 @@ def test_joined_parts_of_other_dtypes_wait_for_the_memory_of_the_whole() -> None
     np.testing.assert_allclose(value, want)
     inside = (given > -1) & (given < 2)
     np.testing.assert_allclose(gradient, np.where(inside, 0.3 + 0.1 * np.cos(given), 0))
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_a_loop_of_no_steps_reads_no_positions(mode: str) -> None:
+    x = T.dvector()
+    states, _ = sg.scan(
+        lambda i, b: T.set_subtensor(b[i + 1], T.tanh(b[i]) + x[i] * x[i]),
+        sequences=T.arange(x.shape[0]),
+        outputs_info=T.zeros((x.shape[0] + 1,)),
+    )
+    f = sg.function([x], [states, sg.grad(T.sqr(states).sum(), x)], mode=mode)
+    value, gradient = f(np.zeros(0))
+    assert value.shape == (0, 1)
+    assert gradient.shape == (0,)
+    assert f(np.ones(2))[1].shape == (2,)
