@@ -208,6 +208,7 @@ def test_tests_mirror_the_package() -> None:
     other = {
         "errors",
         "fuzz",
+        "seeded",
         "examples",
         "golden",
         "docs",
