@@ -235,7 +235,7 @@ class Atoms:
         name = getattr(node.op, "scalar", node.op.name)
         if name in _POLYNOMIAL:
             return node.inputs
-        if name == "cast" and "int" in node.inputs[0].type.dtype:
+        if name in _SAME and "int" in node.inputs[0].type.dtype:
             return node.inputs
         if name == "extent" and node.inputs[0] not in self.leaf:
             axis = node.op.axis  # type: ignore[attr-defined]
@@ -270,7 +270,7 @@ class Atoms:
                 assert self.shape_of is not None
                 axis = node.op.axis  # type: ignore[attr-defined]
                 return self.poly(self.shape_of(node.inputs[0])[axis])
-            if name == "cast" and "int" in node.inputs[0].type.dtype:
+            if name in _SAME and "int" in node.inputs[0].type.dtype:
                 return self.poly(node.inputs[0])
             if name == "broadcast_extent":
                 a, b = (self.poly(v) for v in node.inputs)
@@ -297,6 +297,8 @@ class Atoms:
             if x in self.leaf:
                 return ("extent", self.leaf[x], op.axis)  # type: ignore[attr-defined]
             return self._data(self.poly(variable))
+        if name == "materialize":  # the copy that a loop or branch is given
+            return self.recipe(node.inputs[0])
         if name == "subtensor" and node.inputs[0] in self.leaf:
             (entry,) = op.spec if len(op.spec) == 1 else (None,)  # type: ignore[attr-defined]
             if isinstance(entry, int):
@@ -414,6 +416,8 @@ class Atoms:
 
 #: functions of polynomials that are polynomials, or may be
 _POLYNOMIAL = frozenset({"add", "sub", "mul", "neg", "floordiv", "broadcast_extent"})
+#: ops whose result is the integer that they are given
+_SAME = ("cast", "materialize")
 
 SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,

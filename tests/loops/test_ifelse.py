@@ -275,3 +275,14 @@ def test_indices_of_a_branch_in_a_step_are_looked_at_when_it_is_entered() -> Non
     with pytest.raises(IndexRangeError):
         f(np.array([3.0]), 2)
     assert f(np.array([3.0]), 1).tolist() == [3]
+
+
+def test_sizes_that_nested_branches_are_given_are_known_where_they_are() -> None:
+    x, b, m = T.dmatrix("x"), T.scalar("b", "bool"), T.dmatrix("m")
+    value = sg.ifelse(b, T.tanh(x), sg.ifelse(b, x, x * 2)) - m
+    f = sg.function([x, b, m], [value, sg.grad(value.sum(), x)])
+    given = np.ones((3, 2))
+    np.testing.assert_array_equal(f(given, False, given)[0], given)
+    np.testing.assert_array_equal(f(given, False, given)[1], 2 * given)
+    np.testing.assert_allclose(f(given, True, given)[1], 1 - np.tanh(given) ** 2)
+    assert not any("bind" in line for line in str(f.kernels).splitlines())
