@@ -73,10 +73,26 @@ def _form(v: Variable, depth: int) -> object:
     )
 
 
+def has_shape_of(gradient: Variable, v: Variable) -> bool:
+    """Whether a gradient is known to have the shape of its variable."""
+    if gradient.ndim != v.ndim:
+        return False
+    pairs = zip(inferred_extents(gradient), inferred_extents(v), strict=True)
+    return all(extent_key(a) == extent_key(b) for a, b in pairs)
+
+
+def chosen(
+    condition: Variable, holds: bool, gradient: Variable, like: Variable
+) -> Variable:
+    """The gradient where the condition `holds`, zeros where it does not."""
+    sides = _like(gradient, like), PUBLIC["zeros_like"](like)
+    choice: Variable = PUBLIC["ifelse"](condition, *(sides if holds else sides[::-1]))
+    return choice
+
+
 def _like(gradient: Variable, v: Variable) -> Variable:
     """The gradient of a variable, told that it has the shape of that."""
-    pairs = zip(inferred_extents(gradient), inferred_extents(v), strict=True)
-    if all(extent_key(a) == extent_key(b) for a, b in pairs):
+    if gradient.ndim != v.ndim or has_shape_of(gradient, v):
         return gradient
     return BroadcastTo(v.ndim)(gradient, *map(variable, extents(v)))
 

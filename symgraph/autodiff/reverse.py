@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from symgraph.autodiff.flows import Flows, Path
+from symgraph.autodiff.flows import Flows, Path, chosen, has_shape_of
 from symgraph.autodiff.guards import (
     converted,
     equal_extents,
@@ -218,7 +218,11 @@ def _parts(
                 yield k, (), part
     else:
         for k, condition, holds, part in choices:
-            yield k, ((flows.condition(condition), holds),), part
+            variable, one = node.inputs[k], flows.condition(condition)
+            if not has_shape_of(part, variable):
+                # what follows may be computed for both branches: in a shape that fits
+                part = chosen(one, holds, part, variable)
+            yield k, ((one, holds),), part
 
 
 def _fitted(part: Variable, variable: Variable, node: Apply) -> Variable:
