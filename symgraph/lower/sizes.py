@@ -278,7 +278,10 @@ class Atoms:
                     return a
                 if a == ONE:
                     return b
-        return Poly((((self.number(self.recipe(variable)),), 1),))
+        recipe = self.recipe(variable)
+        if recipe[0] == "number":
+            return poly(int(recipe[1]))
+        return Poly((((self.number(recipe),), 1),))
 
     def recipe(self, variable: Variable) -> Recipe:
         """How a scalar is computed from the shapes and integer values of leaves."""
@@ -305,9 +308,9 @@ class Atoms:
                 return ("element", self.leaf[node.inputs[0]], entry)
         if name == "cast":
             kind = "int" if "int" in variable.type.dtype else variable.type.dtype
-            return ("call", f"to_{kind}", self.recipe(node.inputs[0]))
+            return _folded("call", f"to_{kind}", self.recipe(node.inputs[0]))
         if name in SCALAR_FUNCTIONS and all(v.ndim == 0 for v in node.inputs):
-            return ("call", name, *(self.recipe(v) for v in node.inputs))
+            return _folded("call", name, *(self.recipe(v) for v in node.inputs))
         return self._late(variable)
 
     def _late(self, variable: Variable) -> Recipe:
@@ -451,6 +454,13 @@ SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "to_float32": float,
     "to_bool": bool,
 }
+
+
+def _folded(word: str, name: str, *arguments: Recipe) -> Recipe:
+    """A call, or the number that it gives of numbers."""
+    if all(argument[0] == "number" for argument in arguments):
+        return ("number", SCALAR_FUNCTIONS[name](*(a[1] for a in arguments)))
+    return (word, name, *arguments)
 
 
 def evaluate(

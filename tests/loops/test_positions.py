@@ -279,3 +279,17 @@ def test_a_loop_of_no_steps_reads_no_positions(mode: str) -> None:
     assert value.shape == (0, 1)
     assert gradient.shape == (0,)
     assert f(np.ones(2))[1].shape == (2,)
+
+
+def test_a_part_of_one_row_broadcasts_in_a_step_and_in_its_gradient() -> None:
+    x = T.dmatrix("x")
+    rows, _ = sg.map(lambda r: r + r[:1] * 2, x)
+    f = sg.function([x], [rows, sg.grad(T.sqr(rows).sum(), x)])
+    for shape in ((2, 3), (3, 1), (1, 4)):
+        given = np.linspace(-1, 1, shape[0] * shape[1]).reshape(shape)
+        value, gradient = f(given)
+        want = given + given[:, :1] * 2
+        np.testing.assert_allclose(value, want)
+        slope = 2 * want
+        slope[:, 0] += 4 * want.sum(axis=1)
+        np.testing.assert_allclose(gradient, slope)
