@@ -169,7 +169,7 @@ def hits_once(mask: Variable, ndim: int) -> bool:
         return False
     for labels, places in (node.inputs, node.inputs[::-1]):
         shuffle = owner_of(labels, DimShuffle)
-        if shuffle is None or shuffle.op.pattern[-1] != "x":  # type: ignore[attr-defined]
+        if shuffle is None or shuffle.op.pattern[-1:] != ("x",):  # type: ignore[attr-defined]
             continue
         checked = owner_of(shuffle.inputs[0], CheckIndex)
         if checked is not None:
