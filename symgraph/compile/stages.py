@@ -5,6 +5,7 @@ They are computed when asked, by the same passes that compiled the function; a f
 that came from the cache has them too.
 """
 
+from textwrap import indent
 from typing import Any
 
 from symgraph.compile.build import Timings, optimized, planned
@@ -75,7 +76,7 @@ class Stages(Profiling):
 
         made = self.program
         parts = [ir.text(kernel) for kernel in made.kernels.values()]
-        steps = "\n".join(f"  {_step(step, made.slots)}" for step in made.steps)
+        steps = indent("\n".join(_step(s, made.slots) for s in made.steps), "  ")
         return Text("\n\n".join([*parts, "program\n" + steps]))
 
     @property
@@ -135,17 +136,15 @@ def _step(step: Any, slots: list[Any]) -> str:
         what = slots[slot]
         return str(what) if isinstance(what, Poly) else "".join(map(str, what[:2]))
 
+    def inside(steps: Any) -> str:
+        return "".join("\n" + indent(_step(s, slots), "  ") for s in steps)
+
     kind = type(step).__name__
     if kind == "Loop":
-        body = "".join(f"\n    {_step(s, slots)}" for s in step.body)
-        return f"repeat {name(step.count)} times{body.replace(chr(10), chr(10) + '  ')}"
+        return f"repeat {name(step.count)} times{inside(step.body)}"
     if kind == "Branch":
-        sides = (
-            "".join(f"\n    {_step(s, slots)}" for s in side)
-            for side in (step.then, step.otherwise)
-        )
-        then, otherwise = (side.replace("\n", "\n  ") for side in sides)
-        return f"if {name(step.condition)}{then}\n  else{otherwise}"
+        then, otherwise = inside(step.then), inside(step.otherwise)
+        return f"if {name(step.condition)}{then}\nelse{otherwise}"
     if kind in ("Host", "Bind"):
         return f"{kind.lower()} {step.number}"
     if kind == "Demand":
