@@ -78,6 +78,7 @@ def place(
             and not any(number >= made[new] for number in fails)
             and not any(target in reads[n] for n in range(made[new] + 1, len(reads)))
             and _same_places(fusion.units[made[new]], kernels[made[new]], target, new)
+            and _is_base_alone(fusion, fusion.units[made[new]], target)
             and not any(_is_copied(result, target))
         )
         if in_place:
@@ -127,9 +128,17 @@ def _overwritten(
             and last.get(base) == number
             and fusion.extents.shape(base) == fusion.extents.shape(new)
             and _same_places(unit, kernels[number], base, new)
+            and _is_base_alone(fusion, unit, base)
         ):
             found[new] = base
     return found
+
+
+def _is_base_alone(fusion: Fusion, unit: Group | Apply, base: Variable) -> bool:
+    """Whether what a change is made of is not what it changes: ``x[:k] += x[0]``."""
+    if isinstance(unit, Group) or unit.op.name not in CHANGING:
+        return True
+    return all(fusion.behind(v).source is not base for v in unit.inputs[1:])
 
 
 def is_change(node: Group | Apply, placement: Placement) -> bool:
