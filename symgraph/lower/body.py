@@ -114,7 +114,9 @@ class Body(Contractions, Nested):
             text = text_of(variable.owner, self.extents, self._size)
             self.program.failures[code] = text
         self.nested = any(isinstance(u, Apply) and self._has_body(u) for u in units)
-        self.storage = place(graph, self.fusion, written, self.leaves)
+        self.storage = place(
+            graph, self.fusion, written, self.leaves, self.sheet.in_place
+        )
         for number, unit in enumerate(units):
             if is_change(unit, self.storage):
                 written[number] = opaque.write_change(

@@ -45,8 +45,9 @@ def place(
     fusion: Fusion,
     kernels: Sequence[Builder | None],
     leaves: Sequence[Variable],
+    in_place: bool = True,
 ) -> Placement:
-    """Give every stored variable its memory."""
+    """Give every stored variable its memory; nothing is overwritten unless `in_place`."""
     result = Placement()
     for k, leaf in enumerate(leaves):
         result.of[leaf] = ("leaf", k)
@@ -72,8 +73,9 @@ def place(
         home = result.of[target]
         if new is target:
             continue
-        in_place = (
-            new not in result.of
+        over = (
+            in_place
+            and new not in result.of
             and new in made
             and not any(number >= made[new] for number in fails)
             and not any(target in reads[n] for n in range(made[new] + 1, len(reads)))
@@ -81,12 +83,12 @@ def place(
             and _is_base_alone(fusion, fusion.units[made[new]], target)
             and not any(_is_copied(result, target))
         )
-        if in_place:
+        if over:
             result.of[new] = home
         else:
             result.copies.append((home, new))
     last = _last_uses(reads, made, result, len(fusion.units))
-    bases = _overwritten(fusion, kernels, last)
+    bases = _overwritten(fusion, kernels, last) if in_place else {}
     for variable in reversed(made):  # what is changed into a result lies where it will
         base = bases.get(variable)
         if base is not None and result.of.get(variable, ("",))[0] == "output":

@@ -26,6 +26,7 @@ def plan(
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
     verify: str = "steps",
+    in_place: bool = True,
 ) -> Program:
     """Lower an optimised graph.
 
@@ -39,9 +40,10 @@ def plan(
     lengths : numbers of rows of inputs; the program is for calls that have just these
     verify : "steps" proves that steps and stores obey their rules, "on" that kernels do;
         with "bounds" kernels check the places that they load from memory as well
+    in_place : whether values may be written over what they are computed from
     """
     with graph.interner:
-        sheet = Sheet(blas, verify)
+        sheet = Sheet(blas, verify, in_place)
         body = Body(sheet, graph, [*graph.inputs, *shared], lengths)
         kept = None
         if original is not None:

@@ -28,14 +28,18 @@ class Sheet:
     blas : whether products of floats may be BLAS's
     verify : "steps" verifies steps, placements and stores, "on" all of every kernel,
         "bounds" makes kernels check the places that they load
+    in_place : whether values may be written over what they are computed from
     codes : error flag → variable whose node sets it
     divisions : kernel → how its range can be divided
     """
 
-    def __init__(self, blas: bool, verify: str = "steps") -> None:
+    def __init__(
+        self, blas: bool, verify: str = "steps", in_place: bool = True
+    ) -> None:
         self.program = Program()
         self.blas = blas
         self.verify = verify
+        self.in_place = in_place
         self.codes: dict[int, Variable] = {}
         self.divisions: dict[str, parallel.Division | None] = {}
         self.meant: dict[Launch, dict[str, Poly]] = {}

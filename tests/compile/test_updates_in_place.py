@@ -13,6 +13,8 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.config import config
+from symgraph.errors import ProgramError
+from symgraph.lower import memory
 
 Values = dict[str, np.ndarray]
 
@@ -143,3 +145,18 @@ def test_updates_beside_empty_axes(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(times, x * 3)
     np.testing.assert_array_equal(v.get_value(), np.full(shape[1], 3.0))
     np.testing.assert_array_equal(u.get_value(), np.full(shape[0], 3.0))
+
+
+def test_what_is_not_proven_in_place_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_same_places", lambda *_: True)
+    a = sg.shared(np.arange(9.0).reshape(3, 3))
+    b = T.dmatrix()
+    config.cache = False
+    updates = [(a, a.T + a * b)]
+    with pytest.raises(ProgramError):
+        sg.function([b], [], updates=updates)
+    config.verify = "steps"
+    f = sg.function([b], [], updates=updates)
+    given, before = np.full((3, 3), 2.0), a.get_value()
+    f(given)
+    np.testing.assert_array_equal(a.get_value(), before.T + before * given)
