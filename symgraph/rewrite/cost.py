@@ -11,7 +11,7 @@ from symgraph.core.node import Variable
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.numbers import whole
-from symgraph.rewrite.pattern import number_of
+from symgraph.rewrite.pattern import SWAPPABLE, number_of
 
 SUM = frozenset(("add", "sub", "neg"))
 PRODUCT = frozenset(("mul", "div", "neg", "pow"))
@@ -100,18 +100,45 @@ def improvement(
     dead: set[Variable] | None = None,
 ) -> Variable | None:
     """The cheapest candidate, if it costs less than what it makes unnecessary."""
+    order = region_order(old)
     if dead is None:
-        dead = exclusive(region_order(old), context)
+        dead = exclusive(order, context)
     best_cost = total_cost(dead, old.ndim)
     best = None
-    for new in candidates:
-        if new is None or new is old:
+    for candidate in candidates:
+        if candidate is None or candidate is old:
+            continue
+        new = spelled_as(candidate, order)
+        if new is old:
             continue
         built = [v for v in region_order(new) if v in dead or not context.knows(v)]
         cost = total_cost(_needed(new, built), old.ndim)
         if cost < best_cost:
             best, best_cost = new, cost
     return best
+
+
+def spelled_as(new: Variable, region: Iterable[Variable]) -> Variable:
+    """b * a -> a * b in `new`, where the region has a * b already; likewise sums.
+
+    The engine makes them one node. A candidate that differs in this alone would not be
+    recognised as what is there, and lead to itself.
+    """
+    written = {
+        (name, frozenset(v.owner.inputs)): v
+        for v in region
+        if v.owner is not None and (name := scalar_name(v)) in SWAPPABLE
+    }
+    instead: dict[Variable, Variable] = {}
+    for v in reversed(region_order(new)):
+        assert v.owner is not None
+        inputs = [instead.get(u, u) for u in v.owner.inputs]
+        twin = written.get((scalar_name(v), frozenset(inputs)))
+        if twin is not None and twin.type.shape == v.type.shape:
+            instead[v] = twin
+        elif any(u in instead for u in v.owner.inputs):
+            instead[v] = v.owner.op(*inputs)
+    return instead.get(new, new)
 
 
 def _needed(root: Variable, built: list[Variable]) -> set[Variable]:

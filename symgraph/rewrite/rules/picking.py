@@ -99,14 +99,25 @@ def log_of_pick_to_pick_of_log(node: Apply, context: Context) -> Variable | None
     example=lambda x: T["log"](T["softmax"](x)[:, 0]),
 )  # fmt: skip
 def log_of_part_to_part_of_log(node: Apply, context: Context) -> Variable | None:
-    """log(softmax(x)[:, 0]) -> log_softmax(x)[:, 0]; also reshaped or by index."""
-    inside = node.inputs[0].owner
+    """log(softmax(x)[:, 0]) -> log_softmax(x)[:, 0]; also reshaped or by index.
+
+    The logarithm goes below all movements at once, to where it vanishes: left on the
+    way, it would be taken to the part again.
+    """
+    v = node.inputs[0]
+    inside = v.owner
     if inside is None or not isinstance(inside.op, Subtensor | Reshape | Take):
         return None
-    v = inside.inputs[0]
     if not log_is_better(v):
         return None
-    return context.fit(inside.op(log(v), *inside.inputs[1:]), node.outputs[0])
+    moves: list[Apply] = []
+    while v.owner is not None and isinstance(v.owner.op, MOVEMENTS):
+        moves.append(v.owner)
+        v = v.owner.inputs[0]
+    out = log(v)
+    for move in reversed(moves):
+        out = move.op(out, *move.inputs[1:])
+    return context.fit(out, node.outputs[0])
 
 
 @rule(
