@@ -127,6 +127,10 @@ def matrix_of(
             return None
         return Matrix(view.source, view.offset, False, stride)
     (rows, columns), (down, across) = shape, strides
+    if ZERO in shape:  # nothing is read, whatever the strides
+        return Matrix(
+            view.source, view.offset, False, ONE if columns == ZERO else columns, batch
+        )
     for transposed, lead, unit, count, run in (
         (False, down, across, rows, columns),
         (True, across, down, columns, rows),
