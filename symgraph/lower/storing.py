@@ -40,7 +40,7 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, in
     for node in nodes:
         if node.op.name not in COMPUTING and node.op.name not in VIEWS:
             needed.update(reading.behind(v).source for v in node.inputs)
-        if node.op.name in ("take", "reshape"):
+        if node.op.name in ("take", "reshape", "subtensor"):
             needed.add(reading.behind(node.inputs[0]).source)
     for node in nodes:
         if node.op.name not in ("elementwise", "cast") or not is_cheap(node):

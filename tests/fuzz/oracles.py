@@ -58,7 +58,6 @@ OPEN = {
     r"ShapeError: .*\b(1 and \d+|\d+ and 1) differ": "a computed extent of 1 broadcasts",
     r"ShapeError: .*do not broadcast together": "a computed extent of 1 broadcasts",
     r"softmax.*zero-size array to reduction": "a softmax of an empty array",
-    r"neither stored nor a view": "a join that is read in pieces and as a whole",
     r"the shape of a result depends on values of the step": "rows of branches",
     r"new values have extent .* the part they go to has": "branches of other shapes",
     r"RewriteError: .*no end after": "rules that do not end",
