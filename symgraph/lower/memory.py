@@ -80,7 +80,9 @@ def place(
             and not any(number >= made[new] for number in fails)
             and not any(target in reads[n] for n in range(made[new] + 1, len(reads)))
             and _same_places(fusion.units[made[new]], kernels[made[new]], target, new)
-            and _is_base_alone(fusion, fusion.units[made[new]], target)
+            and _is_base_alone(
+                fusion, fusion.units[made[new]], kernels[made[new]], target
+            )
             and not any(_is_copied(result, target))
         )
         if over:
@@ -130,17 +132,26 @@ def _overwritten(
             and last.get(base) == number
             and fusion.extents.shape(base) == fusion.extents.shape(new)
             and _same_places(unit, kernels[number], base, new)
-            and _is_base_alone(fusion, unit, base)
+            and _is_base_alone(fusion, unit, kernels[number], base)
         ):
             found[new] = base
     return found
 
 
-def _is_base_alone(fusion: Fusion, unit: Group | Apply, base: Variable) -> bool:
-    """Whether what a change is made of is not what it changes: ``x[:k] += x[0]``."""
-    if isinstance(unit, Group) or unit.op.name not in CHANGING:
+def _is_base_alone(
+    fusion: Fusion, unit: Group | Apply, build: Builder | None, base: Variable
+) -> bool:
+    """Whether what a unit reads beside its base is not that base, nor a part of it.
+
+    ``x[:k] += x[0]`` and ``w - dot(w.T, x)`` read elsewhere what they would overwrite.
+    """
+    if isinstance(unit, Group):
         return True
-    return all(fusion.behind(v).source is not base for v in unit.inputs[1:])
+    name = unit.op.name
+    if build is not None and name not in CHANGING:
+        return True  # its own statements tell
+    first = 1 if name in CHANGING or name == "gemm" else 0
+    return all(fusion.behind(v).source is not base for v in unit.inputs[first:])
 
 
 def is_change(node: Group | Apply, placement: Placement) -> bool:

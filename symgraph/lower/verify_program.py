@@ -200,6 +200,8 @@ class _Walk:
             self.filled(slot, step)
         if isinstance(step, Launch):
             self.in_place(step)
+        elif isinstance(step, Product | Tiles):
+            self.apart(step)
         for slot in found.reads:
             self.read(slot, step)
         for slot in found.writes:
@@ -322,6 +324,24 @@ class _Walk:
         if storage[0] == "leaf" and self.program.leaves[storage[1]][0] == "input":
             self.refuse(f"argument {storage[1]} is written to", step)
         self.written.add(storage)
+
+    def apart(self, step: Product | Tiles) -> None:
+        """A product is not written over the matrices that it multiplies."""
+        if isinstance(step, Product):
+            made, given = step.c, [step.a.buffer, step.b.buffer]
+        else:
+            parameters = dict(step.parameters)
+            made = parameters[WRITTEN.get(step.operation, "y")]
+            given = [
+                value[1] if isinstance(value, tuple) else value
+                for name, value in step.parameters
+                if name in ("a", "b", "x", "w", "y")
+                and name != WRITTEN.get(step.operation, "y")
+                and (not isinstance(value, tuple) or value[0] == "bytes")
+            ]
+        home = self.storage(made, step)
+        if any(self.storage(slot, step) == home for slot in given):
+            self.refuse("a product is written over what it multiplies", step)
 
     def in_place(self, step: Launch) -> None:
         """A kernel reads memory that it writes only just before it writes it."""

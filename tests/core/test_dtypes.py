@@ -5,7 +5,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.core.dtypes import int_dtype, python_dtype
+from symgraph.core.dtypes import can_cast_safely, int_dtype, python_dtype, to_float
 from symgraph.errors import DtypeError
 
 MODES = ["FAST_RUN", "FAST_COMPILE"]
@@ -147,3 +147,28 @@ def test_long_bodies_where_16_bits_end(dtype: str, length: int) -> None:
     assert found[4].tolist() == given[::-1].tolist()
     assert int(found[5]) == int(given.astype("int64").sum())
     assert found[6].tolist() == [length - 2, length - 1]
+
+
+@pytest.mark.parametrize(
+    "dtype, wanted",
+    [("bool", "float32"), ("int8", "float32"), ("uint16", "float32"),
+     ("int32", "float64"), ("uint32", "float64"), ("int64", "float64"),
+     ("float32", "float32"), ("complex64", "complex64")],
+)  # fmt: skip
+def test_floats_of_integers_hold_all_of_their_values(dtype: str, wanted: str) -> None:
+    assert to_float(dtype) == wanted
+    assert T.exp(T.vector("x", dtype)).dtype == wanted
+
+
+def test_complex_numbers_beside_floats_have_their_precision() -> None:
+    assert (T.fvector("x") * 1j).dtype == "complex64"
+    assert (T.cvector("c") + 2j).dtype == "complex64"
+    assert (T.dvector("x") * 1j).dtype == "complex128"
+    assert (T.ivector("i") * 1j).dtype == "complex128"
+
+
+def test_a_safe_cast_keeps_every_value() -> None:
+    safe = [("int32", "float64"), ("float32", "float64"), ("bool", "int8")]
+    assert all(can_cast_safely(*pair) for pair in safe)
+    unsafe = [("float64", "float32"), ("int64", "int32"), ("int8", "uint8")]
+    assert not any(can_cast_safely(*pair) for pair in unsafe)

@@ -134,3 +134,11 @@ def test_a_state_of_matrices_and_sums_over_all_steps() -> None:
         wanted = wanted.reshape(-1, 2, 2)[-1:]
         np.testing.assert_array_equal(f(one, one, steps)[0], wanted)
         assert f(one, one, steps)[1] == wanted.sum()
+
+
+def test_the_last_row_is_kept_by_whichever_number_it_is_read() -> None:
+    for read in (lambda h: h[-1], lambda h: h[3], lambda h: h[3:], lambda h: h[2:4]):
+        h, rows = loop((-2, -1), 4)
+        f = sg.function([h], read(rows))
+        np.testing.assert_array_equal(f(START), read(history((-2, -1), 4)))
+        assert LAST in {firing.rule for firing in f.rewritten.firings}

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: folders whose quick files are run on every patch, the one that mirrors it first
 FOLDERS = ("core", "ops", "autodiff", "loops", "rewrite", "lower", "runtime", "compile",
-           "backends/cpu")  # fmt: skip
+           "errors", "backends/cpu")  # fmt: skip
 #: files that take long; they run only where their folder mirrors the patch. The others
 #: take less than 100 seconds on one core
 SLOW = ("autodiff/test_samples.py", "backends/cpu/", "compile/test_build.py",

@@ -75,3 +75,13 @@ def test_training_compiled_equals_training_by_reference():
         f = sg.function(inputs, loss, updates=updates, mode=mode)
         losses.append([float(f(x, y)) for _ in range(4)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_two_rearrangements_become_one_in_their_order() -> None:
+    x = T.dtensor3("x")
+    a = np.random.default_rng(0).standard_normal((2, 3, 4))
+    for first in [(1, 2, 0), (2, 0, 1), (1, 0, 2)]:
+        for then in [(1, 2, 0), (0, 2, 1), (2, 1, 0)]:
+            f = sg.function([x], T.exp(x.transpose(first).transpose(then)))
+            wanted = np.exp(a.transpose(first).transpose(then))
+            np.testing.assert_allclose(f(a), wanted, 1e-12)
