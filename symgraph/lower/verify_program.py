@@ -31,6 +31,7 @@ from symgraph.lower.steps import (
     Launch,
     Loop,
     Operand,
+    Pointer,
     Product,
     Program,
     Step,
@@ -165,7 +166,7 @@ class _Walk:
         self.clock = 0
         self.bound: dict[int, int] = {}
         self.written: set[Storage] = set()
-        self.bases: dict[int, int] = {}
+        self.moving: dict[int, Pointer] = {}
         self.life: dict[int, tuple[int, int]] = {}
         self.open: list[set[int]] = []  # temporaries of the loops around
 
@@ -218,7 +219,7 @@ class _Walk:
             self.filled(pointer.stride, step)
             if pointer.offset is not None:
                 self.filled(pointer.offset, step)
-            self.bases[pointer.slot] = pointer.base
+            self.moving[pointer.slot] = pointer
             self.storage(pointer.base, step)
         # rows that a body reads have been written by earlier rounds, or before the loop
         own = {p.slot for p in step.pointers} & written_in(self.program, step.body)
@@ -284,8 +285,8 @@ class _Walk:
 
     def storage(self, slot: int, step: Step) -> Storage:
         """The memory whose address a slot holds."""
-        while slot in self.bases:
-            slot = self.bases[slot]
+        while slot in self.moving:
+            slot = self.moving[slot].base
         what = self.program.slots[slot]
         if isinstance(what, Poly) or what[0] not in (
             "leaf",
@@ -340,8 +341,38 @@ class _Walk:
                 and (not isinstance(value, tuple) or value[0] == "bytes")
             ]
         home = self.storage(made, step)
-        if any(self.storage(slot, step) == home for slot in given):
-            self.refuse("a product is written over what it multiplies", step)
+        for slot in given:
+            if self.storage(slot, step) == home and not self.other_row(slot, made):
+                self.refuse("a product is written over what it multiplies", step)
+
+    def other_row(self, one: int, other: int) -> bool:
+        """Whether two slots hold, in every round, addresses of different rows."""
+        for p, q in zip(self.path(one), self.path(other), strict=False):
+            if p == q:
+                continue
+            if (p.base, p.stride, p.modulo) != (q.base, q.stride, q.modulo):
+                return False
+            if p.modulo is not None:
+                return p.offset == q.offset and (p.shift - q.shift) % p.modulo != 0
+            row = self.size(p.stride)
+            apart = (
+                self.size(p.offset) - self.size(q.offset) + row * (p.shift - q.shift)
+            )
+            return apart != ZERO and _is_multiple(apart, row)
+        return False
+
+    def path(self, slot: int) -> list[Pointer]:
+        """What moves an address, from the outermost loop on."""
+        found = []
+        while slot in self.moving:
+            found.append(self.moving[slot])
+            slot = found[-1].base
+        return found[::-1]
+
+    def size(self, slot: int | None) -> Poly:
+        what = ZERO if slot is None else self.program.slots[slot]
+        assert isinstance(what, Poly)
+        return what
 
     def in_place(self, step: Launch) -> None:
         """A kernel reads memory that it writes only just before it writes it."""
@@ -376,6 +407,14 @@ class _Walk:
                 (_, a, b), (_, c, d) = told[n], told[other]
                 if b < c or d < a:
                     self.refuse(f"temporaries {n} and {other} may share their memory")
+
+
+def _is_multiple(size: Poly, row: Poly) -> bool:
+    """Whether a size is a number of rows, whatever the sizes are."""
+    if not row.terms or [m for m, _ in size.terms] != [m for m, _ in row.terms]:
+        return False
+    times = {divmod(c, r) for (_, c), (_, r) in zip(size.terms, row.terms, strict=True)}
+    return len(times) == 1 and times.pop()[1] == 0
 
 
 def written_in(program: Program, body: Sequence[Step]) -> set[int]:

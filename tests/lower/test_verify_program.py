@@ -139,6 +139,43 @@ def test_a_size_changed_in_a_loop_is_followed() -> None:
     inspection.follow(atoms, known, [(4,)], [0] * len(made.slots))
 
 
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("taps", [[-1], [-2, -1], [-3, -1]])
+@pytest.mark.parametrize("kept", ["all", "last"])
+def test_products_go_from_one_row_of_a_state_to_another(
+    taps: list[int], kept: str, back: bool
+) -> None:
+    x, h = T.dmatrix("x"), T.dtensor3("h")
+    states, _ = sg.scan(
+        lambda *rows: T.dot(sum(rows), x),
+        outputs_info=[{"initial": h if len(taps) > 1 else h[0], "taps": taps}],
+        n_steps=7,
+        go_backwards=back,
+    )
+    result = states if kept == "all" else states[-1]
+    f = sg.function([x, h], [result, sg.grad(T.sin(result).sum(), x)])
+    a, rows = np.eye(2) * 0.5 + 0.1, list(np.arange(12.0).reshape(3, 2, 2) / 9)
+    rows = rows[: -min(taps)]
+    start = np.array(rows)
+    for _ in range(7):
+        rows.append(sum(rows[t] for t in taps) @ a)
+    wanted = np.array(rows[len(start) :])
+    value, _ = f(a, start)
+    np.testing.assert_allclose(value, wanted if kept == "all" else wanted[-1])
+
+
+def test_a_product_over_the_row_that_it_reads_is_refused() -> None:
+    h = T.dmatrix("h")
+    states, _ = sg.scan(lambda s: T.dot(s, h), outputs_info=[h], n_steps=3)
+    made = program([h], [states])
+    (loop,) = [step for step in made.steps if isinstance(step, Loop)]
+    assert [product.c for product in loop.body] == [loop.pointers[1].slot]
+    first, second = loop.pointers
+    broken = loop.replace(pointers=(first, second.replace(offset=first.offset)))
+    made.steps = [broken if step is loop else step for step in made.steps]
+    refused(made, "over what it multiplies")
+
+
 @pytest.mark.parametrize("change", ["offset", "extent", "missing"])
 def test_accesses_outside_and_gaps_are_refused(change: str) -> None:
     config.cache = False  # what is found there has been verified
