@@ -6,9 +6,9 @@ it can be kept on disk and mapped by `loader` in this or any other process of th
 same target.
 
 This file and user_functions.py use Numba; what this one uses is internal to Numba:
-`numba.core.codegen`. Everything relied upon is looked up in `_parts`, and a test
-guards it. Numba is imported here on the first compilation and nowhere else, and no
-more of it than that (part_of_numba.py).
+`numba.core.codegen`. What is relied upon stands in `INTERNALS` and is looked at before
+the first compilation (`_changes`). Numba is imported here on the first compilation and
+nowhere else, and no more of it than that (part_of_numba.py).
 
 Hot loops arrive as explicit vectors, for which Numba's module passes are wasted
 (measured for 20 kernels of 100 vector instructions: 0.28 s without, 0.87 s with
@@ -24,6 +24,21 @@ from typing import Any
 from symgraph.backends.cpu import loader, target, user_functions
 from symgraph.backends.cpu.part_of_numba import code_library
 from symgraph.errors import BackendError
+
+#: the series of Numba that symgraph is tested with, as in pyproject.toml
+TESTED = "0.68"
+#: (class of numba.core.codegen, method, its parameters) that this file calls or replaces
+INTERNALS = (
+    ("CodeLibrary", "_ensure_finalized", ("self",)),
+    ("CPUCodeLibrary", "add_llvm_module", ("self", "ll_module")),
+    ("CPUCodeLibrary", "_optimize_functions", ("self", "ll_module")),
+    ("CPUCodeLibrary", "_optimize_final_module", ("self",)),
+    ("AOTCodeLibrary", "emit_native_object", ("self",)),
+    ("Codegen", "create_library", ("self", "name")),
+    ("CPUCodegen", "__init__", ("self", "module_name")),
+    ("AOTCPUCodegen", "_customize_tm_features", ("self",)),
+    ("AOTCPUCodegen", "_customize_tm_options", ("self", "options")),
+)
 
 
 def compile_module(
@@ -121,6 +136,9 @@ def _parts() -> SimpleNamespace:
 
         modules: Any = code_library()
         codegen, global_compiler_lock = modules[0], modules[1].global_compiler_lock
+        changes = _changes(codegen)
+        if changes:
+            raise BackendError(_moved("; ".join(changes)))
 
         class UnitLibrary(codegen.AOTCodeLibrary):  # type: ignore[misc, name-defined]
             """Numba's code library whose module passes run only on demand."""
@@ -146,13 +164,16 @@ def _parts() -> SimpleNamespace:
 
             def __init__(self, wish: str) -> None:
                 self.wish = wish
+                self.asked: set[str] = set()
                 base: Any = super()
                 base.__init__("symgraph")
 
             def _customize_tm_features(self) -> str:
+                self.asked.add("features")
                 return target.feature_string(self.wish)
 
             def _customize_tm_options(self, options: dict[str, Any]) -> None:
+                self.asked.add("options")
                 options.update(
                     opt=1,
                     cpu=target.cpu_name(self.wish),
@@ -161,33 +182,48 @@ def _parts() -> SimpleNamespace:
                     codemodel="default",
                 )
 
-        for owner, name in [
-            (codegen.CPUCodeLibrary, "add_llvm_module"),
-            (codegen.CPUCodeLibrary, "_optimize_functions"),
-            (codegen.CPUCodeLibrary, "_optimize_final_module"),
-            (codegen.AOTCodeLibrary, "emit_native_object"),
-            (codegen.Codegen, "create_library"),
-            (codegen.AOTCPUCodegen, "_customize_tm_features"),
-            (codegen.AOTCPUCodegen, "_customize_tm_options"),
-        ]:
-            getattr(owner, name)
     except (ImportError, AttributeError) as error:
-        raise BackendError(
-            f"Numba's code library cannot be used: {error} ({_versions()}); "
-            "symgraph is tested with numba 0.68"
-        ) from error
+        raise BackendError(_moved(str(error))) from error
     return SimpleNamespace(llvm=llvm, codegen=UnitCodegen, lock=global_compiler_lock)
+
+
+def _changes(codegen: Any) -> list[str]:
+    """How Numba differs inside from what this file relies upon, one line for each."""
+    found = []
+    for owner, name, expected in INTERNALS:
+        method = getattr(getattr(codegen, owner, None), name, None)
+        code = getattr(method, "__code__", None)
+        if code is None:
+            found.append(f"there is no {owner}.{name}")
+        elif (taken := code.co_varnames[: code.co_argcount])[
+            : len(expected)
+        ] != expected:
+            found.append(
+                f"{owner}.{name} takes ({', '.join(taken)}), not ({', '.join(expected)})"
+            )
+    return found
+
+
+def _moved(what: str) -> str:
+    return (
+        f"this version of Numba cannot be used: {what} ({_versions()})\nsymgraph compiles "
+        f"with parts of Numba that are not public and is tested with Numba {TESTED}: "
+        f"pip install 'numba=={TESTED}.*'"
+    )
 
 
 @functools.cache
 def _codegen(wish: str) -> Any:
     """One code generator per restriction; it holds the LLVM target machine."""
     try:
-        return _parts().codegen(wish)
+        made = _parts().codegen(wish)
     except (AttributeError, TypeError, RuntimeError, AssertionError) as error:
         raise BackendError(
             f"Numba cannot make a code generator: {error} ({_versions()})"
         ) from error
+    if not (made.asked == {"features", "options"} and made._data_layout):
+        raise BackendError(_moved("its code generator does not ask for our target"))
+    return made
 
 
 def _versions() -> str:

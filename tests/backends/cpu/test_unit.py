@@ -3,12 +3,18 @@
 import ctypes
 import sys
 import threading
+import tomllib
+import types
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from symgraph.backends.cpu import loader, target, unit
 from symgraph.errors import BackendError
+
+ROOT = Path(__file__).parents[3]
 
 ADD_ONE = """
 define i64 @step(ptr %slots) {
@@ -120,15 +126,68 @@ def test_unknown_external_is_found_when_compiling():
     assert unit.compile_module(text, {"sg_nobody": 1})
 
 
-def test_changed_numba_is_an_error_that_names_versions(monkeypatch):
+@pytest.fixture
+def changed_numba() -> Iterator[types.ModuleType]:
+    """Numba's code generator, to be changed; it is looked at again."""
+    unit._parts()
     unit._parts.cache_clear()
-    codegen = sys.modules["numba.core.codegen"]
-    monkeypatch.delattr(codegen, "AOTCPUCodegen")
-    try:
-        with pytest.raises(BackendError, match=r"numba-\d"):
-            unit.compile_module(ADD_ONE)
-    finally:
-        unit._parts.cache_clear()
+    unit._codegen.cache_clear()
+    yield sys.modules["numba.core.codegen"]
+    unit._parts.cache_clear()
+    unit._codegen.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"), [(owner, method) for owner, method, _ in unit.INTERNALS]
+)
+def test_a_method_that_numba_renames_is_named(
+    changed_numba, monkeypatch, owner, method
+):
+    monkeypatch.delattr(getattr(changed_numba, owner), method)
+    if hasattr(
+        getattr(changed_numba, owner), method
+    ):  # of a class above, other parameters
+        monkeypatch.setattr(getattr(changed_numba, owner), method, None)
+    with pytest.raises(BackendError, match=rf"no {owner}\.{method}[ ;].*numba-\d"):
+        unit.compile_module(ADD_ONE)
+
+
+def test_parameters_that_numba_renames_are_named(changed_numba, monkeypatch):
+    monkeypatch.setattr(
+        changed_numba.CPUCodeLibrary, "add_llvm_module", lambda self, module: None
+    )
+    wanted = r"add_llvm_module takes \(self, module\), not \(self, ll_module\)"
+    with pytest.raises(BackendError, match=wanted):
+        unit.import_numba()
+
+
+def test_a_code_generator_that_ignores_our_target_is_refused(
+    changed_numba, monkeypatch
+):
+    init = changed_numba.CPUCodegen._init
+
+    def other(self, module):
+        init(self, module)
+        self.asked.discard("options")
+
+    monkeypatch.setattr(changed_numba.CPUCodegen, "_init", other)
+    with pytest.raises(BackendError, match="does not ask for our target"):
+        unit.compile_module(ADD_ONE)
+
+
+def test_changed_numba_is_an_error_that_names_versions_and_the_cure(
+    changed_numba, monkeypatch
+):
+    monkeypatch.delattr(changed_numba, "AOTCPUCodegen")
+    with pytest.raises(BackendError, match=r"numba-\d[^$]*pip install 'numba==0\.\d"):
+        unit.compile_module(ADD_ONE)
+
+
+def test_the_series_of_numba_is_that_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (wanted,) = [d for d in project["dependencies"] if d.startswith("numba")]
+    major, minor = map(int, unit.TESTED.split("."))
+    assert wanted == f"numba>={unit.TESTED},<{major}.{minor + 1}"
 
 
 def test_threads_may_compile_at_once():
