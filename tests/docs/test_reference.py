@@ -1,10 +1,10 @@
 """The generated pages of docs/reference are up to date and complete."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import script
 
 from symgraph import errors
 from symgraph.core.op import PUBLIC
@@ -15,13 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
     """docs/make_reference.py as a module."""
-    path = ROOT / "docs" / "make_reference.py"
-    spec = importlib.util.spec_from_file_location("make_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "docs" / "make_reference.py")
 
 
 def test_generated_pages_are_up_to_date(maker: ModuleType) -> None:

@@ -131,7 +131,7 @@ def links(page: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))],
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_links_lead_to_files_that_exist(page: Path) -> None:
