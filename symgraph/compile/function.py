@@ -6,7 +6,7 @@ from typing import Any
 from symgraph.compile.arguments import request
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.modes import mode_of
-from symgraph.config import CHOICES, config
+from symgraph.config import CHOICES, NAMES, config
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable
 from symgraph.core.op import public
@@ -101,7 +101,8 @@ def eval(variable: Variable, inputs_to_values: Mapping[Any, Any] | None = None) 
         given[by_name[key]] = given.pop(key)
     inputs = [v for v in given if not isinstance(v, SharedVariable | Constant)]
     cache = variable.__dict__.setdefault("_compiled", {})
-    key = tuple(inputs)
-    if key not in cache:
-        cache[key] = function(inputs, variable, on_unused_input="ignore")
-    return cache[key](*(given[v] for v in inputs))
+    settings = tuple(getattr(config, name) for name in sorted(NAMES))
+    form = (*inputs, settings)
+    if form not in cache:
+        cache[form] = function(inputs, variable, on_unused_input="ignore")
+    return cache[form](*(given[v] for v in inputs))

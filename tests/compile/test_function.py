@@ -15,6 +15,7 @@ from symgraph.errors import (
     GivensError,
     InputError,
     MissingInputError,
+    NaNError,
     SymgraphWarning,
     UnusedInputError,
     UpdateError,
@@ -440,3 +441,20 @@ def test_wrong_arguments_of_function_are_refused() -> None:
     ]:
         with pytest.raises(error):
             make()
+
+
+def test_eval_follows_the_settings_of_its_call() -> None:
+    """What `eval` keeps for the next call is kept for its settings."""
+    x = T.dvector("x")
+    y = T.log(x).sum()
+    assert y.eval({x: [1.0, 1.0]}) == 0
+    for mode in ("FAST_COMPILE", "DEBUG", "FAST_RUN"):
+        with sg.config.override(mode=mode):
+            assert y.eval({x: [1.0, 1.0]}) == 0
+            assert any(kept.mode.name == mode for kept in vars(y)["_compiled"].values())
+    with sg.config.override(mode="DEBUG"), pytest.raises(NaNError):
+        y.eval({x: [-1.0, 1.0]})
+    assert np.isnan(y.eval({x: [-1.0, 1.0]}))
+    count = len(vars(y)["_compiled"])
+    y.eval({x: [2.0, 1.0]})
+    assert len(vars(y)["_compiled"]) == count
