@@ -60,9 +60,10 @@ from symgraph.errors import ArgumentError, ConversionError, ShapeError
 from symgraph.ops import linalg as _linalg
 from symgraph.ops import namespaces as _namespaces
 from symgraph.ops.comparison import alias
-from symgraph.ops.families import Elementwise, cast
+from symgraph.ops.families import Elementwise
+from symgraph.ops.families import cast as cast
 from symgraph.ops.grids import mgrid, ogrid
-from symgraph.ops.movement import dimshuffle
+from symgraph.ops.movement import dimshuffle as dimshuffle
 from symgraph.ops.random import RandomStreams
 
 linalg = _linalg.linalg

@@ -107,8 +107,9 @@ def grad(
                     return_disconnected, add_names)
         )  # fmt: skip
     for place, bundle in enumerate(asked):
-        if isinstance(bundle, Bundle) and results[place] is not None:
-            results[place] = bundle.with_gradient(results[place])
+        result = results[place]
+        if isinstance(bundle, Bundle) and result is not None:
+            results[place] = bundle.with_gradient(result)
     return type(wrt)(results) if many else results[0]
 
 

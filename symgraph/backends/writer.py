@@ -345,9 +345,10 @@ class Writer:
         if dtype == "bool":
             return str(bool(value))
         if dtype.startswith("complex"):
-            value = complex(value)
-            parts = f"{self.real(value.real)}, {self.real(value.imag)}"
+            pair = complex(value)
+            parts = f"{self.real(pair.real)}, {self.real(pair.imag)}"
             return f"{self.type(dtype)}(complex({parts}))"
+        assert not isinstance(value, complex)
         text = self.real(value) if dtype.startswith("float") else str(int(value))
         return f"{self.type(dtype)}({text})"
 

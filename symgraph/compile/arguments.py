@@ -182,7 +182,9 @@ def _without_clones(
     if len(first) == len(order):
         return order, results, pairs
     table = {v: first[v.container] for v in order if first[v.container] is not v}
-    roots = replace([*results, *(new for _, new in pairs)], table)
+    roots = replace(
+        [*results, *(new for _, new in pairs)], dict[Variable, Variable](table.items())
+    )
     count = len(results)
     targets = [table.get(target, target) for target, _ in pairs]
     return (

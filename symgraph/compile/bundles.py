@@ -64,7 +64,7 @@ class Layout(Record):
                 flat += [arrays[i] for i in numbers]
             elif bundle.name in kwargs:
                 arrays = bundle.taken_apart(kwargs[bundle.name])
-                named |= {bundle.parts[i].name: arrays[i] for i in numbers}
+                named |= {str(bundle.parts[i].name): arrays[i] for i in numbers}
             else:
                 raise MissingInputError(f"{what}: no value for input {bundle!r}")
         own = {entry[0].name for entry in self.inputs if entry is not None}

@@ -141,7 +141,7 @@ class Parameters:
         options = {}
         for name, value in {**given, **kwargs}.items():
             ours = self.ours.get(name)
-            if value is np._NoValue:  # type: ignore[attr-defined]
+            if value is np._NoValue:
                 continue
             if ours is None:
                 known = name in self.ours

@@ -171,8 +171,9 @@ def _pattern_cases(rule: Rule) -> Iterator[Case]:
                 if len({(v.type, a.shape) for v, a in values.items()}) < len(values):
                     yield _repeated(rule, bound, dtype, values)
                 positive = PUBLIC["exp" if is_float(dtype) else "abs"]
+                anything = {w for w in found if w.kind == "any"}
                 not_negative = {
-                    w: positive(v) if w.kind == "any" and v.dtype == dtype else v
+                    w: positive(v) if w in anything and v.dtype == dtype else v
                     for w, v in bound.items()
                 }
                 if rule.when is not None and dtype != "bool":

@@ -51,7 +51,7 @@ class FromFunction(Op):
         for cell, result in zip(output_storage, results, strict=True):
             cell[0] = result
 
-    def infer_shape(self, node: Any, shapes: Any) -> Any:  # type: ignore[override]
+    def infer_shape(self, node: Any, shapes: Any) -> Any:
         """What the function given to `as_op` tells."""
         if self.shapes is None:
             raise NotImplementedError

@@ -118,7 +118,7 @@ class Body(Contractions, Nested):
             graph, self.fusion, written, self.leaves, self.sheet.in_place
         )
         for number, unit in enumerate(units):
-            if is_change(unit, self.storage):
+            if isinstance(unit, Apply) and is_change(unit, self.storage):
                 written[number] = opaque.write_change(
                     self.fusion, unit, self.sheet.codes
                 )

@@ -43,7 +43,7 @@ def rows_of_leaves(node: Apply) -> int:
     op = node.op
     if op.name == "ifelse":
         return 0
-    return op.sequences + sum(map(len, op.states))  # type: ignore[attr-defined]
+    return op.sequences + sum(map(len, op.states))  # type: ignore
 
 
 def leaf_shapes(node: Apply, extents: Extents) -> list[Shape]:

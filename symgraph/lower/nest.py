@@ -86,10 +86,10 @@ class Nest(Values):
         if choices:
             fallback = (self.inner or self.outer)[-1]
             self.vector = max(choices, key=lambda a: (weight.get(a, 0), a is fallback))
-            for axes in (self.outer, self.inner):
-                if self.vector in axes:
-                    axes.remove(self.vector)
-                    axes.append(self.vector)
+            for order in (self.outer, self.inner):
+                if self.vector in order:
+                    order.remove(self.vector)
+                    order.append(self.vector)
 
     # --- the kernel -------------------------------------------------------------------
 

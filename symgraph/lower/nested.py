@@ -286,7 +286,7 @@ class Nested:
             used = set().union(*(size.atoms() for size in sizes))
             return all(k < lates for a in used for k in lates_of(atoms.recipes[a]))
 
-        guards: list[int] = []
+        guards: list[int | None] = []
         for number, check in enumerate(program.checks[checks:], checks):
             if check.guard is None and here(check.left, check.right):
                 program.checks[number] = guarded = self.sheet.guarded(check, atoms)
@@ -295,4 +295,5 @@ class Nested:
             if entry.guard is None and here(entry.index, entry.extent):
                 program.ranges[number] = bounded = self.sheet.guarded(entry, atoms)
                 guards.append(bounded.guard)
-        return (Demand(tuple(guards)), *steps) if guards else steps
+        told = tuple(guard for guard in guards if guard is not None)
+        return (Demand(told), *steps) if told else steps

@@ -7,7 +7,7 @@ Two loops merge when every access steps through them as through one. In: a Kerne
 what its sizes mean. Out: a Kernel; its `sizes` may name new products, which are added.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from symgraph.lower.builder import LITERAL
 from symgraph.lower.ir import (
@@ -51,7 +51,7 @@ def _collapsed(statement: Statement, sizes: dict[str, Poly]) -> Statement:
     return loop
 
 
-def meaning(size: Size, sizes: dict[str, Poly]) -> Poly:
+def meaning(size: Size, sizes: Mapping[str, Poly]) -> Poly:
     """What a size of a kernel stands for."""
     return poly(size) if isinstance(size, int) else sizes[size]
 

@@ -275,7 +275,7 @@ class Program(Record, frozen=False):
     recipes: list[Recipe] = fresh(factory=list)
     leaves: list[tuple[str, str, int]] = fresh(factory=list)
     constants: list[np.ndarray] = fresh(factory=list)
-    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
+    temps: list[tuple[Poly, float, float]] = fresh(factory=list)
     outputs: list[tuple[str, tuple[Poly, ...]]] = fresh(factory=list)
     checks: list[Check] = fresh(factory=list)
     ranges: list[Range] = fresh(factory=list)

@@ -38,6 +38,7 @@ from symgraph.ops.windows import (
     check_extents,
     check_geometry,
     count,
+    in_last_axes,
     places,
 )
 
@@ -314,7 +315,7 @@ class ConvolutionInput(_Convolution):
             slice(low, low + n)
             for n, (low, _) in zip(spatial, self.padding, strict=True)
         )
-        return (self._ungrouped(dx[(..., *inside)]),)
+        return (self._ungrouped(dx[in_last_axes(inside)]),)
 
 
 class ConvolutionWeight(_Convolution):

@@ -42,7 +42,7 @@ from symgraph.ops.specify import specify_shape
 def _operands(tensors: Any, what: str) -> list[Variable]:
     """The tensors, converted and cast to their common dtype."""
     if isinstance(tensors, Variable | np.ndarray):
-        tensors = list(iter(tensors))  # type: ignore[arg-type]
+        tensors = list(iter(tensors))
     if not isinstance(tensors, list | tuple):
         raise ArgumentError(f"{what}: pass a list of tensors, not {tensors!r}")
     if not tensors:

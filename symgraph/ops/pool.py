@@ -120,6 +120,7 @@ def _counts(op: Pool, axis: int, extent: AnyExtent) -> Any:
     windows = pooled(extent, size, step, pair, op.ignore_border)
     known = static(extent)
     if known is not None:
+        assert isinstance(windows, int)
         first = np.arange(windows) * step - pair[0]
         return np.minimum(first + size, known) - np.maximum(first, 0)
     start = PUBLIC["arange"](windows) * step - pair[0]

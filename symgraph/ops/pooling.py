@@ -39,6 +39,7 @@ from symgraph.ops.windows import (
     check_extents,
     check_geometry,
     count,
+    in_last_axes,
     places,
 )
 
@@ -201,7 +202,7 @@ class _Pool(Op):
         ]
         inside = np.pad(np.ones(spatial, bool), margins[2:])
         for _, where in self._places(spatial):
-            yield (*(x[(..., *where)] for x in wide), inside[where])
+            yield (*(x[in_last_axes(where)] for x in wide), inside[where])
 
     def _places(
         self, spatial: Sequence[int]
@@ -218,11 +219,11 @@ class _Pool(Op):
         out = np.zeros((*like.shape[:2], *wide), like.dtype)
         with np.errstate(all="ignore"):
             for part, where in parts:
-                out[(..., *where)] += part
+                out[in_last_axes(where)] += part
         inside = (
             slice(low, low + n) for n, (low, _) in zip(spatial, margins, strict=True)
         )
-        return self._back(out[(..., *inside)])
+        return self._back(out[in_last_axes(inside)])
 
     def _expect(self, y: np.ndarray, x: Sequence[int]) -> None:
         wanted = self.with_spatial(x, self.out(self.spatial(x)))

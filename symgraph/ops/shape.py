@@ -498,7 +498,7 @@ def _key_parts(value: Variable) -> Sequence[AnyExtent]:
 def _key_of(value: Variable) -> Any:
     """The key, from those of the parts."""
     keys = [
-        v.__dict__["_extent_key"] if static(v) is None else static(v)  # type: ignore[union-attr]
+        v.__dict__["_extent_key"] if static(v) is None else static(v)
         for v in _key_parts(value)
     ]
     node = value.owner

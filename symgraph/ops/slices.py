@@ -32,6 +32,19 @@ Spec = tuple[Entry, ...]
 ALL: Entry = ("slice", None, None, None)
 
 
+def known_slice(entry: Entry) -> slice:
+    """Python's slice of an entry without scalars.
+
+    Examples
+    --------
+    >>> known_slice(("slice", 1, None, 2))
+    slice(1, None, 2)
+    """
+    assert isinstance(entry, tuple)
+    start, stop, step = (None if part is None else int(part) for part in entry[1:])
+    return slice(start, stop, step)
+
+
 def is_slice(entry: Entry) -> bool:
     """Whether the axis stays."""
     return isinstance(entry, tuple)
@@ -67,7 +80,7 @@ def static_length(entry: Entry, extent: int | None) -> int | None:
     if "v" in (start, stop, step):
         return None
     if extent is not None:
-        return len(range(*slice(start, stop, step).indices(extent)))  # type: ignore[misc]
+        return len(range(*slice(start, stop, step).indices(extent)))
     if isinstance(start, int) and isinstance(stop, int):
         ascending = step is None or int(step) > 0
         if (start < 0) == (stop < 0) and (

@@ -104,7 +104,8 @@ class ArgSort(Op):
 
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's argsort."""
-        found = np.argsort(arrays[0], axis=self.axis, kind=self.kind)  # type: ignore[call-overload]
+        kind: Any = self.kind
+        found = np.argsort(arrays[0], axis=self.axis, kind=kind)
         return (found.astype(np.int64, copy=False),)
 
 

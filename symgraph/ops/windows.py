@@ -6,7 +6,7 @@ Convolution and pooling share this. A window of `size` elements, `dilation` apar
 variables. The ops are in ops/convolution.py and ops/pooling.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,17 @@ def check_extents(what: str, given: Sequence[Variable], rank: int) -> None:
         known = static(v)
         if known is not None and known < 0:
             raise ShapeError(f"{what}: the extent {known} is negative{listing(v)}")
+
+
+def in_last_axes(where: Iterable[slice]) -> tuple[Any, ...]:
+    """The index that takes these slices of the last axes, and all of those before.
+
+    Examples
+    --------
+    >>> in_last_axes([slice(1, 3)])
+    (Ellipsis, slice(1, 3, None))
+    """
+    return (..., *where)
 
 
 def places(

@@ -254,12 +254,12 @@ class Sweep:
         if len(node.outputs) == 1:
             self.statistics.attempts += len(rules)
             for rule in rules:
-                new = rule.replacement(node, self.context)
-                if new is None or new is v or (rule.name, v) in self._refused:
+                found = rule.replacement(node, self.context)
+                if found is None or found is v or (rule.name, v) in self._refused:
                     continue
-                self.record(rule.name, v, new)
-                self._refuse_return(new, v)
-                self._becomes(v, new)
+                self.record(rule.name, v, found)
+                self._refuse_return(found, v)
+                self._becomes(v, found)
                 return
             if key in SWAPPABLE and isinstance(op, Elementwise):
                 pair = (key, frozenset(inputs))

@@ -106,7 +106,7 @@ def keep_ends(loop: Loop, ends: dict[int, list[Read]]) -> None:
     for i, reads in ends.items():
         slot = loop.slots[i]
         assert not isinstance(slot, Variable)
-        slot.keep = max(read.depth for read in reads)  # type: ignore[union-attr]
+        slot.keep = max(read.depth for read in reads)
         loop.changed = True
 
 

@@ -191,9 +191,9 @@ class Executor:
         if binding.shared != generation.count:
             binding.shared = generation.count
             for k, variable in enumerate(self.shared):
-                slot = self.slot_of.get(("leaf", self.input_count + k))
-                if slot is not None:
-                    slots[slot] = variable.container.array.ctypes.data
+                place = self.slot_of.get(("leaf", self.input_count + k))
+                if place is not None:
+                    slots[place] = variable.container.array.ctypes.data
 
     def _bind(self, leaves: Sequence[np.ndarray]) -> Binding:
         image = self.image
@@ -292,7 +292,7 @@ class Executor:
         held = (variable.container.array for variable in self.shared)
         return sum(a.size for a in (*arrays, *held))
 
-    def failure(self, flag: int, slots: Sequence[int] | None = None) -> BaseException:
+    def failure(self, flag: int, slots: np.ndarray | None = None) -> BaseException:
         """The exception for an error flag; `slots` are those of the run."""
         if flag == watch.RAISED:
             return self.frames.error()

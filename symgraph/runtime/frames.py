@@ -352,5 +352,7 @@ def _array(
         count *= extent
     if not count:
         return np.empty(shape, kind)
-    memory = (ctypes.c_char * (count * kind.itemsize)).from_address(int(slots[slot]))
+    memory: Any = (ctypes.c_char * (count * kind.itemsize)).from_address(
+        int(slots[slot])
+    )
     return np.frombuffer(memory, kind).reshape(shape)

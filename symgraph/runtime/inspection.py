@@ -15,6 +15,7 @@ Out: nothing, or ProgramError.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -202,7 +203,7 @@ class _View:
             _, dtype, _ = self.program.leaves[number]
             return int(np.prod(self.shapes[number], dtype=np.int64)) * ITEMSIZE[dtype]
         dtype, shape = self.program.outputs[number]
-        extents = [self.value(e) for e in shape]
+        extents: Any = [self.value(e) for e in shape]
         return int(np.prod(extents, dtype=np.int64)) * ITEMSIZE[dtype]
 
     def base(self, slot: int) -> tuple[int, Span]:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from symgraph.core.dtypes import ITEMSIZE, is_complex, is_float
 from symgraph.core.record import Record
 from symgraph.lower.ir import (
@@ -54,7 +56,7 @@ class Work(Record):
     label: str = ""
 
 
-def work_of(program: Program, step: Step, slots: Sequence[int]) -> Work:
+def work_of(program: Program, step: Step, slots: Sequence[int] | np.ndarray) -> Work:
     """The work of a step for the sizes that a call has put into the slots.
 
     Examples
@@ -116,7 +118,9 @@ def work_of(program: Program, step: Step, slots: Sequence[int]) -> Work:
     raise AssertionError(step)
 
 
-def _together(program: Program, steps: Sequence[Step], slots: Sequence[int]) -> Work:
+def _together(
+    program: Program, steps: Sequence[Step], slots: Sequence[int] | np.ndarray
+) -> Work:
     """The work of several steps; lengths that change in a loop count as at its end."""
     works = [work_of(program, step, slots) for step in steps]
     wide = any(work.dtype == "float64" for work in works)
@@ -127,7 +131,7 @@ def _together(program: Program, steps: Sequence[Step], slots: Sequence[int]) -> 
     )
 
 
-def _tiles(step: Tiles, slots: Sequence[int]) -> Work:
+def _tiles(step: Tiles, slots: Sequence[int] | np.ndarray) -> Work:
     given = dict(step.parameters)
 
     def size(name: str, usual: int = 1) -> int:

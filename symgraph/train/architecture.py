@@ -165,7 +165,7 @@ def _records(
             "parameters": {},
         }
         if kind == "InputLayer":
-            variable = layer.input_var
+            variable = layer.input_var  # type: ignore[attr-defined]
             record["input"] = {"dtype": variable.dtype, "name": variable.name}
         if isinstance(layer, Recurrence):
             record["roles"] = ["incoming", *_roles(layer)]

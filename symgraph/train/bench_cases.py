@@ -116,7 +116,7 @@ def turns(case: Case) -> list[tuple[np.ndarray, ...]]:
 
 def _or(case: Case, rng: np.random.Generator) -> tuple[Any, Any]:
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    return x[None], x.any(1)[None, :, None]
+    return x[None], np.any(x, axis=1, keepdims=True)[None]
 
 
 def _moons(case: Case, rng: np.random.Generator) -> tuple[Any, Any]:

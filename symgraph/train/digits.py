@@ -81,7 +81,7 @@ class Settings:
 class Result:
     """What the job gave; seconds are wall time, to compile both functions, to train."""
 
-    settings: Settings
+    settings: Any
     history: History
     test_accuracy: float
     test_rows: int
@@ -93,6 +93,7 @@ class Result:
 def build_network(settings: Settings) -> Any:
     """Declare the network: images in rows, hidden layers with dropout, softmax."""
     x = T.fmatrix("x")
+    layer: nn.layers.Layer
     layer = nn.layers.InputLayer((None, INPUTS), x, name="images")
     for number, units in enumerate(settings.hidden, 1):
         layer = nn.layers.DenseLayer(
@@ -179,7 +180,8 @@ def train_digits(
 
 def _compile(network: Any, rate: Any) -> tuple[Any, Any]:
     """Compile the training step and the evaluation of a network."""
-    x, y = nn.layers.get_all_layers(network)[0].input_var, T.ivector("y")
+    layer: Any = nn.layers.get_all_layers(network)[0]
+    x, y = layer.input_var, T.ivector("y")
     loss = nn.objectives.categorical_crossentropy(nn.layers.get_output(network), y)
     params = nn.layers.get_all_params(network, trainable=True)
     updates = nn.updates.adam(loss.mean(), params, learning_rate=rate)

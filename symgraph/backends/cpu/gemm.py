@@ -289,7 +289,8 @@ def _put(cpu: Machine, dtype: str) -> Routine:
     """Empty full cells into those above; `number` counts the blocks before this one."""
     r = writer(cpu, f"sg.gemm.put.{CODE[dtype]}", ("cells", "size", "number"))
     size = r.argument["size"]
-    cell, number, level = (r.slot(v) for v in (*list(r.argument.values())[::2], 0))
+    first: list[Int | int] = [r.argument["cells"], r.argument["number"], 0]
+    cell, number, level = (r.slot(v) for v in first)
 
     def is_full() -> Truth:
         digit = r.integer("and", number.now, RADIX - 1)

@@ -255,18 +255,18 @@ def _inputs(cpu: Machine, m: int) -> Routine:
     with r.loop(p["channels"], step=lanes) as start:
         channel = r.least(start, p["channels"] - lanes)
         offset = channel * ITEM
-        with r.loop(patch) as j:
+        with r.loop(patch) as column:
             pixels = []
             for k in range(patch):
-                entry = table + (j + k * patch) * 16
+                entry = table + (column + k * patch) * 16
                 place = r.read(entry) + r.integer("and", offset, r.read(entry, 1))
                 pixels.append(r.load(place, "float32", lanes))
             for k, value in enumerate(_input_line(r, m, pixels)):
-                r.store(half + (j + k * patch) * cpu.width, value)
-        with r.loop(patch) as i:
-            pixels = [r.load(half + (i * patch + j) * cpu.width, "float32", lanes)
+                r.store(half + (column + k * patch) * cpu.width, value)
+        with r.loop(patch) as row:
+            pixels = [r.load(half + (row * patch + j) * cpu.width, "float32", lanes)
                     for j in range(patch)]  # fmt: skip
-            target = a["target"] + offset + a["pitch"] * (i * patch)
+            target = a["target"] + offset + a["pitch"] * (row * patch)
             for k, value in enumerate(_input_line(r, m, pixels)):
                 r.store(target + a["pitch"] * k, value)
     return r

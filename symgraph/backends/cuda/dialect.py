@@ -23,7 +23,10 @@ import numpy as np
 from symgraph.errors import LockstepError
 
 Event = namedtuple("Event", "kind line mask value lane", defaults=(None, None, None))
-WIDE = {"i": np.int64, "u": np.uint64}  # kind of integer → how it is held
+WIDE: dict[str, Any] = {
+    "i": np.int64,
+    "u": np.uint64,
+}  # kind of integer → how it is held
 SHUFFLES = {"shfl_sync", "shfl_up_sync", "shfl_down_sync", "shfl_xor_sync"}
 EVENTS = {f"cuda.{event}" for event in {*SHUFFLES, "syncthreads", "syncwarp"}}
 ARRAYS = {"cuda.shared.array": "shared_array", "cuda.local.array": "local_array"}

@@ -122,25 +122,25 @@ def _next(thread: "Thread") -> Event | None:
 
 def _barrier(threads: list["Thread"]) -> list["Thread"]:
     """Let the block pass its barrier; all threads must stand at the same one."""
-    waiting = [thread for thread in threads if thread.event]
+    waiting = [(thread, thread.event) for thread in threads if thread.event]
     if not waiting:
         return []
-    for thread in waiting:
-        if thread.event.kind != "syncthreads":
-            lanes = _lanes(thread.event.mask)
+    for thread, event in waiting:
+        if event.kind != "syncthreads":
+            lanes = _lanes(event.mask)
             raise LockstepError(
-                f"{thread}, line {thread.event.line}: {thread.event.kind} names lanes "
+                f"{thread}, line {event.line}: {event.kind} names lanes "
                 f"{lanes[0]}..{lanes[-1]} and some of them never take part"
             )
-    first = waiting[0]
+    first, barrier = waiting[0]
     for thread in threads:
-        if thread.event is None or thread.event.line != first.event.line:
+        if thread.event is None or thread.event.line != barrier.line:
             where = f"is at line {thread.event.line}" if thread.event else "has exited"
             raise LockstepError(
-                f"divergent barrier: {first} waits at line {first.event.line} "
+                f"divergent barrier: {first} waits at line {barrier.line} "
                 f"while {thread} {where}"
             )
-    return waiting
+    return [thread for thread, _ in waiting]
 
 
 def _exchange(warp: list["Thread"]) -> list["Thread"]:
@@ -156,12 +156,15 @@ def _exchange(warp: list["Thread"]) -> list["Thread"]:
                 f"{thread}, line {event.line}: {event.kind} mask leaves out its caller"
             )
         group = [warp[lane] for lane in lanes if lane < len(warp)]
-        if len(group) == len(lanes) and all(
-            other.event and other.event[:3] == event[:3] for other in group
-        ):
-            values = {other.lane: other.event.value for other in group}
-            for other in group:
-                other.answer = _shuffled(other.event, other.lane, values)
+        arrived = [
+            (other, other.event)
+            for other in group
+            if other.event and other.event[:3] == event[:3]
+        ]
+        if len(arrived) == len(lanes):
+            values = {other.lane: its.value for other, its in arrived}
+            for other, its in arrived:
+                other.answer = _shuffled(its, other.lane, values)
             released += group
     return released
 

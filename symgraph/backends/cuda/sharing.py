@@ -5,6 +5,7 @@ which buffers and accumulators they touch. How threads then share them is the wr
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from symgraph.lower.ir import (
     Access,
@@ -12,7 +13,6 @@ from symgraph.lower.ir import (
     Init,
     Load,
     Loop,
-    Size,
     Statement,
     Store,
     expressions,
@@ -40,7 +40,9 @@ def is_independent(loop: Loop) -> bool:
                 loads.setdefault(part.buffer, set()).add(part.access)
     for buffer, written in stores.items():
         touched = written | loads.get(buffer, set())
-        alone = len(touched) == 1 and _moves(*written, loop.index, extents)
+        alone = len(touched) == 1 and _moves(
+            *touched, index=loop.index, extents=extents
+        )
         if not alone and not _apart(touched, loop.index, extents):
             return False
     return True
@@ -59,36 +61,39 @@ def touched(statement: Statement) -> tuple[set[str], set[str]]:
     return {e.buffer for e in loads}, {s.buffer for s in inside if isinstance(s, Store)}
 
 
-def _apart(accesses: set[Access], index: str, extents: Mapping[str, Size]) -> bool:
+def _apart(accesses: set[Access], index: str, extents: Mapping[str, Any]) -> bool:
     """Tell whether all elements that one iteration touches lie before the next's.
 
     That is so where sizes are known and each access moves with `index` by a stride
     longer than the span from the first to the last element of an iteration.
     """
-    strides, first, last = set(), [], []
+    strides: set[tuple[Any, ...]] = set()
+    first, last = [], []
     for access in accesses:
         own = [stride for name, stride in access.terms if name == index]
-        inner = [
+        inner: list[tuple[Any, Any]] = [
             (extents[n], s) for n, s in access.terms if n in extents and n != index
         ]
         outer = [term for term in access.terms if term[0] not in extents]
-        known = [access.offset, *own, *(size for pair in inner for size in pair)]
+        offset: Any = access.offset
+        known = [offset, *own, *(size for pair in inner for size in pair)]
         if access.dynamic or len(own) != 1 or any(isinstance(s, str) for s in known):
             return False
         reach = [stride * (extent - 1) for extent, stride in inner]
-        first.append(access.offset + sum(min(r, 0) for r in reach))
-        last.append(access.offset + sum(max(r, 0) for r in reach))
+        first.append(offset + sum(min(r, 0) for r in reach))
+        last.append(offset + sum(max(r, 0) for r in reach))
         strides.add((own[0], *sorted(outer)))
     return len(strides) == 1 and abs(strides.pop()[0]) > max(last) - min(first)
 
 
-def _moves(access: Access, index: str, extents: Mapping[str, Size]) -> bool:
+def _moves(access: Access, *, index: str, extents: Mapping[str, Any]) -> bool:
     """Tell whether positions of different values of `index` never meet.
 
     `extents` are those of the loop and of all loops inside. Where all is known, each
     stride must be longer than the span of the shorter ones; run-time strides are those
     of a dense array, so they only must differ.
     """
+    terms: list[tuple[str, Any]]
     terms = [(n, stride) for n, stride in access.terms if extents.get(n, 1) != 1]
     if access.dynamic is not None or index not in dict(access.terms):
         return False

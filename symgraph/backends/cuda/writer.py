@@ -20,6 +20,7 @@ Reductions over two launches, vectors of elements per thread, and complex number
 left out; complex raises `NotSupportedError`.
 """
 
+import functools
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
@@ -220,7 +221,7 @@ class CudaWriter(Writer):
         body = self.kernel.body
         if not body or not isinstance(body[-1], Loop):
             return [], body
-        *lets, last = body
+        lets, last = body[:-1], body[-1]
         reads = {e.buffer for s in lets for e in expressions(s) if isinstance(e, Load)}
         writes = {s.buffer for s in walk((last,)) if isinstance(s, Store)}
         chain, inner = self.chain(last, folds=False)
@@ -271,7 +272,7 @@ class CudaWriter(Writer):
         loops: list[Loop] = []
         body: tuple[Statement, ...] = (loop,)
         while body and isinstance(body[-1], Loop):
-            *lets, last = body
+            lets, last = body[:-1], body[-1]
             if not all(isinstance(let, Let) for let in lets) or last.kind == "unroll":
                 break
             if not is_independent(last) or (not folds and escaping(last)):
@@ -326,7 +327,7 @@ class CudaWriter(Writer):
                         chain,
                         "cuda.threadIdx.x",
                         str(BLOCK),
-                        lambda b=inner: self.body(b),
+                        functools.partial(self.body, inner),
                     )
                     for name in sorted(folds):
                         self.join(name)

@@ -20,7 +20,7 @@ __all__ = [
 def relu(x: Any, alpha: Any = 0) -> Any:
     """out = x where x > 0, else alpha * x; of an array (with alpha 0) an array."""
     if isinstance(x, np.ndarray | np.generic) and isinstance(alpha, int) and not alpha:
-        return 0.5 * (x + abs(x))
+        return 0.5 * (x + np.abs(x))
     return PUBLIC["relu"](x, alpha)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.autodiff import forward, jacobian
+from symgraph.autodiff import forward
+from symgraph.autodiff import jacobian as jacobians
 from symgraph.backends.reference import evaluate
 from symgraph.core import clone as cloning
 from symgraph.core.node import Apply, Constant, Variable, building, listing
@@ -143,5 +144,5 @@ scan = _filled(build.scan)
 map, reduce = _filled(folds.map), _filled(folds.reduce)
 foldl, foldr = _filled(folds.foldl), _filled(folds.foldr)
 ifelse = _filled(branching.ifelse)
-hessian, jacobian = _filled(jacobian.hessian), _filled(jacobian.jacobian)
+hessian, jacobian = _filled(jacobians.hessian), _filled(jacobians.jacobian)
 Rop, Lop = _filled(forward.Rop), _filled(forward.Lop)

@@ -193,9 +193,7 @@ class MergeLayer(Layer):
         """Shape of the output for the input shapes the layer was made with."""
         return _concrete(self, self.get_output_shape_for(self.input_shapes))
 
-    def get_output_shape_for(  # type: ignore[override]
-        self, input_shapes: Any
-    ) -> LayerShape:
+    def get_output_shape_for(self, input_shapes: Any) -> LayerShape:
         """Return the shape of the output for shapes of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} has no get_output_shape_for")
 

@@ -36,7 +36,7 @@ class _FeatureLayer(Layer):
         """The input with its axis cut in two, and the number of the second."""
         axis = self.axis % input.ndim
         extents = [input.shape[i] for i in range(input.ndim)]
-        groups = self.input_shape[axis] // self.pool_size  # type: ignore[operator]
+        groups = self.input_shape[axis] // self.pool_size
         shape = (*extents[:axis], groups, self.pool_size, *extents[axis + 1 :])
         return T.reshape(input, shape, ndim=input.ndim + 1), axis + 1
 

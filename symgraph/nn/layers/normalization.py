@@ -337,7 +337,7 @@ def _axes(
     else:
         axes = (given,) if isinstance(given, int_types) else tuple(given)
     for axis in axes:
-        if not isinstance(axis, int_types) or not -rank <= axis < rank:
+        if not isinstance(axis, int_types) or not -rank <= int(axis) < rank:
             raise ArgumentError(
                 f"{layer!r}: axes={given!r} for the input shape {layer.input_shape}; "
                 f"use axes in {-rank} .. {rank - 1}"

@@ -116,7 +116,8 @@ class CustomRecurrentLayer(Recurrence):
                 f"{self!r}: input_to_hidden takes {start.output_shape}, but a step of "
                 f"the input {shape} has the shape {(shape[0], *shape[2:])}"
             )
-        rows = None if None in shape[:2] else shape[0] * shape[1]
+        batch, time = shape[:2]
+        rows = None if batch is None or time is None else batch * time
         if self.precompute_input and not fit(f[:1], (rows,)):
             raise ShapeError(
                 f"{self!r}: with precompute_input=True, input_to_hidden gets all steps "

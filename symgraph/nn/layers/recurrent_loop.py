@@ -121,7 +121,7 @@ class Recurrence(MergeLayer):
 
     # --- pieces of get_output_for ------------------------------------------------------
 
-    def add_initial(self, name: str, spec: Any, shape: Sequence[int]) -> Any:
+    def add_initial(self, name: str, spec: Any, shape: Sequence[int | None]) -> Any:
         """The layer that gives a first state, or a parameter (1, *shape)."""
         if isinstance(spec, Layer):
             batch = self.input_shapes[0][0]
@@ -175,9 +175,9 @@ class Recurrence(MergeLayer):
             sequences.append(mask.dimshuffle(1, 0, *extra))
             step = _masked(step)
         if self.unroll_scan:
-            found = unroll_scan(
-                step, sequences, states, [], self.input_shapes[0][1], self.backwards
-            )
+            steps = self.input_shapes[0][1]
+            assert steps is not None  # looked at when the layer is made
+            found = unroll_scan(step, sequences, states, [], steps, self.backwards)
         else:
             found, updates = scan(
                 step,

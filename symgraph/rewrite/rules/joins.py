@@ -6,7 +6,7 @@ from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
 from symgraph.ops.indexing import SetSubtensor, Subtensor
 from symgraph.ops.movement import Concatenate
-from symgraph.ops.slices import ALL, Entry, scalar_count
+from symgraph.ops.slices import ALL, Entry, known_slice, scalar_count
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, Rule, rule
 from symgraph.rewrite.rules.slices import is_all
@@ -120,7 +120,7 @@ def _fills(y: Variable, whole: Variable, cut: int, context: Context) -> bool:
 def _places(entry: Entry, whole: int | None) -> tuple[int, int] | None:
     if not isinstance(entry, tuple) or whole is None:
         return None
-    places = range(whole)[slice(*entry[1:])]  # type: ignore[misc]
+    places = range(whole)[known_slice(entry)]
     return (places.start, places.stop) if places.step == 1 and places else None
 
 

@@ -55,7 +55,7 @@ def in_channels_last(node: Apply) -> Variable:
     inputs = list(node.inputs)
     for k in range(count):
         inputs[k] = DimShuffle(channels_last(inputs[k].ndim))(inputs[k])
-    made: Variable = node.op.replace(channels_last=True)(*inputs)  # type: ignore[attr-defined]
+    made: Variable = node.op.replace(channels_last=True)(*inputs)
     if isinstance(node.op, ConvolutionWeight):
         return made
     back: Variable = DimShuffle(channels_first(made.ndim))(made)

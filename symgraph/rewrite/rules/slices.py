@@ -9,7 +9,7 @@ from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.indexing import SetSubtensor, Subtensor
 from symgraph.ops.movement import Concatenate
 from symgraph.ops.shape import MakeVector
-from symgraph.ops.slices import ALL, Entry, Spec, scalar_count
+from symgraph.ops.slices import ALL, Entry, Spec, known_slice, scalar_count
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, Rule, rule
 from symgraph.rewrite.rules.shapes import owner_of
@@ -41,7 +41,7 @@ def subtensor_to_operand(node: Apply, context: Context) -> Variable | None:
         known = x.type.shape[axis]
         if not isinstance(entry, tuple) or known is None or "v" in entry:
             return None
-        if range(known)[slice(*entry[1:])] != range(known):
+        if range(known)[known_slice(entry)] != range(known):
             return None
     return context.fit(x, node.outputs[0])
 
@@ -60,7 +60,7 @@ def element_of_vector_to_scalar(node: Apply, context: Context) -> Variable | Non
     if not isinstance(entry, tuple):
         made: Variable = inner.inputs[int(entry)]
         return made
-    part = inner.inputs[slice(*entry[1:])]
+    part = inner.inputs[known_slice(entry)]
     made = inner.op(*part)
     return made
 
@@ -110,13 +110,13 @@ def subtensor_subtensor_to_one(node: Apply, context: Context) -> Variable | None
 
 def _merged(first: Entry, then: Entry, extent: int) -> Entry | None:
     """One entry for two of the same axis, both of known numbers."""
-    places = range(extent)[slice(*first[1:])]  # type: ignore[index]
+    places = range(extent)[known_slice(first)]
     if not isinstance(then, tuple):
         try:
             return places[int(then)]
         except IndexError:
             return None
-    places = places[slice(*then[1:])]  # type: ignore[index]
+    places = places[known_slice(then)]
     if not places:
         return ("slice", 0, 0, None)
     stop: int | None = places.stop
@@ -190,7 +190,7 @@ def _within(entry: Entry, start: int, extent: int, whole: int | None) -> Entry |
             return None
         places = range(int(first or 0), int(stop), int(step or 1))
     else:
-        places = range(whole)[slice(first, stop, step)]  # type: ignore[misc]
+        places = range(whole)[known_slice(entry)]
     if not places or min(places) < start or max(places) >= start + extent:
         return None
     end: int | None = places.stop - start
@@ -278,7 +278,7 @@ def _apart(x: Variable, context: Context) -> bool:
         extent = x.type.shape[axis]
         if extent is None:
             return False
-        found = range(extent)[slice(*entry[1:])]  # type: ignore[misc]
+        found = range(extent)[known_slice(entry)]
         if found.step != 1:
             return False
         axes.add(axis)
