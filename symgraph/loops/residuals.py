@@ -17,6 +17,7 @@ from symgraph.core.traverse import applies, leaves, replace
 from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.ops.broadcast import BroadcastTo, SumTo
 from symgraph.ops.families import Cast, Elementwise
+from symgraph.ops.families import is_cheap as is_cheap_op
 from symgraph.ops.indexing import SetSubtensor, Subtensor
 from symgraph.ops.movement import Concatenate, DimShuffle, Reshape
 from symgraph.ops.shape import (
@@ -32,16 +33,6 @@ if TYPE_CHECKING:
 
 VIEWS = (BroadcastTo, DimShuffle, Reshape, SpecifyShape, Subtensor)
 MOVES = (*VIEWS, Cast, Concatenate, Extent, MakeVector, SetSubtensor)
-#: scalar functions that are done again rather than stored
-CHEAP = frozenset(
-    {
-        "abs", "add", "and", "broadcast_extent", "ceil", "clip", "conj", "copysign",
-        "div", "eq", "floor", "floordiv", "fmax", "fmin", "ge", "gt", "heaviside",
-        "identity", "imag", "isfinite", "isinf", "isnan", "le", "lt", "maximum",
-        "minimum", "mul", "ne", "neg", "not", "or", "real", "relu", "rint", "second",
-        "shift_left", "shift_right", "sign", "sub", "trunc", "where", "xor",
-    }
-)  # fmt: skip
 
 
 def is_cheap(node: Apply) -> bool:
@@ -49,7 +40,7 @@ def is_cheap(node: Apply) -> bool:
     op = node.op
     if isinstance(op, Elementwise):
         known = isinstance(node.inputs[-1], Constant)
-        return op.scalar in CHEAP or (op.scalar == "pow" and known)
+        return is_cheap_op(op) or (op.scalar == "pow" and known)
     if op.name == "scan":
         return op.recomputed  # type: ignore[attr-defined]
     return isinstance(op, MOVES)

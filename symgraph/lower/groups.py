@@ -11,20 +11,13 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import is_ramp
 from symgraph.lower.sizes import Poly
+from symgraph.ops.families import is_cheap as is_cheap_op
 
 COMPUTING = frozenset(
     {"elementwise", "cast", "reduce", "random_bits", "check_index", "take"}
 )
 RENAMING = frozenset({"dimshuffle", "broadcast_to"})
 VIEWS = RENAMING | {"subtensor", "reshape", "iota", "extent"}
-CHEAP = frozenset(
-    """add sub mul neg abs sign sqr maximum minimum fmax fmin lt le gt ge eq ne and or xor
-    not where isnan isinf isfinite cast relu clip second identity shift_left shift_right
-    floor ceil trunc rint copysign signbit reciprocal div sqrt hard_sigmoid real imag
-    conj broadcast_extent heaviside""".split()
-)
-
-
 #: op → how many of its inputs are arrays; the others are extents, known as sizes
 SIZED = {
     "convolution_input": 2,
@@ -136,7 +129,7 @@ def is_cheap(node: Apply | None) -> bool:
     """Whether computing a node again costs about as much as loading its value."""
     if node is None:
         return True
-    return getattr(node.op, "scalar", node.op.name) in CHEAP
+    return is_cheap_op(node.op)
 
 
 def weight_of(node: Apply, points: int) -> int:

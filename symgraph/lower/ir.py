@@ -32,14 +32,6 @@ from symgraph.core.record import Record
 
 Size = int | str
 
-PRIMITIVES = frozenset(
-    """add sub mul div floordiv mod fmod pow neg abs sign maximum minimum fmax fmin sqrt
-    rsqrt cbrt floor ceil trunc rint round_half_away lt le gt ge eq ne and or xor not
-    shift_left shift_right where isnan isinf isfinite signbit copysign exp exp2 expm1 log
-    log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh
-    arccosh arctanh sigmoid softplus log_sigmoid erf erfc erfinv erfcinv erfcx gammaln
-    digamma philox cast real imag conj angle""".split()
-)
 #: what the names of functions of the user begin with; each is a primitive of its own
 USER = "user_"
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from symgraph.core.dtypes import is_complex, python_dtype, real_dtype
+from symgraph.core.primitives import PRIMITIVES
 from symgraph.core.record import Record
-from symgraph.lower.ir import COMPARISONS, PRIMITIVES, Call, Const, Expression
+from symgraph.lower.ir import COMPARISONS, Call, Const, Expression
 
 Emit = Callable[[Expression], Expression]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symgraph.core.dtypes import DTYPES, is_complex, real_dtype
+from symgraph.core.primitives import PRIMITIVES
 from symgraph.errors import KernelError
 from symgraph.lower.ir import (
     COMBINES,
     COMPARISONS,
-    PRIMITIVES,
     USER,
     Access,
     Call,
@@ -40,13 +40,6 @@ from symgraph.lower.ir import (
 
 ROLES = ("in", "out", "inout", "scratch")
 KINDS = ("serial", "vector", "unroll")
-ARITY = {
-    **dict.fromkeys(
-        """add sub mul div floordiv mod fmod pow maximum minimum fmax fmin lt le gt ge eq
-        ne and or xor shift_left shift_right copysign arctan2""".split(), 2,
-    ),
-    "where": 3, "philox": 3,
-}  # fmt: skip
 TESTS = frozenset({"isnan", "isinf", "isfinite", "signbit"})
 
 
@@ -290,7 +283,7 @@ def _call_is_typed(call: Call, scope: Scope) -> str:
     name, dtypes = call.function, [a.dtype for a in call.arguments]
     if name not in PRIMITIVES and not name.startswith(USER):
         return f"{name} is no primitive"
-    if not name.startswith(USER) and len(dtypes) != ARITY.get(name, 1):
+    if not name.startswith(USER) and len(dtypes) != PRIMITIVES[name].arity:
         return f"{name} of {len(dtypes)} arguments"
     want = _result(name, dtypes)
     if want is None:

@@ -31,6 +31,7 @@ from symgraph.core.dtypes import (
 )
 from symgraph.core.node import Constant, Variable, constant_of, listing
 from symgraph.core.op import Extent, Op, Shape, as_operands, as_variable, public
+from symgraph.core.primitives import PRIMITIVES, is_cheap_body
 from symgraph.core.record import Record
 from symgraph.core.types import StaticShape, TensorType, broadcast_shapes, fast_type
 from symgraph.errors import DtypeError, GradientError, ShapeError
@@ -52,6 +53,7 @@ class Scalar(Record):
     body : ``body(m, *operands)`` in primitives, or None for a primitive
     grad : the derivative rule, or None where nothing flows (a step function)
     comparison : whether it is one of < <= > >= (its truth value is refused)
+    cheap : whether it is computed again rather than stored; None: as its primitives are
     """
 
     name: str
@@ -61,6 +63,19 @@ class Scalar(Record):
     body: Callable[..., Any] | None = None
     grad: Gradient | None = None
     comparison: bool = False
+    cheap: bool | None = None
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether computing it again costs about as much as loading its value."""
+        found = self.__dict__.get("_is_cheap", self.cheap)
+        if found is None:
+            if self.body is not None:
+                found = is_cheap_body(self.body, self.arity)
+            else:
+                found = self.name in PRIMITIVES and PRIMITIVES[self.name].cheap
+            self.__dict__["_is_cheap"] = found
+        return bool(found)
 
 
 SCALARS: dict[str, Scalar] = {}
@@ -237,6 +252,13 @@ class Elementwise(Op):
         return self.scalar
 
 
+def is_cheap(op: Op) -> bool:
+    """Whether an op is elementwise and costs about as much as loading its operands."""
+    if isinstance(op, Elementwise):
+        return SCALARS[op.scalar].is_cheap
+    return isinstance(op, Cast)
+
+
 class Cast(Op):
     """out[i] = x[i] converted to `dtype`, as NumPy's astype."""
 
@@ -339,6 +361,7 @@ def define(
     body: Callable[..., Any] | None = None,
     grad: Gradient | None = None,
     comparison: bool = False,
+    cheap: bool | None = None,
 ) -> Scalar:
     """Register a `Scalar`. Without `numpy`, the body on NumPy arrays is the reference."""
     if name in SCALARS:
@@ -347,7 +370,7 @@ def define(
         if body is None:
             raise ValueError(f"{name}: a primitive needs its NumPy reference")
         numpy = _reference_of(body)
-    made = Scalar(name, arity, dtypes, numpy, body, grad, comparison)
+    made = Scalar(name, arity, dtypes, numpy, body, grad, comparison, cheap)
     SCALARS[name] = made
     return made
 
@@ -383,4 +406,11 @@ def no_gradient(name: str) -> Gradient:
 
 define("broadcast_extent", 2, arithmetic, body=lambda m, a, b: m.where(a == 1, b, a))
 # a copy in contiguous memory, which lower/prepare.py puts in where layout matters
-define("materialize", 1, keeping, body=lambda m, x: x, grad=lambda g, y, x: (g,))
+define(
+    "materialize",
+    1,
+    keeping,
+    body=lambda m, x: x,
+    grad=lambda g, y, x: (g,),
+    cheap=False,
+)

@@ -31,9 +31,9 @@ from typing import ClassVar
 from symgraph.backends.cuda.sharing import escaping, is_independent, touched
 from symgraph.backends.writer import TEMPLATES, Writer, operand
 from symgraph.core.dtypes import is_float
+from symgraph.core.primitives import PRIMITIVES
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
-    PRIMITIVES,
     Fold,
     Init,
     Kernel,
