@@ -9,6 +9,7 @@ start, as ``threads=`` in the flags does, which goes before it.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,11 +19,26 @@ from symgraph.errors import ConfigError
 CHOICES: dict[str, tuple[str, ...]] = {
     "floatX": ("float64", "float32"),
     "mode": ("FAST_RUN", "FAST_COMPILE", "DEBUG"),
-    "device": ("cpu",),
     "on_unused_input": ("raise", "warn", "ignore"),
     "blas": ("auto", "own", "blas"),
     "verify": ("off", "steps", "on", "bounds"),
 }
+
+
+#: device → where its backend comes from, if not from symgraph itself
+DEVICES: dict[str, Any] = {"cpu": None}
+
+
+@functools.cache
+def _of_packages() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="symgraph.devices")}
+
+
+def devices() -> dict[str, Any]:
+    """Names of the devices that functions can be compiled for."""
+    return {**_of_packages(), **DEVICES}
 
 
 DEFAULTS: dict[str, Any] = {
@@ -49,8 +65,8 @@ class Config:
         dtype of constructors without a dtype and of Python floats that meet integers.
     mode : "FAST_RUN", "FAST_COMPILE" or "DEBUG"
         what `function` does when its ``mode`` is None.
-    device : "cpu"
-        where compiled functions run.
+    device : "cpu", or the name of a device that another package adds
+        where compiled functions run, and shared variables live.
     on_unused_input : "raise", "warn" or "ignore"
         what `function` does about an input that takes no part.
     cache : bool
@@ -101,6 +117,10 @@ class Config:
         if allowed and value not in allowed:
             raise ConfigError(
                 f"config.{name} = {value!r}: expected one of {', '.join(allowed)}"
+            )
+        if name == "device" and value not in DEVICES and value not in devices():
+            raise ConfigError(
+                f"config.device = {value!r}: expected one of {', '.join(devices())}"
             )
         if name == "cache" and not isinstance(value, bool):
             raise ConfigError(f"config.{name} = {value!r}: expected True or False")

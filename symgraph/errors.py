@@ -235,6 +235,15 @@ class NotSupportedError(SymgraphError, NotImplementedError):
     """The request is understood and not supported. The message says what is."""
 
 
+class DeviceError(SymgraphError):
+    """A value or a function is on another device than asked for, or cannot be there.
+
+    Cause: a shared variable was made for one device and is used by a function for
+    another. Cure: `shared(value, device=...)`, or set ``config.device`` before the model
+    is made.
+    """
+
+
 class LinearAlgebraError(SymgraphError, np.linalg.LinAlgError):
     """A matrix has not the property that an operation of linear algebra needs.
 

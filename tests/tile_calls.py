@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.backends.cpu import library_object, target
+from symgraph.backends.cpu import library_object, select, target
 from symgraph.backends.cpu.loader import Library, load
-from symgraph.lower import tiling
 
 LEVELS = ("native", "avx2", "generic")
 _PHASE = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
@@ -112,7 +111,7 @@ def convolution(
     """An operation on x (N, D, H, W, C), w (K, C/g, T, R, S), y (N, OD, OH, OW, K)."""
     axes = ("depth", "height", "width")
     dtype = str(x.dtype)
-    size = tiling.workspace(name, dtype, w.shape, groups).value(())
+    size = select.workspace(name, dtype, w.shape, groups).value(())
     raw = np.full(size + 64 + 64, 255, np.uint8)  # NaN, and a guard behind the end
     first = -raw.ctypes.data % 64
     values: dict[str, Any] = {

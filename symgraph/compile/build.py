@@ -1,49 +1,42 @@
 """Graph → executor: the optimising pipeline behind the cache of object code.
 
-The key of the cache is the graph before optimisation, its static shapes, the features
-of the CPU and all versions that matter; a hit needs neither rewriting nor Numba. In:
-a frozen Graph. Out: an Executor. `Timings` tells where the time went.
+The key of the cache is the graph before optimisation, its static shapes, what the
+device says of itself and all versions that matter; a hit needs neither rewriting nor
+Numba. In: a frozen Graph and options. Out: an Executor. `Timings` tells where the time
+went, `Lowered` what was made.
 """
 
 import contextlib
 import functools
 import gc
-import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symgraph.backends.cpu.library import blas
-from symgraph.backends.cpu.loader import load
-from symgraph.backends.cpu.target import fingerprint as machine
+from symgraph.backends.base import Artifact, Options
+from symgraph.backends.registry import backend_of
 from symgraph.config import config
-from symgraph.core.digest import digest
+from symgraph.core.cache import default_cache
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.inner import all_applies
 from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.core.shared import SharedVariable
+from symgraph.core.stamp import source_stamp
 from symgraph.errors import KernelError, ProgramError
-from symgraph.rewrite.registry import stamp
-from symgraph.runtime.cache import default_cache
+from symgraph.rewrite.registry import stamp, using
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import from_json, image_of, to_json
 from symgraph.version import VERSION
 
-#: values of `config.verify` with which the sizes of each call are inspected
-THOROUGH = ("on", "bounds")
-#: inner extents below which a product is probably no matter for tiles
-THIN = 32
-#: channels and filters from which on Winograd's method is used
-LEAST = 16
-
 if TYPE_CHECKING:
     from symgraph.lower.steps import Program
     from symgraph.rewrite.engine import Optimized
+
+#: values of `config.verify` with which the sizes of each call are inspected
+THOROUGH = ("on", "bounds")
 
 
 class Timings(Record, frozen=False):
@@ -86,23 +79,67 @@ def planned(
     """
     from symgraph.lower.program import plan
 
-    library = blas() is not None
     try:
-        return plan(graph, list(leaves), library, original, lengths, verify)
+        return plan(graph, list(leaves), original, lengths, verify)
     except (KernelError, ProgramError):
         if verify != "steps":  # tests want to know
             raise
     # what cannot be proven in place is copied
-    return plan(graph, list(leaves), library, original, lengths, verify, False)
+    return plan(graph, list(leaves), original, lengths, verify, False)
+
+
+class Lowered(Record):
+    """What a function runs, as values that print.
+
+    Attributes
+    ----------
+    rewritten : the rewritten graph and its firings
+    program : the portable program
+    native : the same in steps of the device
+    """
+
+    rewritten: "Optimized"
+    program: "Program"
+    native: "Program"
+
+
+def lowered(
+    graph: Graph,
+    leaves: Sequence[Variable],
+    options: Options,
+    lengths: Sequence[int | None] = (),
+    timings: "Timings | None" = None,
+) -> Lowered:
+    """Rewrite and lower a graph with a function's options."""
+    timings = Timings() if timings is None else timings
+    start = time.perf_counter()
+    with under(options):
+        result = optimized(graph)
+        start = timings.lap("rewrite", start)
+        timings.passes = dict(result.statistics.seconds)
+        program = planned(result.graph, leaves, graph, lengths, options.verify)
+    native = backend_of(options.device).legalize(program, options)
+    timings.lap("lower", start)
+    return Lowered(result, program, native)
+
+
+@contextlib.contextmanager
+def under(options: Options) -> Iterator[None]:
+    """Rewrite with the rules and dtypes that a function was made with."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(using(options.rules))
+        if options.floatX != config.floatX:
+            stack.enter_context(config.override(floatX=options.floatX))
+        yield
 
 
 def build(
     graph: Graph,
     leaves: Sequence[Variable],
     shared: Sequence[SharedVariable],
+    options: Options,
     lengths: Sequence[int | None] = (),
-    debug: bool = False,
-) -> tuple[Executor, Timings]:
+) -> tuple[Executor, Timings, Lowered | None]:
     """An executor for a graph, from the cache or compiled.
 
     Parameters
@@ -110,80 +147,72 @@ def build(
     graph : frozen; its shared leaves may be refined copies of the user's variables
     leaves : those leaves, in the order of `shared`
     shared : the variables whose storage the executor uses
+    options : of the function
     lengths : numbers of rows of the inputs that the executor is for; none: all
-    debug : verify the program and have its kernels check their accesses
+
+    Returns
+    -------
+    the executor, where the time went, and what was lowered if it was not in the cache
     """
-    verify = "bounds" if debug else config.verify
     timings = Timings()
     start = time.perf_counter()
-    library = blas()
+    backend = backend_of(options.device)
     used = set(graph.leaves())
     names = [v.name for v in (*graph.inputs, *leaves)]
-    rules = stamp()
+    with using(options.rules):
+        rules = stamp()
     extra = (
-        VERSION, source_stamp(), np.__version__, machine(), names, [v.type for v in leaves],
-        [position for position, v in enumerate(leaves) if v in used],
-        library and (library.ilp64, sorted(library.symbols)), list(lengths),
-        config.blas, config.winograd, config.floatX, rules,
+        VERSION, source_stamp(), np.__version__, options.device,
+        backend.fingerprint(options), names, [v.type for v in leaves],
+        [position for position, v in enumerate(leaves) if v in used], list(lengths),
+        options.floatX, rules,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)
     cache = default_cache()
     places = _Places(graph)
-    symbols = dict(library.symbols) if library is not None else {}
     keeps = (
-        config.cache
+        options.cache
         and rules is not None
         and is_portable(graph)
-        and verify != "bounds"  # such a program is to be verified each time
+        and options.verify != "bounds"  # such a program is to be verified each time
     )
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
         image = from_json(metadata["image"], places.sighted)
         start = timings.lap("read cache", start)
-        symbols |= needed(image.needs)
         known = host_nodes(graph)
         calls_back = [known[text] for text, *_ in image.calls]
-        executor = Executor(image, load(code, symbols), shared, calls_back)
+        loaded = backend.load(Artifact(code, tuple(image.needs)), None)
+        executor = Executor(image, loaded, shared, calls_back)
         timings.lap("load", start)
         timings.cached = True
-        return executor, timings
+        return executor, timings, None
     with _no_collection():
-        from symgraph.backends.cpu.device import module_text, needs
-        from symgraph.backends.cpu.unit import compile_module, import_numba
+        ready = backend.prepare(graph, options)
+        made = lowered(graph, leaves, options, lengths, timings)
+        start = time.perf_counter()
 
-        start = timings.lap("import", start)
-        early = _prepared_tiles(graph)
-        result = optimized(graph)
-        start = timings.lap("rewrite", start)
-        timings.passes = dict(result.statistics.seconds)
-        program = planned(result.graph, leaves, graph, lengths, verify)
-        start = timings.lap("lower", start)
-        calls = needs(program)
-        if early is not None:
-            early.join()
-        symbols |= needed(calls)
-        start = timings.lap("libraries", start)
-        import_numba()
-        start = timings.lap("import numba", start)
-        text = module_text(program, library is not None and library.ilp64)
-        start = timings.lap("emit", start)
-        code = compile_module(text, symbols)
-        start = timings.lap("llvm", start)
-    image = image_of(program, calls)
+        def lap(stage: str) -> None:
+            nonlocal start
+            start = timings.lap(stage, start)
+
+        artifact = backend.compile(made.native, options, lap, ready)
+    image = image_of(made.native, artifact.needs)
     # who finds the object again knows the graph before rewriting alone
     if keeps and {text for text, *_ in image.calls} <= host_nodes(graph).keys():
-        cache.put(key, {"image": to_json(image, places.blind)}, code)
-    calls_back = [call.node for call in program.calls]
+        cache.put(key, {"image": to_json(image, places.blind)}, artifact.code)
+    calls_back = [call.node for call in made.program.calls]
     inspection = None
-    if verify in THOROUGH:
+    if options.verify in THOROUGH:
         from symgraph.runtime.inspection import Inspection
 
-        inspection = Inspection(program)
-    executor = Executor(image, load(code, symbols), shared, calls_back, inspection)
+        inspection = Inspection(made.program)
+    loaded = backend.load(artifact, made.native)
+    executor = Executor(image, loaded, shared, calls_back, inspection)
     timings.lap("load", start)
-    return executor, timings
+    return executor, timings, made
 
 
 def host_nodes(graph: Graph) -> dict[str, Apply]:
@@ -197,56 +226,6 @@ def is_portable(graph: Graph) -> bool:
     return all(node.op.portable for node in all_applies(graph.roots))
 
 
-def needed(needs: Sequence[str]) -> dict[str, int]:
-    """Addresses of what a program calls beside BLAS (see `device.needs`)."""
-    if not needs:
-        return {}
-    from symgraph.runtime import threads, tile_objects
-
-    return threads.symbols() | tile_objects.symbols(needs[1:], source_stamp())
-
-
-def _prepared_tiles(graph: Graph) -> threading.Thread | None:
-    """A thread that compiles, or loads, the tiles that a graph will probably call.
-
-    LLVM works without the interpreter's lock, so rewriting and lowering go on meanwhile.
-    """
-    families = sorted(likely_families(graph))
-    if not families:
-        return None
-
-    def work() -> None:
-        from symgraph.runtime import tile_objects
-
-        with contextlib.suppress(Exception):  # `needed` meets it again, and tells
-            tile_objects.have(families, source_stamp())
-
-    thread = threading.Thread(target=work, name="symgraph-tiles", daemon=True)
-    thread.start()
-    return thread
-
-
-def likely_families(graph: Graph) -> set[tuple[str, str]]:
-    """Families of tiles that a graph before rewriting seems to need."""
-    found: set[tuple[str, str]] = set()
-    for node in graph.applies():
-        name, dtype = node.op.name, node.outputs[0].type.dtype
-        if dtype not in ("float32", "float64"):
-            continue
-        if name == "dot" and node.outputs[0].ndim == 2:
-            a, b = (v.type.shape for v in node.inputs)
-            if min(a[-1] or THIN, b[0] or THIN) >= THIN:
-                found.add(("gemm", dtype))
-        elif name.startswith("convolution"):
-            known = node.inputs[1].type.shape
-            suits = name == "convolution" and known[2:] == (3, 3) and dtype == "float32"
-            if suits and config.winograd and min(known[0] or 0, known[1] or 0) >= LEAST:
-                found.add((f"winograd{config.winograd}", dtype))
-            else:
-                found.add(("convolution", dtype))
-    return found
-
-
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
     """Pause the cyclic garbage collector: compiling makes much and drops little."""
@@ -257,26 +236,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@functools.cache
-def source_stamp() -> str:
-    """Names, sizes and times of the package's own files that decide machine code.
-
-    An object of an edited or another version of the package is never loaded.
-    """
-    package = Path(__file__).resolve().parent.parent
-    found = []
-    for folder in ("core", "ops", "autodiff", "loops", "rewrite", "rewrite/rules", "lower",
-                   "backends", "backends/cpu", "runtime", "extend", "compile"):  # fmt: skip
-        with os.scandir(package / folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    status = entry.stat()
-                    found.append(
-                        (folder, entry.name, status.st_size, status.st_mtime_ns)
-                    )
-    return digest(repr(sorted(found)).encode()).hexdigest()
 
 
 class _Places:

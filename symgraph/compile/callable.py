@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.backends.cpu.entry import close
+from symgraph.backends.base import Options
 from symgraph.backends.reference import evaluate
 from symgraph.compile.arguments import Request
 from symgraph.compile.batches import Batches
-from symgraph.compile.build import Timings, build
+from symgraph.compile.build import Lowered, Timings, build
 from symgraph.compile.debug import compared
 from symgraph.compile.forms import Form, form_of
 from symgraph.compile.inputs import converted
@@ -27,17 +27,17 @@ from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
 from symgraph.compile.ones import Ones, computed_ones
 from symgraph.compile.stages import Stages
-from symgraph.core.node import computing
+from symgraph.core.node import computing, described
 from symgraph.core.shared import Holding, generation
 from symgraph.core.types import StaticShape
 from symgraph.errors import (
+    DeviceError,
     IndexRangeError,
     InputError,
     MissingInputError,
     NotSupportedError,
     ShapeError,
 )
-from symgraph.rewrite.registry import present, using
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.frames import Broadcasts
 
@@ -60,14 +60,19 @@ class CompiledFunction(Stages, Batches):
     """
 
     def __init__(
-        self, request: Request, mode: Mode, name: str | None, downcast: bool | None
+        self,
+        request: Request,
+        mode: Mode,
+        name: str | None,
+        downcast: bool | None,
+        options: Options,
     ) -> None:
         self.request = request
         self.mode = mode
         self.name = name
         self.downcast = downcast
         self.timings = Timings()
-        self._rules = present()
+        self.options = options
         self._lock = threading.RLock()
         self._executors: dict[Any, Executor] = {}
         self._forms: dict[Any, Form] = {}
@@ -78,6 +83,8 @@ class CompiledFunction(Stages, Batches):
         self._plain = request.form in ("single", "list")
         self._layout = request.layout
         self._holding = Holding(v.container for v in request.shared)
+        self._lowered: dict[Any, Lowered] = {}
+        _check_devices(request, options.device)
         self._form = self._present_form(())
         if mode.compiled and not self._form.waiting:
             self._use(self._form)
@@ -90,8 +97,8 @@ class CompiledFunction(Stages, Batches):
         """The graph and the values travel; machine code is made again, or in the cache."""
         request = self.request
         roots = [*request.outputs, *(new for _, new in request.updates)]
-        settings = (request, self.mode, self.name, self.downcast)
-        return _made_again, (computing(roots), type(self), settings, self._rules)
+        settings = (request, self.mode, self.name, self.downcast, self.options)
+        return _made_again, (computing(roots), type(self), settings)
 
     # --- calls ------------------------------------------------------------------------
 
@@ -134,12 +141,13 @@ class CompiledFunction(Stages, Batches):
             ]
             guard += [(c.held, 0) for c in self._holding.containers]
             single = self.request.form == "single"
-            self._direct = binding.direct(single, guard)
+            self._direct = executor.direct(binding, single, guard)
 
     def _close(self) -> None:
         """Close the fast way, for threads that are about to take it as well."""
         if self._direct is not _closed:
-            close(self._direct)
+            assert self._executor is not None
+            self._executor.executable.close(self._direct)
             self._direct, self._opened = _closed, None
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
@@ -218,7 +226,7 @@ class CompiledFunction(Stages, Batches):
 
     def _present_form(self, given: tuple[StaticShape, ...], ones: Ones = ()) -> Form:
         """The form for the present shared shapes, and these of inputs (none: declared)."""
-        shapes = tuple(v.container.array.shape for v in self.request.shared)
+        shapes = tuple(v.container.shape for v in self.request.shared)
         key = (shapes, given, ones)
         found = self._forms.get(key)
         if found is None:
@@ -238,10 +246,11 @@ class CompiledFunction(Stages, Batches):
         executor = self._executors.get(form.key)
         if executor is None:
             shared = self.request.shared
-            with using(self._rules):
-                executor, self.timings = build(
-                    form.graph, form.leaves, shared, debug=self.mode.debug
-                )
+            executor, self.timings, made = build(
+                form.graph, form.leaves, shared, self.options
+            )
+            if made is not None:
+                self._lowered[form.key] = made
             executor.outputs = self.request.outputs
             self._executors[form.key] = executor
         self._form, self._executor = form, executor
@@ -259,8 +268,7 @@ class CompiledFunction(Stages, Batches):
         found = self._executors.get(key)
         if found is None and not form.waiting:
             shared = self.request.shared
-            with using(self._rules):
-                found, _ = build(form.graph, form.leaves, shared, lengths)
+            found, _, _ = build(form.graph, form.leaves, shared, self.options, lengths)
             try:
                 found.bind(arrays)
             except Broadcasts:  # one row that broadcasts is not known to be one here
@@ -340,11 +348,22 @@ class CompiledFunction(Stages, Batches):
                 executor.free()
 
 
-def _made_again(order: Any, kind: Any, settings: Any, rules: Any) -> CompiledFunction:
+def _made_again(order: Any, kind: Any, settings: Any) -> CompiledFunction:
     """A copied function."""
-    with using(rules):
-        made: CompiledFunction = kind(*settings)
+    made: CompiledFunction = kind(*settings)
     return made
+
+
+def _check_devices(request: Request, device: str) -> None:
+    for variable in request.shared:
+        where = variable.container.device
+        if where != device:
+            raise DeviceError(
+                f"a function for {device!r} cannot use a shared variable whose value "
+                f"lives on {where!r}\n  {described(variable)}\nMake it with "
+                f"shared(value, device={device!r}), or set config.device before the "
+                "model is made."
+            )
 
 
 def _closed(*args: Any) -> None:

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.backends.reference import evaluate
-from symgraph.compile.build import build, optimized
+from symgraph.compile.build import build, optimized, under
 from symgraph.core.graph import Graph
 from symgraph.core.inner import all_applies
 from symgraph.core.node import Apply, Variable, described, listing
 from symgraph.core.text import expression
 from symgraph.errors import DebugError, NaNError, SymgraphError
-from symgraph.rewrite.registry import using
 
 TOLERANCE = {"float32": 1e-4, "complex64": 1e-4, "float64": 1e-9, "complex128": 1e-9}
 #: relative change of each value, some hundred times its precision
@@ -79,7 +78,7 @@ def _compare_stages(
         values[leaf] = variable.container.array
     found: list[NaNError] = []
     wanted = evaluate(form.graph.roots, values, watch=note_nan(values, found))
-    with using(function._rules):
+    with under(function.options):
         rewritten = optimized(form.graph).graph
     results = evaluate(rewritten.roots, values)
     if found and any(a.dtype.kind in "fc" and np.isnan(a).any() for a in results):
@@ -96,7 +95,7 @@ def _compare_stages(
     inner = _stages(rewritten)
     truth = evaluate(inner, values)
     probe = Graph(rewritten.inputs, tuple(inner), (), rewritten.interner)
-    native, _ = build(probe, form.leaves, function.request.shared, debug=True)
+    native, _, _ = build(probe, form.leaves, function.request.shared, function.options)
     got = native.call(list(arrays))
     shaken = _shaken(inner, values, truth)
     for variable, want, have, moved in zip(inner, truth, got, shaken, strict=True):

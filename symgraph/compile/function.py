@@ -6,13 +6,14 @@ from typing import Any
 from symgraph.compile.arguments import request
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.modes import mode_of
-from symgraph.config import CHOICES, NAMES, config
+from symgraph.compile.options import present_options
+from symgraph.config import NAMES, config
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable
 from symgraph.core.op import public
 from symgraph.core.shared import SharedVariable
 from symgraph.core.traverse import leaves
-from symgraph.errors import MissingInputError, ModeError, NotSupportedError
+from symgraph.errors import MissingInputError
 
 
 def function(
@@ -44,7 +45,7 @@ def function(
     name : for messages and profiles
     allow_input_downcast : convert arguments even if that loses precision
     on_unused_input : "raise", "warn" or "ignore"; None for the setting in `config`
-    device : "cpu", or None for the setting in `config`
+    device : where it runs, such as "cpu"; None for the setting in `config`
     accept_inplace, rebuild_strict, profile : accepted for compatibility
 
     Returns
@@ -64,17 +65,12 @@ def function(
     >>> float(step(3.0)), float(step(3.0))
     (3.0, 6.0)
     """
-    where = config.device if device is None else device
-    if where not in CHOICES["device"]:
-        if isinstance(where, str) and where.startswith(("cuda", "gpu")):
-            raise NotSupportedError(
-                f"device {where!r}: this version compiles for the CPU only"
-            )
-        raise ModeError(f"device {where!r} is unknown; there is 'cpu'")
+    chosen = mode_of(mode)
+    options = present_options(device, chosen.debug)
     checked = request(
         inputs, outputs, updates, givens, no_default_updates, on_unused_input
     )
-    return CompiledFunction(checked, mode_of(mode), name, allow_input_downcast)
+    return CompiledFunction(checked, chosen, name, allow_input_downcast, options)
 
 
 @public

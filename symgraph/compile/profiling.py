@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.backends.cpu.library import blas
+from symgraph.backends.base import Options
+from symgraph.backends.registry import backend_of
 from symgraph.compile.arguments import Request
-from symgraph.compile.build import Timings, needed, planned
+from symgraph.compile.build import Timings
 from symgraph.compile.forms import Form
 from symgraph.compile.modes import Mode
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.runtime.executor import Executor
+from symgraph.runtime.image import image_of
 
 if TYPE_CHECKING:
     from symgraph.runtime.profile import Profile
@@ -80,13 +82,14 @@ class Profiling:
     _form: Form
     request: Request
     mode: Mode
+    options: Options
     timings: Timings
     name: str | None
 
     if TYPE_CHECKING:
 
         @property
-        def rewritten(self) -> Any: ...
+        def lowered(self) -> Any: ...
         def convert(
             self, args: Sequence[Any], kwargs: dict[str, Any]
         ) -> list[np.ndarray]: ...
@@ -148,17 +151,13 @@ class Profiling:
         if calls < 1:
             raise ArgumentError(f"profile: calls={calls}, expected at least 1")
         # late: calls need none of it
-        from symgraph.backends.cpu.device import compile_program, needs
         from symgraph.runtime.profile import measure
 
         arrays = [np.asarray(a, order="C") for a in self.convert(args, kwargs)]
         self.executor_for(arrays)
-        form, library = self._form, blas()
-        program = planned(self.rewritten.graph, form.leaves, form.graph)
-        symbols = dict(library.symbols) if library is not None else {}
-        symbols |= needed(needs(program))
-        ilp64 = library is not None and library.ilp64
-        code = compile_program(program, ilp64, symbols, timed=True)
+        made = self.lowered
+        timed = backend_of(self.options.device).timed(made.native, self.options)
         return measure(
-            program, code, symbols, self.request.shared, arrays, calls, self.name or ""
-        )
+            made.program, image_of(made.native), timed, self.request.shared, arrays,
+            calls, self.name or "",
+        )  # fmt: skip

@@ -8,14 +8,14 @@ that came from the cache has them too.
 from textwrap import indent
 from typing import Any
 
-from symgraph.compile.build import Timings, optimized, planned
+from symgraph.backends.base import Options
+from symgraph.compile.build import Lowered, Timings, lowered
 from symgraph.compile.forms import Form
 from symgraph.compile.profiling import Profiling
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
 from symgraph.errors import NotSupportedError
 from symgraph.lower.sizes import Poly
-from symgraph.rewrite.registry import Table, using
 
 
 class Text(str):
@@ -31,7 +31,8 @@ class Stages(Profiling):
     """What `CompiledFunction` inherits to show its stages."""
 
     _form: Form
-    _rules: Table
+    _lowered: dict[Any, Lowered]
+    options: Options
     timings: Timings
     name: str | None
 
@@ -48,26 +49,27 @@ class Stages(Profiling):
     @property
     def rewritten(self) -> Any:
         """The rewritten graph and its firings (`rewrite.engine.Optimized`)."""
-        if self._form.waiting:
+        return self.lowered.rewritten
+
+    @property
+    def lowered(self) -> Lowered:
+        """What the function runs; of one from the cache it is made when asked for."""
+        form = self._form
+        if form.waiting:
             raise NotSupportedError(
                 f"{self!r} has rows whose number only a call tells, so it is compiled "
                 "for the shapes of a call\nCall it, then look."
             )
-        cached = self.__dict__.get("_rewritten")
-        if cached is None or cached[0] is not self._form:
-            with using(self._rules):
-                found = optimized(self._form.graph)
-            cached = self.__dict__["_rewritten"] = self._form, found
-        return cached[1]
+        found = self._lowered.get(form.key)
+        if found is None:
+            found = lowered(form.graph, form.leaves, self.options)
+            self._lowered[form.key] = found
+        return found
 
     @property
     def program(self) -> Any:
-        """The lowered program (`lower.program.Program`)."""
-        cached = self.__dict__.get("_program")
-        if cached is None or cached[0] is not self._form:
-            made = planned(self.rewritten.graph, self._form.leaves)
-            cached = self.__dict__["_program"] = (self._form, made)
-        return cached[1]
+        """The lowered program (`lower.steps.Program`)."""
+        return self.lowered.program
 
     @property
     def kernels(self) -> Text:
@@ -155,10 +157,14 @@ def _step(step: Any, slots: list[Any]) -> str:
         return f"{step.kernel}({buffers}; {sizes})"
     if kind == "Copy":
         return f"{name(step.target)} = {name(step.source)}"
-    if kind == "Tiles":
-        given = ", ".join(
-            f"{n}={name(p) if isinstance(p, int) else p[1]}" for n, p in step.parameters
+    if kind == "Convolution":
+        image, window = (
+            "x".join(name(e) for e in (step.batch, step.channels, *step.extents)),
+            "x".join(name(e) for e in (step.filters, step.depth, *step.window)),
         )
-        return f"{step.operation}_{step.dtype}({given})"
+        made = {"forward": "y", "input": "x", "filters": "w"}[step.kind]
+        parts = {part: name(getattr(step, part)) for part in "xwy"}
+        given = ", ".join(parts[part] for part in "xwy" if part != made)
+        return f"{parts[made]} = {step.kind} convolution({given}; {image}, {window})"
     a, b = (name(o.buffer) + (".T" if o.transposed else "") for o in (step.a, step.b))
     return f"{name(step.c)} = {step.alpha} * {a} @ {b} + {step.beta} * {name(step.c)}"

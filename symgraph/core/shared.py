@@ -11,12 +11,13 @@ it is decided by `function`.
 import ctypes
 import itertools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from symgraph.config import config
 from symgraph.core.bundle import package_of
 from symgraph.core.dtypes import (
     MASKED,
@@ -27,11 +28,11 @@ from symgraph.core.dtypes import (
     is_float,
     rounded,
 )
+from symgraph.core.memory import ALIGNMENT, Block, Memory, held
 from symgraph.core.node import Place, Variable, described
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, InputError
 
-ALIGNMENT = 64
 #: elements that NumPy copies without letting another thread in between
 AT_ONCE = 256
 
@@ -69,8 +70,9 @@ class Container:
     Attributes
     ----------
     array : the value, C-contiguous
+    device : where the value lives
     version : int
-        grows whenever `array` becomes another object; who keeps its address compares.
+        grows whenever the storage becomes another; who keeps its address compares.
     lock : held while the value is read, written or replaced
     held : how often its holder has taken it; a word that native code reads: a call that
         keeps the interpreter's lock from beginning to end needs no other lock where
@@ -78,10 +80,12 @@ class Container:
     serial : place in the order in which locks are taken
     """
 
-    __slots__ = ("array", "held", "lock", "serial", "version")
+    __slots__ = ("_array", "held", "lock", "serial", "version")
+
+    device = "cpu"
 
     def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+        self._array = array
         self.version = 0
         self.lock = threading.RLock()
         self.held = ctypes.c_int64(0)
@@ -101,26 +105,108 @@ class Container:
         self.held.value -= 1
         self.lock.release()
 
+    @property
+    def array(self) -> np.ndarray:
+        """The value, C-contiguous; on another device than the CPU a copy of it."""
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self._array.shape
+
+    @property
+    def address(self) -> int:
+        """Where the value lies, on its device."""
+        return self._array.ctypes.data
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is copied without letting another thread in between."""
+        return self._array.size <= AT_ONCE
+
+    def write(self, array: Any) -> None:
+        """Copy an array of the present shape and dtype, or a number, into the storage."""
+        np.copyto(self._array, array)
+
     def replace(self, array: np.ndarray) -> None:
         """Put another array in place of the present one."""
         with self:
-            before, self.array = self.array, array
+            before, self._array = self._array, array
             self.version += 1
             generation.grow()
             del before  # until here somebody may still have its address
 
     def __reduce__(self) -> tuple[Any, ...]:
         with self:
-            return _contained, (self.array.copy(),)
+            return contained, (self.array.copy(), self.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Container":
         with self:
-            made = memo[id(self)] = Container(aligned_copy(self.array))
+            made = memo[id(self)] = contained(self.array, self.device)
         return made
 
 
-def _contained(array: np.ndarray) -> Container:
-    return Container(aligned_copy(array))
+class DeviceContainer(Container):
+    """The storage of a shared variable in the memory of another device."""
+
+    __slots__ = ("_block", "_dtype", "_shape", "device", "memory")
+
+    def __init__(self, array: np.ndarray, memory: Memory) -> None:
+        super().__init__(np.empty(AT_ONCE + 1, np.bool_))  # stands for a large one
+        self.memory = memory
+        self.device = memory.name
+        self._put(array)
+
+    def _put(self, array: np.ndarray) -> Block:
+        self._dtype, self._shape = array.dtype, array.shape
+        self._block = held(self.memory, array)
+        return self._block
+
+    @property
+    def array(self) -> np.ndarray:
+        """A copy of the value."""
+        dtype = canonical(self._dtype)
+        return self.memory.read(self._block.address, dtype, self._shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self._shape
+
+    @property
+    def address(self) -> int:
+        """Where the value lies, on its device."""
+        return self._block.address
+
+    def write(self, array: Any) -> None:
+        """Copy an array of the present shape and dtype, or a number, into the storage."""
+        whole = np.broadcast_to(np.asarray(array, self._dtype), self._shape)
+        self.memory.write(self._block.address, np.ascontiguousarray(whole))
+
+    def replace(self, array: np.ndarray) -> None:
+        """Put another array in place of the present one."""
+        with self:
+            before = self._block
+            self._put(array)
+            self.version += 1
+            generation.grow()
+            del before  # until here somebody may still have its address
+
+
+_memory_of: list[Callable[[str], Memory]] = []
+
+
+def when_asked_for_memory(find: Callable[[str], Memory]) -> None:
+    """Have shared variables on other devices ask `find` for the memory of a device."""
+    _memory_of[:] = [find]
+
+
+def contained(array: np.ndarray, device: str = "cpu") -> Container:
+    """A container with a copy of an array."""
+    if device == "cpu":
+        return Container(aligned_copy(array))
+    return DeviceContainer(array, _memory_of[0](device))
 
 
 class Holding:
@@ -181,13 +267,14 @@ class SharedVariable(Variable):
         allow_downcast: bool | None = None,
         container: Container | None = None,
         place: Place | None = None,
+        device: str | None = None,
     ) -> None:
         super().__init__(type, None, 0, name, place)
         self.strict = bool(strict)
         self.allow_downcast = allow_downcast
         self.default_update: Variable | None = None
         if container is None:
-            container = Container(aligned_copy(self._checked(value)))
+            container = contained(self._checked(value), device or config.device)
         self.container = container
 
     def get_value(
@@ -205,7 +292,7 @@ class SharedVariable(Variable):
         container = self.container
         if borrow:
             return container.array
-        with container.lock if container.array.size <= AT_ONCE else container:
+        with container.lock if container.is_small else container:
             return container.array.copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
@@ -228,18 +315,18 @@ class SharedVariable(Variable):
         """
         array = self._checked(new_value)
         container = self.container
-        with container.lock if container.array.size <= AT_ONCE else container:
+        with container.lock if container.is_small else container:
             if borrow and array is new_value and _adoptable(array):
                 container.replace(array)
-            elif array.shape == container.array.shape:
-                np.copyto(container.array, array)
+            elif array.shape == container.shape:
+                container.write(array)
             else:
                 container.replace(aligned_copy(array))
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero; the shape stays."""
         with self.container:
-            self.container.array[...] = 0
+            self.container.write(0)
 
     def clone(self, name: str | None = None) -> "SharedVariable":
         """Another variable with the same storage; `default_update` is not copied."""
@@ -280,6 +367,7 @@ def shared(
     borrow: bool = False,
     broadcastable: Sequence[bool] | None = None,
     shape: StaticShape | None = None,
+    device: str | None = None,
 ) -> SharedVariable:
     """A variable that keeps `value` between calls and is changed by updates.
 
@@ -301,6 +389,9 @@ def shared(
     shape : tuple, optional
         static shape: extents that stay as they are; None where they may change. By
         default no extent is promised, so that a (1, 3) array is a matrix, not a row.
+    device : str, optional
+        where the value lives; by default the setting in `config`. Only functions for
+        that device can use it.
 
     Examples
     --------
@@ -327,9 +418,9 @@ def shared(
             f"shared: a static shape of {len(kind.shape)} axes for a value of "
             f"{array.ndim}, whose shape is {array.shape}"
         )
-    made = SharedVariable(name, kind, array, strict, allow_downcast)
+    made = SharedVariable(name, kind, array, strict, allow_downcast, device=device)
     if borrow and array is value and _adoptable(array):
-        made.container.array = array
+        made.container.replace(array)
     return made
 
 

@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from symgraph.core.cache import default_folder
 from symgraph.errors import DataError
-from symgraph.runtime.cache import default_folder
 
 FOLDER_VARIABLE = "SYMGRAPH_DATA_DIR"
 TIMEOUT_SECONDS = 30

@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.lower import opaque, parallel
+from symgraph.lower import opaque
 from symgraph.lower.blocks import in_blocks
 from symgraph.lower.bounds import OUTSIDE, with_bounds
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
-from symgraph.lower.contractions import Contractions
+from symgraph.lower.contractions import CONVOLUTIONS, Contractions
 from symgraph.lower.extents import Extents
 from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel, Size
 from symgraph.lower.memory import Storage, is_change, place
@@ -31,10 +30,9 @@ from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import named, schedule
 from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import ZERO, Poly
+from symgraph.lower.sizes import Poly
 from symgraph.lower.small import bearable, thin_products
-from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Step
-from symgraph.lower.tiling import CONVOLUTIONS, convolution
+from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Span, Step
 from symgraph.lower.verify import verify, verify_stores
 from symgraph.lower.verify_placement import verify_placement
 from symgraph.lower.views import matrix_of
@@ -55,7 +53,6 @@ class Body(Contractions, Nested):
     ) -> None:
         self.sheet = sheet
         self.program = sheet.program
-        self.blas = sheet.blas
         self.leaves = list(leaves)
         self.homes = homes
         self.steps: list[Step] = []
@@ -214,7 +211,7 @@ class Body(Contractions, Nested):
         elif self._has_body(unit):
             self._body(unit)
         elif unit.op.name in CONVOLUTIONS:
-            self._tiles(convolution(unit, self.extents))
+            self._convolution(unit)
         else:
             self._product(unit)
 
@@ -253,14 +250,15 @@ class Body(Contractions, Nested):
             verify_stores(kernel)
         elif self.sheet.verify != "off":
             verify(kernel)
-        launch = Launch(
-            self.sheet.kernel(kernel),
-            tuple(self._buffer(v) for v in build.buffers),
-            tuple(self._size(build.sizes[s]) for s in sizes),
-            can_fail,
+        self._add(
+            Launch(
+                self.sheet.kernel(kernel),
+                tuple(self._buffer(v) for v in build.buffers),
+                tuple(self._size(build.sizes[s]) for s in sizes),
+                can_fail,
+                self._span(),
+            )
         )
-        meanings = dict(zip(kernel.sizes, (build.sizes[s] for s in sizes), strict=True))
-        self._add(self._divided(launch, kernel, meanings, build))
 
     def _with_bounds(self, kernel: Kernel, build: Builder) -> tuple[Kernel, bool]:
         """The kernel with checks of loaded places, and whether it needs any."""
@@ -277,58 +275,17 @@ class Body(Contractions, Nested):
         self.program.failures[code] = f"a kernel leaves its memory, made at {where}"
         return made.replace(sizes=tuple(build.sizes)), True
 
-    # --- parts for threads --------------------------------------------------------------
-
-    def _divided(
-        self, launch: Launch, kernel: Kernel, sizes: dict[str, Poly], build: Builder
-    ) -> Launch:
-        """The launch with what the pool must know, if the kernel can be divided."""
-        sheet = self.sheet
-        sheet.meant[launch] = sizes
-        rows = dict(build.scratch)
-        private = [(n, rows[v]) for n, v in enumerate(build.buffers) if v in rows]
-        division = parallel.division_of(
-            kernel, sizes, [kernel.buffers[n].name for n, _ in private]
-        )
-        known = sheet.divisions.setdefault(launch.kernel, division)
-        if division is None or known is None or known.index != division.index:
-            return launch
-        count = division.units.constant
-        work = parallel.work_of(kernel, sizes)
-        if work.constant is not None and work.constant < LEAST:
-            return launch
-        if count is not None and count <= division.align:
-            return launch
-        scratch = ZERO
-        for _, size in private:
-            scratch = scratch + size + 64
-        key = ("grain", division.units, work, division.align, scratch)
-        partials = None
-        if division.partial != ZERO:
-            partials = self._workspace(division.partial * (MOST_BLOCKS + 1))
-        divided = launch.replace(
-            grain=self._new_slot(key),
-            private=tuple((n, self._size(size)) for n, size in private),
-            partials=partials,
-        )
-        sheet.meant[divided] = sizes
-        return divided
-
     def _add(self, step: Step) -> None:
         self.steps.append(step)
         self.sources.append(self._nodes)
 
     # --- slots ------------------------------------------------------------------------
 
-    def _new_slot(self, key: object) -> int:
-        return self.sheet.slot(key)
-
     def _size(self, size: Poly) -> int:
         return self.sheet.slot(size)
 
-    def _workspace(self, size: Poly) -> int:
-        moment = self.moment(self.unit)
-        return self.sheet.slot(self.sheet.temp(size, moment, self.end(self.unit)))
+    def _span(self) -> Span:
+        return self.moment(self.unit), self.end(self.unit)
 
     def _buffer(self, variable: Variable) -> int:
         """Slot of the address of a stored variable, leaf or constant."""

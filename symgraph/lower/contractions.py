@@ -1,31 +1,39 @@
-"""Products and convolutions as steps: BLAS, or an operation of the tile library.
+"""Products and convolutions as steps: what is to be computed, not how.
 
-In: a node whose operands are matrices in memory, or a `Tiling`. Out: `Product` and
-`Tiles` steps of the program that is being planned. Which products are small enough for
-BLAS follows from their sizes; where these are known only by a call, the step has both.
+In: a node whose operands are matrices in memory, or images with the channels last; its
+spatial axes are lifted to three (depth, height, width) with extents of 1. Out:
+`Contraction` and `Convolution` steps of the program that is being planned. A device
+chooses what does them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from symgraph.config import config
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.extents import Extents
-from symgraph.lower.grain import MOST_BLOCKS
 from symgraph.lower.memory import Placement, Storage
-from symgraph.lower.sizes import ONE, ZERO, Poly, poly, product
+from symgraph.lower.sizes import ONE, ZERO, Poly
 from symgraph.lower.steps import (
-    LONG_INNER,
-    SMALL_PRODUCT,
+    Contraction,
+    Convolution,
     Copy,
     Operand,
-    Product,
     Program,
+    Span,
     Step,
-    Tiles,
 )
-from symgraph.lower.tiling import RATE, Parameter, Tiling
 from symgraph.lower.views import Matrix, matrix_of, view_of
+from symgraph.ops.epilogue import ACTIVATIONS
+
+#: op → which of image, filters and result it computes
+CONVOLUTIONS = {
+    "convolution": "forward",
+    "convolution_epilogue": "forward",
+    "convolution_input": "input",
+    "convolution_weight": "filters",
+}
+AXES = 3
 
 
 class Contractions:
@@ -34,17 +42,12 @@ class Contractions:
     extents: Extents
     program: Program
     storage: Placement
-    blas: bool
-    unit: int  # number of the unit that is being written
 
-    def _workspace(self, size: Poly) -> int:
-        """Slot of memory of this many bytes that only the present unit uses."""
+    def _span(self) -> Span:
+        """From when until when the present unit runs."""
         raise NotImplementedError
 
     def _add(self, step: Step) -> None:
-        raise NotImplementedError
-
-    def _new_slot(self, key: Any) -> int:
         raise NotImplementedError
 
     def _size(self, size: Poly) -> int:
@@ -56,29 +59,45 @@ class Contractions:
     def _buffer_slot(self, storage: Storage) -> int:
         raise NotImplementedError
 
-    # --- tiles ------------------------------------------------------------------------
+    # --- convolutions -----------------------------------------------------------------
 
-    def _tiles(self, tiling: Tiling) -> None:
-        given = {n: self._parameter(v) for n, v in tiling.parameters.items()}
-        if tiling.workspace is not None:
-            given["workspace"] = self._workspace(tiling.workspace)
-        grain = self._new_slot(("grain", poly(MOST_BLOCKS), tiling.work, 1, ZERO))
-        self._add(Tiles(tiling.operation, tiling.dtype, tuple(given.items()), grain))
+    def _convolution(self, node: Apply) -> None:
+        """A convolution or one of its adjoints."""
+        op: Any = node.op
+        (out,) = node.outputs
+        kind = CONVOLUTIONS[op.name]
+        one, other = node.inputs[:2]
+        x, w, y = {
+            "forward": (one, other, out),
+            "input": (out, other, one),
+            "filters": (one, out, other),
+        }[kind]
+        image, result, filters = (self.extents.shape(v) for v in (x, y, w))
+        bias = node.inputs[2] if op.name == "convolution_epilogue" else None
+        activation = ACTIVATIONS[getattr(op, "activation", "none")]
+        front = [low for low, _ in op.padding]
+        self._add(
+            Convolution(
+                kind, out.type.dtype, self._memory(x), self._memory(w), self._memory(y),
+                self._size(image[0]), self._size(image[-1]), self._size(result[-1]),
+                self._size(filters[1]), self._lifted(image[1:-1]),
+                self._lifted(result[1:-1]), self._lifted(filters[2:]),
+                _lifted(op.strides), _lifted(front, 0), _lifted(op.dilation),
+                op.groups, op.flip,
+                None if bias is None else self._memory(bias), activation,
+                float(getattr(op, "slope", 0.0)) if activation == 2 else None,
+                self._span(),
+            )
+        )  # fmt: skip
 
-    def _parameter(self, value: Parameter) -> Any:
-        match value:
-            case None:
-                return ("literal", 0)
-            case Variable():
-                view = view_of(value, self.extents)
-                return self._buffer(value if view is None else view.source)
-            case Poly():
-                if value.constant is not None:
-                    return ("literal", value.constant)
-                return self._size(value)
-            case float():
-                return ("number", value)
-        return ("literal", value)
+    def _memory(self, variable: Variable) -> int:
+        """Slot of the address of what lies as it is."""
+        view = view_of(variable, self.extents)
+        return self._buffer(variable if view is None else view.source)
+
+    def _lifted(self, extents: Sequence[Poly]) -> tuple[int, ...]:
+        missing = (ONE,) * (AXES - len(extents))
+        return tuple(self._size(extent) for extent in (*missing, *extents))
 
     # --- products ---------------------------------------------------------------------
 
@@ -106,64 +125,13 @@ class Contractions:
         columns = b_shape[1] if len(b_shape) == 2 else ONE
         first = self._operand(left, row_vector=len(a_shape) == 1)
         second = self._operand(right, row_vector=False)
-        batch = ONE if count is None else self.extents.shape(a)[0]
-        sizes = (batch, rows, columns, a_shape[-1])
-        tiles = None
-        inner = a_shape[-1].constant
-        wish = config.blas if self.blas else "own"
-        total = product(sizes)
-        if wish == "auto" and total.constant is not None:
-            wish = "blas" if total.constant <= SMALL_PRODUCT else "own"
-        elif wish == "auto" and _at_least(total) > SMALL_PRODUCT:
-            wish = "own"
-        if wish != "blas":
-            tiles = self._tiled_product(out, first, second, sizes, alpha, beta)
-        if wish == "own" and tiles is not None:
-            self._add(tiles)
-            return
         self._add(
-            Product(
+            Contraction(
                 out.type.dtype, self._size(rows), self._size(columns),
                 self._size(a_shape[-1]), first, second, self._buffer(out),
-                alpha, beta, count, step, tiles, (inner or LONG_INNER + 1) > LONG_INNER,
+                alpha, beta, count, step, self._span(),
             )
         )  # fmt: skip
-
-    def _tiled_product(
-        self, out: Variable, a: Operand, b: Operand, sizes: tuple[Poly, Poly, Poly, Poly],
-        alpha: Any, beta: Any,
-    ) -> "Tiles":  # fmt: skip
-        """A product on the tiles."""
-        dtype = out.type.dtype
-        itemsize = ITEMSIZE[dtype]
-        batch, rows, columns, depth = sizes
-        given: dict[str, Any] = {"c": self._buffer(out)}
-        for name, value in zip(
-            ("batch", "rows", "columns", "depth"), sizes, strict=True
-        ):
-            given[name] = self._parameter(value)
-        for name, operand in (("a", a), ("b", b)):
-            place: Any = operand.buffer
-            if operand.offset is not None:
-                place = ("bytes", operand.buffer, operand.offset, itemsize)
-            near, far = ("across", "down") if not operand.transposed else (
-                "down", "across",
-            )  # fmt: skip
-            given[name] = place
-            given[f"{name}_{near}"] = ("literal", 1)
-            given[f"{name}_{far}"] = operand.lead
-            if operand.batch is not None:
-                given[f"{name}_batch"] = operand.batch
-        given["c_down"] = given["columns"]
-        given["c_batch"] = self._parameter(rows * columns)
-        for name, factor, usual in (("alpha", alpha, 1.0), ("beta", beta, 0.0)):
-            if isinstance(factor, tuple):
-                given[name] = factor[1]
-            elif factor != usual:
-                given[name] = ("number", factor)
-        work = batch * rows * columns * depth * RATE[dtype]
-        grain = self._new_slot(("grain", poly(MOST_BLOCKS), work, 1, ZERO))
-        return Tiles("gemm", dtype, tuple(given.items()), grain)
 
     def _operand(self, matrix: Matrix, row_vector: bool) -> Operand:
         # a vector on the left is one row: its column form, transposed
@@ -180,7 +148,5 @@ class Contractions:
         return ("slot", self._buffer(variable))
 
 
-def _at_least(size: Poly) -> int:
-    """The least value of a polynomial whose atoms are at least 1 (0: not known)."""
-    coefficients = [coefficient for _, coefficient in size.terms]
-    return sum(coefficients) if min(coefficients, default=0) > 0 else 0
+def _lifted(values: Sequence[int], fill: int = 1) -> tuple[int, ...]:
+    return (fill,) * (AXES - len(values)) + tuple(values)

@@ -1,8 +1,8 @@
 """How many units of work make a block for a thread.
 
 In: how many units a step has and how much work they are, for the sizes of a call. Out:
-the size of a block, or SERIAL. Which kernels have units is decided in lower/parallel.py;
-the runtime computes block sizes when it binds a call's shapes.
+the size of a block, or SERIAL. Which kernels have units is the device's affair; the
+runtime computes block sizes when it binds a call's shapes.
 """
 
 #: block size that says: one call, in the caller

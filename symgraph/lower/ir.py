@@ -155,9 +155,7 @@ class Buffer(Record):
 class Kernel(Record):
     """A function of buffers and sizes that computes by loops.
 
-    `origin` lists the user's places (file, line) whose expressions it computes. A kernel
-    with a `split` runs a part of the range of loop `divided`, begin .. end - 1, where
-    begin is a multiple of `split` (see lower/parallel.py).
+    `origin` lists the user's places (file, line) whose expressions it computes.
     """
 
     name: str
@@ -165,8 +163,6 @@ class Kernel(Record):
     sizes: tuple[str, ...]
     body: tuple[Statement, ...]
     origin: tuple[tuple[str, int], ...] = ()
-    split: int = 0
-    divided: str = ""
 
 
 def identity(combine: str, dtype: str) -> Any:

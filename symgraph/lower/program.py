@@ -22,7 +22,6 @@ from symgraph.lower.verify_program import verify_program
 def plan(
     graph: Graph,
     shared: list[Variable],
-    blas: bool = True,
     original: Graph | None = None,
     lengths: Sequence[int | None] = (),
     verify: str = "steps",
@@ -34,7 +33,6 @@ def plan(
     ----------
     graph : Graph
     shared : the shared variables, in the order of their leaves after the inputs
-    blas : without it products of floats are written as loops too
     original : the graph before rewriting; what it needs of sizes is checked as well,
         for a rewrite may drop the op where two extents meet
     lengths : numbers of rows of inputs; the program is for calls that have just these
@@ -43,7 +41,7 @@ def plan(
     in_place : whether values may be written over what they are computed from
     """
     with graph.interner:
-        sheet = Sheet(blas, verify, in_place)
+        sheet = Sheet(verify, in_place)
         body = Body(sheet, graph, [*graph.inputs, *shared], lengths)
         kept = None
         if original is not None:
@@ -51,7 +49,6 @@ def plan(
         body.write()
         program = sheet.program
         program.steps, program.sources = body.steps, body.sources
-        sheet.share()
         extents = body.extents
         program.checks = [*extents.checks, *program.checks]
         program.ranges = [*extents.ranges, *program.ranges]

@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from symgraph.core.node import Apply, Variable
-from symgraph.lower import parallel
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG, Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage
-from symgraph.lower.sizes import ZERO, Atoms, Poly, reads_values
-from symgraph.lower.steps import HostCall, Late, Launch, Program, Step, changed, walk
+from symgraph.lower.sizes import Atoms, Poly, reads_values
+from symgraph.lower.steps import HostCall, Late, Program
 
 Guarded = TypeVar("Guarded", Check, Range)
 
@@ -25,24 +24,17 @@ class Sheet:
 
     Attributes
     ----------
-    blas : whether products of floats may be BLAS's
     verify : "steps" verifies steps, placements and stores, "on" all of every kernel,
         "bounds" makes kernels check the places that they load
     in_place : whether values may be written over what they are computed from
     codes : error flag → variable whose node sets it
-    divisions : kernel → how its range can be divided
     """
 
-    def __init__(
-        self, blas: bool, verify: str = "steps", in_place: bool = True
-    ) -> None:
+    def __init__(self, verify: str = "steps", in_place: bool = True) -> None:
         self.program = Program()
-        self.blas = blas
         self.verify = verify
         self.in_place = in_place
         self.codes: dict[int, Variable] = {}
-        self.divisions: dict[str, parallel.Division | None] = {}
-        self.meant: dict[Launch, dict[str, Poly]] = {}
         self._slot: dict[Any, int] = {}
         self._kernels: dict[Kernel, str] = {}
         self._lates: dict[int, int] = {}
@@ -117,38 +109,6 @@ class Sheet:
         self._lates[own] = len(self.program.lates)
         self.program.lates.append(Late(slot, dtype))
         return self._lates[own]
-
-    def share(self) -> None:
-        """Have the kernels of divided launches take parts of their range."""
-        program = self.program
-        used = {
-            step.kernel
-            for step in walk(program.steps)
-            if isinstance(step, Launch) and step.grain is not None
-        }
-        for name in used:
-            division = self.divisions[name]
-            assert division is not None
-            program.kernels[name] = program.kernels[name].replace(
-                split=division.align, divided=division.index
-            )
-
-        def ranged(step: Step) -> Step:
-            if not isinstance(step, Launch) or step.kernel not in used:
-                return step
-            units, partial = parallel.range_of(
-                program.kernels[step.kernel], self.meant[step]
-            )
-            return step.replace(
-                units=self.slot(units),
-                width=None if partial == ZERO else self.slot(partial),
-            )
-
-        program.steps = changed(program.steps, ranged)
-        if any(
-            isinstance(what, tuple) and what[0] == "grain" for what in program.slots
-        ):
-            self.slot(("parallel",))
 
     def take_recipes(self, atoms: Atoms) -> None:
         """Take the atoms over; late values get their numbers in the program."""

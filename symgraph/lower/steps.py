@@ -16,35 +16,22 @@ from symgraph.lower.checks import Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.sizes import Poly, Recipe
 
-#: multiplications up to which a BLAS has less to prepare than the tiles, and starts no
-#: threads of its own (OpenBLAS: 2**18, interface/gemm.c)
-SMALL_PRODUCT = 200_000
-#: terms of a sum that BLAS adds up in one call
-LONG_INNER = 2048
+#: from when until when a step needs memory, as in `Program.temps`
+Span = tuple[float, float]
 
 
 class Launch(Record):
-    """Run a kernel: slots of its buffers, then of its sizes.
-
-    A kernel with a `split` gets its whole range, slot `units`, or parts of it on the
-    pool where slot `grain` says so. `private` are positions among its buffers of rows
-    that each thread needs for itself, and slots of their bytes. If it folds, `width` is
-    the slot of the bytes that a part comes to, and `partials` of the memory for them.
-    """
+    """Run a kernel: slots of its buffers, then of its sizes."""
 
     kernel: str
     buffers: tuple[int, ...]
     sizes: tuple[int, ...]
     can_fail: bool = False
-    units: int | None = None
-    grain: int | None = None
-    private: tuple[tuple[int, int], ...] = ()
-    width: int | None = None
-    partials: int | None = None
+    span: Span = (0, 0)
 
 
 class Operand(Record):
-    """A matrix for BLAS: slot of its memory, offset and leading dimension as slots."""
+    """A matrix: slot of its memory, offset and leading dimension (elements) as slots."""
 
     buffer: int
     offset: int | None
@@ -53,14 +40,13 @@ class Operand(Record):
     batch: int | None = None
 
 
-class Product(Record):
-    """c = alpha * a @ b + beta * c by BLAS; extents are slots.
+class Contraction(Record):
+    """c = alpha * a @ b + beta * c, matrices with their rows one after the other.
 
-    `alpha` and `beta` are numbers, or slots of 0-d buffers given as ("slot", index).
-    With `tiles`, those do it instead where it takes more than SMALL_PRODUCT
-    multiplications. `long` says that the inner extent may exceed LONG_INNER, and that
-    BLAS is to be called for so many terms at a time: for small products OpenBLAS adds
-    all terms one after the other.
+    Extents are slots. There are slots[count] such products, `Operand.batch` and `step`
+    (slots) elements apart; without a count there is one. `alpha` and `beta` are numbers,
+    or slots of 0-d buffers given as ("slot", index). How it is done is the device's
+    affair.
     """
 
     dtype: str
@@ -74,22 +60,50 @@ class Product(Record):
     beta: Any = 0.0
     count: int | None = None
     step: int | None = None
-    tiles: "Tiles | None" = None
-    long: bool = False
+    span: Span = (0, 0)
 
 
-class Tiles(Record):
-    """An operation of the tile library, phase by phase over one table of parameters.
+class Convolution(Record):
+    """y = x * w, a convolution of images whose last axis is the channels, or an adjoint.
 
-    A parameter has a name and is a slot (an address or a size), ("literal", n) an
-    integer, ("number", value) the address of that number in the operation's dtype.
-    `grain` is a slot: SERIAL where the phases are to run in the caller.
+    `kind` says which of x, w and y is computed from the others: "forward" y, "input" x,
+    "filters" w. Spatial axes are lifted to three, depth, height and width. A forward one
+    may add `bias`, one number for each filter, and apply an activation
+    (ops/epilogue.py: `ACTIVATIONS`), with the slope of its negative side.
+
+    Attributes
+    ----------
+    x : slot of images, batch x extents x channels
+    w : slot of weights, filters x channels / groups x window
+    y : slot of results, batch x out_extents x filters
+    batch, channels, filters, depth : slots; `depth` are the channels of a group
+    extents, out_extents, window : three slots each
+    strides, padding, dilation : three numbers each; padding is that in front
+    groups, flip : with `flip` the window is turned round
+    bias : slot, or None
     """
 
-    operation: str
+    kind: str
     dtype: str
-    parameters: tuple[tuple[str, Any], ...]
-    grain: int
+    x: int
+    w: int
+    y: int
+    batch: int
+    channels: int
+    filters: int
+    depth: int
+    extents: tuple[int, ...]
+    out_extents: tuple[int, ...]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    flip: bool = False
+    bias: int | None = None
+    activation: int = 0
+    slope: float | None = None
+    span: Span = (0, 0)
 
 
 class Copy(Record):
@@ -189,7 +203,7 @@ class Branch(Record):
     otherwise: tuple["Step", ...]
 
 
-Step = Launch | Product | Tiles | Copy | Host | Bind | Demand | Loop | Branch
+Step = Launch | Contraction | Convolution | Copy | Host | Bind | Demand | Loop | Branch
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:
@@ -204,9 +218,9 @@ def walk(steps: Sequence[Step]) -> Iterator[Step]:
                 yield from walk(step.otherwise)
 
 
-def changed(steps: Sequence[Step], change: Callable[[Step], Step]) -> list[Step]:
+def changed(steps: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     """The steps with `change` applied to each that has none inside."""
-    made: list[Step] = []
+    made: list[Any] = []
     for step in steps:
         match step:
             case Loop():
@@ -250,9 +264,7 @@ class Program(Record, frozen=False):
     kernels : name → Kernel
     steps : in order of execution
     slots : what each slot holds: ("error",), ("leaf", k), ("output", k), ("temp", k),
-        ("constant", k), or a Poly; ("grain", units, work, align, scratch), the size of a
-        block for the pool (arguments of `grain.grain`, the first two and the last Polys);
-        ("parallel",), whether any of them is not SERIAL; ("host",), the address of the
+        ("constant", k), or a Poly; ("host",), the address of the
         function that calls Python back; ("row", k), an address that a loop moves;
         ("watch",), the address of what loops ask whether to go on;
         ("guard", k), 0 or an error flag, see lower/checks.py

@@ -25,6 +25,8 @@ from symgraph.lower.sizes import ZERO, Poly, lates_of
 from symgraph.lower.steps import (
     Bind,
     Branch,
+    Contraction,
+    Convolution,
     Copy,
     Demand,
     Host,
@@ -32,19 +34,11 @@ from symgraph.lower.steps import (
     Loop,
     Operand,
     Pointer,
-    Product,
     Program,
     Step,
-    Tiles,
 )
 
 #: parameters of tiles that are written, by operation
-WRITTEN = {
-    "gemm": "c",
-    "convolution": "y",
-    "convolution_input": "x",
-    "convolution_weight": "w",
-}
 
 Storage = tuple[str, int]
 
@@ -77,11 +71,7 @@ def touched(program: Program, step: Step) -> Touched:
                 if buffer.role != "in":
                     found.writes.append(slot)
             found.sizes += step.sizes
-            found.sizes += [size for _, size in step.private]
-            for extra in (step.units, step.grain, step.width):
-                found.sizes += [] if extra is None else [extra]
-            found.writes += [] if step.partials is None else [step.partials]
-        case Product():
+        case Contraction():
             for operand in (step.a, step.b):
                 found.reads.append(operand.buffer)
                 found.sizes += _sizes(operand)
@@ -93,11 +83,13 @@ def touched(program: Program, step: Step) -> Touched:
             for extra in (step.count, step.step):
                 found.sizes += [] if extra is None else [extra]
             found.writes.append(step.c)
-            if step.tiles is not None:
-                inner = touched(program, step.tiles)
-                found.sizes += inner.sizes
-        case Tiles():
-            _of_tiles(program, step, found)
+        case Convolution():
+            places = {"input": step.x, "filters": step.w, "forward": step.y}
+            for kind, slot in places.items():
+                (found.writes if kind == step.kind else found.reads).append(slot)
+            found.reads += [] if step.bias is None else [step.bias]
+            found.sizes += [step.batch, step.channels, step.filters, step.depth]
+            found.sizes += [*step.extents, *step.out_extents, *step.window]
         case Copy():
             found.reads.append(step.source)
             found.writes.append(step.target)
@@ -121,26 +113,6 @@ def touched(program: Program, step: Step) -> Touched:
 def _sizes(operand: Operand) -> list[int]:
     extra = (operand.offset, operand.lead, operand.batch)
     return [slot for slot in extra if slot is not None]
-
-
-def _of_tiles(program: Program, step: Tiles, found: Touched) -> None:
-    given = dict(step.parameters)
-    written = WRITTEN.get(step.operation, "y")  # Winograd's adjoint swaps x and y
-    found.sizes.append(step.grain)
-    for name, value in step.parameters:
-        if isinstance(value, tuple):
-            if value[0] == "bytes":
-                found.reads.append(value[1])
-                found.sizes.append(value[2])
-            continue
-        if isinstance(program.slots[value], Poly):
-            found.sizes.append(value)
-        elif name in (written, "workspace"):
-            found.writes.append(value)
-            if name == written and "beta" in given:
-                found.reads.append(value)
-        else:
-            found.reads.append(value)
 
 
 def _is_loaded(kernel: Kernel, buffer: str) -> bool:
@@ -201,8 +173,10 @@ class _Walk:
             self.filled(slot, step)
         if isinstance(step, Launch):
             self.in_place(step)
-        elif isinstance(step, Product | Tiles):
+        elif isinstance(step, Contraction | Convolution):
             self.apart(step)
+        if isinstance(step, Launch | Contraction | Convolution):
+            self.spans(step)
         for slot in found.reads:
             self.read(slot, step)
         for slot in found.writes:
@@ -326,20 +300,13 @@ class _Walk:
             self.refuse(f"argument {storage[1]} is written to", step)
         self.written.add(storage)
 
-    def apart(self, step: Product | Tiles) -> None:
-        """A product is not written over the matrices that it multiplies."""
-        if isinstance(step, Product):
-            made, given = step.c, [step.a.buffer, step.b.buffer]
-        else:
-            parameters = dict(step.parameters)
-            made = parameters[WRITTEN.get(step.operation, "y")]
-            given = [
-                value[1] if isinstance(value, tuple) else value
-                for name, value in step.parameters
-                if name in ("a", "b", "x", "w", "y")
-                and name != WRITTEN.get(step.operation, "y")
-                and (not isinstance(value, tuple) or value[0] == "bytes")
-            ]
+    def apart(self, step: Contraction | Convolution) -> None:
+        """Neither a product nor a convolution is written over what it is made of."""
+        found = touched(self.program, step)
+        (made,) = found.writes
+        given = set(found.reads)
+        if isinstance(step, Contraction):
+            given = {step.a.buffer, step.b.buffer}  # c is added to itself
         home = self.storage(made, step)
         for slot in given:
             if self.storage(slot, step) == home and not self.other_row(slot, made):
@@ -373,6 +340,16 @@ class _Walk:
         what = ZERO if slot is None else self.program.slots[slot]
         assert isinstance(what, Poly)
         return what
+
+    def spans(self, step: Launch | Contraction | Convolution) -> None:
+        """What a step works with exists all the time that it may need memory."""
+        found = touched(self.program, step)
+        for slot in (*found.reads, *found.writes):
+            kind, number = self.storage(slot, step)
+            if kind == "temp":
+                _, first, last = self.program.temps[number]
+                if not first <= step.span[0] <= step.span[1] <= last:
+                    self.refuse(f"temporary {number} does not outlive the step", step)
 
     def in_place(self, step: Launch) -> None:
         """A kernel reads memory that it writes only just before it writes it."""

@@ -214,7 +214,7 @@ def _present_window(call: Call, w: Any, shape: Any) -> Any:
     """
     if shape is None and isinstance(w, SharedVariable) and w.ndim == call.rank + 2:
         if isinstance(call.border, str) and call.border != "valid":
-            return (None, None, *w.container.array.shape[2:])
+            return (None, None, *w.container.shape[2:])
     return shape
 
 

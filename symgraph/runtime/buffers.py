@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-ALIGNMENT = 64
+from symgraph.core.memory import ALIGNMENT, Block, Memory
 
 
 def layout(temps: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
@@ -69,21 +69,21 @@ class Arena:
     `generation` counts the blocks, in `word`, where native code can look.
     """
 
-    __slots__ = ("_block", "address", "size", "word")
+    __slots__ = ("_block", "_memory", "address", "size", "word")
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
         self.size = 0
         self.word = ctypes.c_int64(0)
         self.address = 0
-        self._block = np.empty(0, np.uint8)
+        self._block: Block | None = None
 
     def reserve(self, size: int) -> None:
         """Have at least `size` bytes."""
         if size <= self.size and self.address:
             return
-        before, self._block = self._block, np.empty(size + ALIGNMENT, np.uint8)
-        start = self._block.ctypes.data
-        self.address = start + -start % ALIGNMENT
+        before, self._block = self._block, self._memory.block(size)
+        self.address = self._block.address
         self.size = size
         self.word.value += 1
         del before  # until here somebody may have its address
@@ -94,4 +94,5 @@ class Arena:
 
     def poison(self) -> None:
         """Fill the block with NaN."""
-        self._block.fill(0xFF)
+        if self._block is not None:
+            self._memory.poison(self._block)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.backends.cpu import watch
-from symgraph.backends.cpu.entry import (
+from symgraph.backends.base import (
+    DONE,
+    LEFT,
+    RAISED,
     ArgumentSpec,
-    make_direct,
-    make_entry,
-    make_runner,
+    Executable,
 )
 from symgraph.core.dtypes import NUMPY
+from symgraph.core.memory import held
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
@@ -30,7 +31,6 @@ from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import SERIAL
 from symgraph.lower.sizes import Poly, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout, poisoned
-from symgraph.runtime.cache import default_cache
 from symgraph.runtime.frames import (
     AT_ONCE,
     Broadcasts,
@@ -43,8 +43,8 @@ from symgraph.runtime.image import Image
 if TYPE_CHECKING:
     from symgraph.runtime.inspection import Inspection
 
-MISMATCH = -1
 KEPT_BINDINGS = 512
+_NONE = np.zeros(0, np.int64)
 #: an extent in the text of a failure; see lower/failures.py
 _SLOT = re.compile(r"\{slot (\d+)\}")
 
@@ -68,7 +68,7 @@ class Binding(Record, frozen=False):
     shared : generation of shared storage that the slots point into
     steps : number of steps that native loops have run
     watch : what its loops ask when a call holds the interpreter's lock: how long it
-        has been (backends/cpu/watch.py)
+        has been
     long : whether a call lasted, so that others give that lock up
     """
 
@@ -82,13 +82,6 @@ class Binding(Record, frozen=False):
     watch: np.ndarray
     long: bool
 
-    def direct(self, single: bool, guard: Sequence[tuple[Any, int]]) -> Any:
-        """The native entry that makes its outputs: one array, or a list of them.
-
-        It returns None where a word of the guard has another value.
-        """
-        return make_direct(self.fast, self.outputs, single, default_cache(), guard)
-
 
 class Executor:
     """Runs one compiled object."""
@@ -96,17 +89,17 @@ class Executor:
     def __init__(
         self,
         image: Image,
-        library: Any,
+        executable: Executable,
         shared: Sequence[SharedVariable],
         calls: Sequence[Apply] = (),
         inspection: "Inspection | None" = None,
     ) -> None:
         self.image = image
         self.inspection = inspection
-        self.library = library
+        self.executable = executable
+        self.memory = executable.memory
         self.shared = list(shared)
-        self.step = library.address("step")
-        self.arena = Arena()
+        self.arena = Arena(self.memory)
         self._run_arenas: list[Arena] = []
         self.bindings: dict[Any, Binding] = {}
         self.input_count = len(image.leaves) - len(self.shared)
@@ -119,9 +112,8 @@ class Executor:
         for number, what in enumerate(image.slots):
             if not isinstance(what, Poly):
                 self.slot_of[what] = number
-        self._constants = [np.ascontiguousarray(a) for a in image.constants]
-        self._run: Any = None
-        self.frames = Frames(image, calls, inspection)
+        self._constants = [held(self.memory, a) for a in image.constants]
+        self.frames = Frames(image, executable, calls, inspection)
         #: the user's variables, for error texts
         self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
@@ -141,7 +133,17 @@ class Executor:
     @property
     def is_native(self) -> bool:
         """Whether a call never enters Python, so that none can come between."""
-        return self.is_static and not self.frames.used
+        direct = self.executable.is_direct
+        return direct and self.is_static and not self.frames.used
+
+    def direct(
+        self, binding: Binding, single: bool, guard: Sequence[tuple[Any, int]]
+    ) -> Any:
+        """The native entry that makes its outputs: one array, or a list of them.
+
+        It returns None where a word of the guard has another value.
+        """
+        return self.executable.direct(binding.fast, binding.outputs, single, guard)
 
     def bind(self, arrays: Sequence[np.ndarray]) -> Binding:
         """The binding for these arguments.
@@ -193,7 +195,7 @@ class Executor:
             for k, variable in enumerate(self.shared):
                 place = self.slot_of.get(("leaf", self.input_count + k))
                 if place is not None:
-                    slots[place] = variable.container.array.ctypes.data
+                    slots[place] = variable.container.address
 
     def _bind(self, leaves: Sequence[np.ndarray]) -> Binding:
         image = self.image
@@ -220,7 +222,7 @@ class Executor:
         offsets, total = layout(temps)
         self.arena.reserve(total)
         start = dict(zip(now.temps, offsets, strict=True))
-        asked = watch.made()
+        asked = self.executable.watch()
         places: list[tuple[int, int]] = []
         shared_out = len(now.slots) < len(image.slots)
         for number in now.slots:
@@ -230,7 +232,7 @@ class Executor:
             elif what[0] == "temp":
                 places.append((number, start[what[1]]))
             elif what[0] == "constant":
-                slots[number] = self._constants[what[1]].ctypes.data
+                slots[number] = self._constants[what[1]].address
             elif what[0] == "grain":
                 fill(image, slots, number, atoms)
                 shared_out |= slots[number] != SERIAL
@@ -254,10 +256,7 @@ class Executor:
         output_slots = [
             self.slot_of.get(("output", k), self._spare()) for k in range(len(outputs))
         ]
-        fast = make_entry(
-            self.step, slots, specs, output_slots, keep=self.library,
-            store=default_cache(),
-        )  # fmt: skip
+        fast = self.executable.entry(slots, specs, output_slots)
         return Binding(slots, outputs, places, fast, -1, -1, 0, asked, False)
 
     def _spare(self) -> int:
@@ -289,12 +288,12 @@ class Executor:
 
     def elements(self, arrays: Sequence[np.ndarray]) -> int:
         """How many elements the arguments and the shared variables have."""
-        held = (variable.container.array for variable in self.shared)
-        return sum(a.size for a in (*arrays, *held))
+        elements = (math.prod(variable.container.shape) for variable in self.shared)
+        return sum(elements, sum(a.size for a in arrays))
 
     def failure(self, flag: int, slots: np.ndarray | None = None) -> BaseException:
         """The exception for an error flag; `slots` are those of the run."""
-        if flag == watch.RAISED:
+        if flag == RAISED:
             return self.frames.error()
         text = self.image.failures.get(flag, f"error flag {flag}")
         kind = ShapeError if SHAPE_FLAG <= flag < INDEX_FLAG else IndexRangeError
@@ -310,8 +309,8 @@ class Executor:
         outputs = self.space(binding)
         # what calls Python may not be begun again: it says at once that it may last
         lasts = ("watch",) in self.slot_of and (binding.long or self.frames.used)
-        flag = watch.LEFT if lasts else binding.fast(*arrays, *outputs)
-        if flag == watch.LEFT:
+        flag = LEFT if lasts else binding.fast(*arrays, *outputs)
+        if flag == LEFT:
             binding.long = True
             flag = self._at_length(binding, arrays, outputs)
         if flag:
@@ -319,7 +318,8 @@ class Executor:
         if self.late_outputs:
             made = self.frames.of(binding.slots).made
             for k in self.late_outputs:
-                outputs[k] = made.pop(k)
+                late = made.pop(k)
+                outputs[k] = self.memory.taken(late.block, late.dtype, late.shape)
         resized = self.image.resized
         if not resized:
             return outputs
@@ -335,21 +335,22 @@ class Executor:
         outputs: Sequence[np.ndarray],
     ) -> int:
         """One execution without the interpreter's lock, which hears signals."""
-        asked = watch.made()
+        asked = self.executable.watch()
         if self.frames.used:  # no thread runs it but this one
             slots, arena = binding.slots, None
         else:
             slots, arena = self._own_slots(binding)
-        for kind, given in (("leaf", arrays), ("output", outputs)):
-            for k, array in enumerate(given):
-                slot = self.slot_of.get((kind, k))
-                if slot is not None:
-                    slots[slot] = array.ctypes.data
         slots[self.slot_of[("watch",)]] = asked.ctypes.data
         try:
-            return int(
-                self._runner()(slots.ctypes.data, 1, 0, 0, 0, 0, 0, 0, asked, None)
-            )
+            with self.executable.lent(arrays, outputs, ()) as lent:
+                for kind, given in (("leaf", lent.arrays), ("output", lent.outputs)):
+                    for k, address in enumerate(given):
+                        slot = self.slot_of.get((kind, k))
+                        if slot is not None:
+                            slots[slot] = address
+                return self.executable.run(
+                    slots, 1, _NONE, _NONE, _NONE, 0, asked, None
+                )
         finally:
             slots[self.slot_of[("watch",)]] = binding.watch.ctypes.data
             if arena is not None:
@@ -361,7 +362,7 @@ class Executor:
         Other threads may call meanwhile, and so may who hears of the progress.
         """
         slots = binding.slots.copy()
-        arena = self._run_arenas.pop() if self._run_arenas else Arena()
+        arena = self._run_arenas.pop() if self._run_arenas else Arena(self.memory)
         arena.reserve(self.arena.size)
         for slot, offset in binding.offsets:
             slots[slot] = arena.address + offset
@@ -397,54 +398,46 @@ class Executor:
         told = Told() if told is None else told
         binding = self.bind(arrays)
         slots, arena = self._own_slots(binding)
-        asked = watch.made()
+        asked = self.executable.watch()
         if self.frames.used:
             self.frames.copy(slots, binding.slots)
         if ("watch",) in self.slot_of:
             slots[self.slot_of[("watch",)]] = asked.ctypes.data
-        held = [v.container.array for v in self.shared]
-        moves: list[tuple[int, int]] = []
-        for k, (array, by) in enumerate(zip(arrays, advance, strict=True)):
-            slot = self.slot_of.get(("leaf", k))
-            if slot is None:
-                continue
-            slots[slot] = array.ctypes.data
-            if by:
-                moves.append((slot, by))
-        for k, output in enumerate(outputs):
-            slot = self.slot_of.get(("output", k))
-            if slot is not None:
-                slots[slot] = output.ctypes.data
-                moves.append((slot, output.strides[0]))
-        rows: list[tuple[int, int, int]] = []
-        for k, source in enumerate(sources):
-            slot = self.slot_of.get(("leaf", k))
-            if slot is not None and source.ndim:
-                row = source.itemsize * math.prod(source.shape[1:])
-                rows.append((slot, source.ctypes.data, row))
-        table = np.array(moves, np.int64).reshape(-1, 2)
-        gathers = np.array(rows, np.int64).reshape(-1, 3)
-        if order is None:
-            order = np.zeros(0, np.int64)
-            gathers = gathers[:0]
+        kept = [v.container.array for v in self.shared]
+        order = _NONE if order is None else order
         before = told.done
         progress = told.progress
         notify = None if progress is None else lambda done: progress(before + done)
         try:
-            flag = self._runner()(
-                slots.ctypes.data, steps, table.ctypes.data, len(table),
-                gathers.ctypes.data, len(gathers), order.ctypes.data, batch, asked,
-                notify,
-            )  # fmt: skip
+            with self.executable.lent(arrays, outputs, sources) as lent:
+                moves: list[tuple[int, int]] = []
+                for k, (address, by) in enumerate(
+                    zip(lent.arrays, advance, strict=True)
+                ):
+                    slot = self.slot_of.get(("leaf", k))
+                    if slot is not None:
+                        slots[slot] = address
+                        moves += [(slot, by)] if by else []
+                for k, address in enumerate(lent.outputs):
+                    slot = self.slot_of.get(("output", k))
+                    if slot is not None:
+                        slots[slot] = address
+                        moves.append((slot, outputs[k].strides[0]))
+                rows: list[tuple[int, int, int]] = []
+                for k, address in enumerate(lent.sources if len(order) else ()):
+                    slot = self.slot_of.get(("leaf", k))
+                    if slot is not None and sources[k].ndim:
+                        row = sources[k].itemsize * math.prod(sources[k].shape[1:])
+                        rows.append((slot, address, row))
+                table = np.array(moves, np.int64).reshape(-1, 2)
+                gathers = np.array(rows, np.int64).reshape(-1, 3)
+                flag = self.executable.run(
+                    slots, steps, table, gathers, order, batch, asked, notify
+                )
         finally:
-            told.done = before + int(asked[watch.DONE])
+            told.done = before + int(asked[DONE])
             self._run_arenas.append(arena)
             self.frames.drop(slots)
-            del held  # until here nobody may free what the steps write
+            del kept  # until here nobody may free what the steps write
         if flag:
             raise self.failure(flag, slots)
-
-    def _runner(self) -> Any:
-        if self._run is None:
-            self._run = make_runner(self.library.address("run"), default_cache())
-        return self._run

@@ -7,16 +7,17 @@ belongs to one table of slots; `Frames` is the door through which native code co
 In: an Image. Out: filled slots, computed arrays; an exception is kept for the caller.
 """
 
-import ctypes
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.backends.cpu.entry import guarded
+from symgraph.backends.base import Executable
 from symgraph.backends.reference import located
-from symgraph.core.dtypes import NUMPY
+from symgraph.core.dtypes import ITEMSIZE, NUMPY
+from symgraph.core.memory import Block
 from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
 from symgraph.errors import (
@@ -28,8 +29,7 @@ from symgraph.errors import (
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.grain import grain
 from symgraph.lower.sizes import Poly, evaluate, lates_of
-from symgraph.runtime.buffers import Arena, layout, poisoned
-from symgraph.runtime.cache import default_cache
+from symgraph.runtime.buffers import Arena, layout
 from symgraph.runtime.image import Image
 
 if TYPE_CHECKING:
@@ -107,6 +107,14 @@ class Stages:
         return sorted(k for outputs in late for k in outputs)
 
 
+class Made(Record):
+    """An output whose shape was computed: its memory, dtype and shape."""
+
+    block: Block
+    dtype: str
+    shape: tuple[int, ...]
+
+
 class Frame(Record, frozen=False):
     """What belongs to one table of slots.
 
@@ -126,7 +134,7 @@ class Frame(Record, frozen=False):
     values: Mapping[int, np.ndarray]
     lates: dict[int, Any] = fresh(factory=dict)
     arenas: dict[int, Arena] = fresh(factory=dict)
-    made: dict[int, np.ndarray] = fresh(factory=dict)
+    made: dict[int, Made] = fresh(factory=dict)
 
 
 class Frames:
@@ -135,10 +143,13 @@ class Frames:
     def __init__(
         self,
         image: Image,
+        executable: Executable,
         nodes: Sequence[Apply],
         inspection: "Inspection | None" = None,
     ) -> None:
         self.image = image
+        self.executable = executable
+        self.memory = executable.memory
         self.inspection = inspection
         self.stages = Stages(image)
         self.used = bool(image.calls or image.lates)
@@ -153,11 +164,10 @@ class Frames:
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the function that native code calls; made where it is asked for."""
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-        # lives as long as the frames
-        self._door = kind(guarded(self._enter, self._raised, default_cache()))
-        return ctypes.cast(self._door, ctypes.c_void_p).value or 0
+        """The word by which a program calls Python; made where it is asked for."""
+        # what is called lives as long as the frames
+        self._door, word = self.executable.callback(self._enter, self._raised)
+        return word
 
     def add(
         self,
@@ -206,33 +216,42 @@ class Frames:
         _, inputs, outputs, place = self.image.calls[number]
         node, slots = self._nodes[number], frame.slots
         try:
-            results = node.op.values_of(node, [_array(slots, *told) for told in inputs])
+            given = [self._array(slots, *told) for told in inputs]
+            results = node.op.values_of(node, given)
         except (IndexRangeError, LinearAlgebraError, ShapeError) as error:
             raise located(error, node) from None
         except Exception as error:
             error.add_note(f"computed by {node.op}, at {place}")
             raise
         for k, (told, result) in enumerate(zip(outputs, results, strict=True)):
-            target = _array(slots, *told)
+            slot, dtype, extents = told
+            shape = tuple(int(slots[e]) for e in extents)
             found = np.asarray(result)
-            if found.dtype != target.dtype:
+            if found.dtype != NUMPY[dtype]:
                 raise DtypeError(
                     f"{node.op}: output {k} has dtype {found.dtype}, expected "
-                    f"{target.dtype}, at {place}"
+                    f"{dtype}, at {place}"
                 )
-            if found.shape != target.shape:
+            if found.shape != shape:
                 raise ShapeError(
                     f"{node.op}: output {k} has shape {found.shape}, expected "
-                    f"{target.shape}, at {place}"
+                    f"{shape}, at {place}"
                 )
-            target[...] = found
+            self.memory.write(int(slots[slot]), found)
+
+    def _array(
+        self, slots: np.ndarray, slot: int, dtype: str, extents: Sequence[int]
+    ) -> np.ndarray:
+        """The array whose address and extents are in slots."""
+        shape = [int(slots[e]) for e in extents]
+        return self.memory.read(int(slots[slot]), dtype, shape)
 
     # --- late values --------------------------------------------------------------------
 
     def _bind(self, frame: Frame, number: int) -> None:
         image, stage = self.image, self.stages[number]
         slot, dtype = image.lates[number]
-        frame.lates[number] = _array(frame.slots, slot, dtype, ()).item()
+        frame.lates[number] = self._array(frame.slots, slot, dtype, ()).item()
         for atom in stage.atoms:
             frame.atoms[atom] = int(
                 evaluate(
@@ -258,10 +277,12 @@ class Frames:
                 raise ShapeError(
                     f"output {output}: a computed extent is negative, {shape}"
                 )
-            new = np.empty if self.inspection is None else poisoned
-            made = frame.made[output] = new(shape, np.dtype(NUMPY[kind]))
+            block = self.memory.block(ITEMSIZE[kind] * math.prod(shape))
+            if self.inspection is not None:
+                self.memory.poison(block)
+            frame.made[output] = Made(block, kind, shape)
             if output in self._output_slots:
-                frame.slots[self._output_slots[output]] = made.ctypes.data
+                frame.slots[self._output_slots[output]] = block.address
 
     def _place(self, frame: Frame, number: int, stage: Stage) -> None:
         """Memory for the temporaries whose sizes are known now."""
@@ -275,7 +296,7 @@ class Frames:
             if size < 0:
                 raise ShapeError(f"a computed extent is negative: {size} bytes")
         offsets, total = layout(temps)
-        arena = frame.arenas.setdefault(number, Arena())
+        arena = frame.arenas.setdefault(number, Arena(self.memory))
         arena.reserve(total)
         if self.inspection is not None:
             arena.poison()
@@ -339,20 +360,3 @@ def check(
             raise ShapeError(text) if empty else IndexRangeError(text)
     if differ is not None:
         raise ShapeError(differ)
-
-
-def _array(
-    slots: np.ndarray, slot: int, dtype: str, extents: Sequence[int]
-) -> np.ndarray:
-    """The array whose address and extents are in slots."""
-    shape = tuple(int(slots[e]) for e in extents)
-    kind = np.dtype(NUMPY[dtype])
-    count = 1
-    for extent in shape:
-        count *= extent
-    if not count:
-        return np.empty(shape, kind)
-    memory: Any = (ctypes.c_char * (count * kind.itemsize)).from_address(
-        int(slots[slot])
-    )
-    return np.frombuffer(memory, kind).reshape(shape)

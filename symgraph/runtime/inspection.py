@@ -14,6 +14,7 @@ every call is proven by lower/verify_program.py. In: a Program, and the values o
 Out: nothing, or ProgramError.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,12 +27,13 @@ from symgraph.lower.sizes import ZERO, Poly
 from symgraph.lower.steps import (
     Bind,
     Branch,
+    Contraction,
+    Convolution,
     Copy,
     Demand,
     Host,
     Launch,
     Pointer,
-    Product,
     Program,
     Step,
 )
@@ -259,10 +261,30 @@ class _View:
                         np.prod([self.number(e) for e in extents], dtype=np.int64)
                     )
                     self.inside(slot, (0, count * ITEMSIZE[dtype]), step, call.place)
-            case Product():
+            case Contraction():
                 self.product(step)
+            case Convolution():
+                self.convolution(step)
 
-    def product(self, step: Product) -> None:
+    def convolution(self, step: Convolution) -> None:
+        """Image, filters, result and bias lie in their memory."""
+        batch, channels, filters, depth = (
+            self.number(s)
+            for s in (step.batch, step.channels, step.filters, step.depth)
+        )
+        image, made, window = (
+            math.prod(self.number(s) for s in slots)
+            for slots in (step.extents, step.out_extents, step.window)
+        )
+        for slot, count in (
+            (step.x, batch * channels * image), (step.w, filters * depth * window),
+            (step.y, batch * filters * made), (step.bias, filters),
+        ):  # fmt: skip
+            if slot is not None:
+                span = (0, count * ITEMSIZE[step.dtype])
+                self.inside(slot, span, step, "a convolution")
+
+    def product(self, step: Contraction) -> None:
         rows, columns, inner = (
             self.number(s) for s in (step.rows, step.columns, step.inner)
         )

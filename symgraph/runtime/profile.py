@@ -1,12 +1,11 @@
 """Where the time of a call goes: step by step, with operations, bytes and the user's line.
 
-The program is compiled once more, with a clock beside each step (backends/cpu/timed.py),
-and run on copies of the shared variables, so that profiling trains nothing. In: a
-Program, the shared variables, the arguments of a call. Out: a `Profile`, a value that
-prints as tables. What `f.profile` does with it is in compile/stages.py.
+The program is compiled once more, with a clock beside each step, and run on copies of
+the shared variables, so that profiling trains nothing. In: a Program, the shared
+variables, the arguments of a call. Out: a `Profile`, a value that prints as tables. What
+`f.profile` does with it is in compile/profiling.py.
 """
 
-import ctypes
 import linecache
 import os
 import time
@@ -14,17 +13,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from symgraph.backends.cpu import watch
-from symgraph.backends.cpu.loader import load
+from symgraph.backends.base import Timed
 from symgraph.core.node import Apply, Place
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy
 from symgraph.lower.steps import Copy, Launch, Program, Step
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.runtime.executor import Executor
-from symgraph.runtime.image import image_of
+from symgraph.runtime.image import Image
 from symgraph.runtime.roofline import Peak, peak
-from symgraph.runtime.threads import count as thread_count
 from symgraph.runtime.work import Work, work_of
 
 _MOST_NAMES = 5
@@ -138,8 +135,8 @@ class Profile(Record):
 
 def measure(
     program: Program,
-    code: bytes,
-    symbols: Mapping[str, int],
+    image: Image,
+    timed: Timed,
     shared: Sequence[SharedVariable],
     arrays: Sequence[np.ndarray],
     calls: int,
@@ -149,12 +146,12 @@ def measure(
 
     Parameters
     ----------
-    code : its object code with clocks, as `compile_program(..., timed=True)` makes it
-    symbols : addresses of what the code calls
+    image : of its native form
+    timed : that with clocks, as `Backend.timed` makes it
     arrays : converted arguments
     """
     calls_back = [call.node for call in program.calls]
-    executor = Executor(image_of(program), load(code, symbols), shared, calls_back)
+    executor = Executor(image, timed.executable, shared, calls_back)
     binding = executor.bind(arrays)
     slots = binding.slots.copy()
     if executor.frames.used:
@@ -168,21 +165,17 @@ def measure(
             slot = executor.slot_of.get((kind, k))
             if slot is not None:
                 slots[slot] = array.ctypes.data
-    on = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(lambda _: 0)
-    asked = watch.made(ctypes.cast(on, ctypes.c_void_p).value or 0)
+    asked = timed.watch()
     if ("watch",) in executor.slot_of:  # loops go on however long they take
         slots[executor.slot_of[("watch",)]] = asked.ctypes.data
     clock = np.zeros(max(1, len(program.steps)), np.int64)
-    run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(
-        executor.step
-    )
-    _checked(executor, run(slots.ctypes.data, clock.ctypes.data))  # warms up
+    _checked(executor, timed.run(slots, clock))  # warms up
     clock[:] = 0
     start_time = time.perf_counter()
     for _ in range(calls):
-        _checked(executor, run(slots.ctypes.data, clock.ctypes.data))
+        _checked(executor, timed.run(slots, clock))
     seconds = (time.perf_counter() - start_time) / calls
-    threads = thread_count()
+    threads = timed.threads
     works = [work_of(program, step, slots) for step in program.steps]
     peaks = {
         dtype: peak(dtype, threads) for dtype in sorted({_roof(work) for work in works})

@@ -18,10 +18,10 @@ import numpy as np
 
 from symgraph.backends.cpu import loader, target
 from symgraph.backends.cpu.peak import flops_of_round, peak_text
+from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import ITEMSIZE, NUMPY
 from symgraph.core.record import Record
-from symgraph.runtime.cache import default_cache
 
 #: bytes of the working sets, for each thread
 SETS = (2**14, 2**17, 2**20, 2**22, 2**25)

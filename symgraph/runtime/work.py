@@ -9,7 +9,6 @@ the slots of a call. Out: numbers. What a machine makes of them is in roofline.p
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,14 +30,14 @@ from symgraph.lower.ir import (
 from symgraph.lower.steps import (
     Bind,
     Branch,
+    Contraction,
+    Convolution,
     Copy,
     Demand,
     Host,
     Launch,
-    Product,
     Program,
     Step,
-    Tiles,
 )
 from symgraph.lower.steps import Loop as Repeat
 
@@ -76,7 +75,7 @@ def work_of(program: Program, step: Step, slots: Sequence[int] | np.ndarray) -> 
                 for name, slot in zip(kernel.sizes, step.sizes, strict=True)
             }
             return _Counter(kernel, sizes).work()
-        case Product():
+        case Contraction():
             m, n, k = (int(slots[s]) for s in (step.rows, step.columns, step.inner))
             count = 1 if step.count is None else int(slots[step.count])
             kept = 0 if step.beta == 0 else m * n
@@ -86,8 +85,8 @@ def work_of(program: Program, step: Step, slots: Sequence[int] | np.ndarray) -> 
                 step.dtype,
                 f"{f'{count}x ' if step.count is not None else ''}{m}x{n}x{k}",
             )
-        case Tiles():
-            return _tiles(step, slots)
+        case Convolution():
+            return _convolution(step, slots)
         case Copy():
             size = int(slots[step.size])
             return Work(0, 2 * size, "float32", f"{size} bytes")
@@ -131,37 +130,21 @@ def _together(
     )
 
 
-def _tiles(step: Tiles, slots: Sequence[int] | np.ndarray) -> Work:
-    given = dict(step.parameters)
-
-    def size(name: str, usual: int = 1) -> int:
-        value = given.get(name, ("literal", usual))
-        if isinstance(value, tuple):
-            return int(value[1]) if value[0] == "literal" else usual
-        return int(slots[value])
-
-    def extents(prefix: str) -> list[int]:
-        return [size(f"{prefix}{axis}") for axis in ("depth", "height", "width")]
-
-    item = ITEMSIZE[step.dtype]
-    if step.operation == "gemm":
-        batch, m, n, k = (size(s) for s in ("batch", "rows", "columns", "depth"))
-        kept = m * n if "beta" in given else 0
-        return Work(
-            2 * batch * m * n * k, item * batch * (m * k + k * n + m * n + kept),
-            step.dtype, f"{f'{batch}x ' if batch > 1 else ''}{m}x{n}x{k}",
-        )  # fmt: skip
-    window = [3, 3] if step.operation.startswith("winograd") else extents("window_")
-    image, made = extents(""), extents("out_")
-    batch, channels, filters = (size(s) for s in ("batch", "channels", "filters"))
-    groups = size("groups")
-    # a grad-input on Winograd's tiles has the roles of image and result exchanged
+def _convolution(step: Convolution, slots: Sequence[int] | np.ndarray) -> Work:
+    batch, channels, filters, depth = (
+        int(slots[s]) for s in (step.batch, step.channels, step.filters, step.depth)
+    )
+    image, made, window = (
+        [int(slots[s]) for s in extents]
+        for extents in (step.extents, step.out_extents, step.window)
+    )
     points = math.prod(made)
-    weights = filters * (channels // groups) * math.prod(window)
-    images = batch * (channels * math.prod(image) + filters * math.prod(made))
+    weights = filters * depth * math.prod(window)
+    images = batch * (channels * math.prod(image) + filters * points)
     text = "x".join(str(e) for e in (batch, channels, *(e for e in image if e > 1)))
     return Work(
-        2 * batch * points * weights, item * (images + weights), step.dtype,
+        2 * batch * points * weights, ITEMSIZE[step.dtype] * (images + weights),
+        step.dtype,
         f"{text} by {'x'.join(map(str, (filters, *(e for e in window if e > 1))))}",
     )  # fmt: skip
 
@@ -232,5 +215,5 @@ class _Counter:
         found[buffer] = max(found.get(buffer, 0), elements)
 
 
-def _dtype(expression: Expression) -> Any:
+def _dtype(expression: Expression) -> str:
     return expression.dtype

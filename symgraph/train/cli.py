@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from symgraph import errors
+from symgraph.core.cache import default_cache
 from symgraph.data.cifar10 import load_cifar10
 from symgraph.data.files import printable
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
-from symgraph.runtime.cache import default_cache
 from symgraph.train import bench, doctor, explain, images
 from symgraph.train.digits import Result, Settings, train_digits
 from symgraph.train.predict import INVERT, predict_files

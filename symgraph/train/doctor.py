@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from symgraph.backends.cpu import library
-from symgraph.runtime.cache import default_cache
+from symgraph.core.cache import default_cache
 
 PACKAGES = ("numpy", "numba", "llvmlite", "networkx", "safetensors", "rich")
 EXTRAS = ("matplotlib", "pillow", "tensorboardX", "mpi4py", "onnx", "numba-cuda")

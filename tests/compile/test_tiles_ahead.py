@@ -5,13 +5,13 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.compile.build import likely_families
+from symgraph.backends.cpu import tile_objects
+from symgraph.backends.cpu.backend import likely_families
 from symgraph.core.graph import freeze
-from symgraph.runtime import tile_objects
 
 
 def families(inputs, output):
-    return likely_families(freeze(inputs, [output]))
+    return likely_families(freeze(inputs, [output]), sg.config.winograd)
 
 
 def test_products_of_long_rows_need_tiles_and_thin_ones_do_not():

@@ -269,7 +269,7 @@ def mode_is_unknown() -> Any:
     return sg.function([x], x, mode="FAST")
 
 
-@wrong(errors.NotSupportedError, "cuda", "CPU", line=False)
+@wrong(errors.NotSupportedError, "cuda", "'cpu'", line=False)
 def device_is_not_there() -> Any:
     x = T.scalar("x")
     return sg.function([x], x, device="cuda")

@@ -30,7 +30,7 @@ from fuzz.oracles import (
 )
 
 import symgraph as sg
-import symgraph.lower.body as lowering
+import symgraph.backends.cpu.partition as lowering
 import symgraph.lower.grain as grains
 from symgraph.core.node import Variable
 from symgraph.core.traverse import applies, leaves, replace

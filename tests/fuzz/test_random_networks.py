@@ -8,7 +8,7 @@ import pytest
 from random_networks import Network, make
 
 import symgraph as sg
-import symgraph.lower.body as lowering
+import symgraph.backends.cpu.partition as lowering
 import symgraph.lower.grain as grains
 
 NETWORKS = 35

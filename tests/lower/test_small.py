@@ -12,7 +12,7 @@ import symgraph.tensor as T
 from symgraph.lower.extents import Extents
 from symgraph.lower.program import plan
 from symgraph.lower.small import bearable, thin_products
-from symgraph.lower.steps import Launch, Product
+from symgraph.lower.steps import Contraction, Launch
 
 RANDOM = np.random.RandomState(5)
 
@@ -52,7 +52,7 @@ def test_a_long_inner_extent_with_few_columns(columns: int, transposed: bool) ->
     x = matrix("x", None, 37)
     w = shared(columns, 37) if transposed else shared(37, columns)
     f = sg.function([x], T.dot(x, w.T if transposed else w))
-    assert "Product" not in steps(f)
+    assert "Contraction" not in steps(f)
     value = RANDOM.randn(21, 37)
     right = w.get_value().T if transposed else w.get_value()
     np.testing.assert_allclose(f(value), value @ right, rtol=1e-12)
@@ -69,9 +69,9 @@ def test_a_product_over_rows_with_few_results(rows: int) -> None:
 
 def test_wide_products_stay_products() -> None:
     x = matrix("x", None, 64)
-    assert "Product" in steps(sg.function([x], T.dot(x, shared(64, 10))))
+    assert "Contraction" in steps(sg.function([x], T.dot(x, shared(64, 10))))
     tall = matrix("t", 4096, 4096)
-    assert "Tiles" in steps(sg.function([tall], T.dot(tall, shared(4096, 2))))
+    assert "Contraction" in steps(sg.function([tall], T.dot(tall, shared(4096, 2))))
 
 
 def test_the_optimized_graph_still_says_product() -> None:
@@ -168,9 +168,9 @@ def test_a_tiny_step_for_one_signature_is_one_kernel() -> None:
     x, y = RANDOM.randn(3, 4), RANDOM.rand(3, 1)
     form = f._present_form(((None, 4), (None, 1)))
     graph = sg.compile.build.optimized(form.graph).graph
-    program = plan(graph, list(form.leaves), True, form.graph, (3, 3))
+    program = plan(graph, list(form.leaves), form.graph, (3, 3))
     assert [type(s) for s in program.steps] == [Launch]
-    assert not any(isinstance(s, Product) for s in program.steps)
+    assert not any(isinstance(s, Contraction) for s in program.steps)
     f.repeat(2, x, y)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.core.memory import HOST
 from symgraph.errors import ShapeError
 from symgraph.runtime import executor as executors
 from symgraph.runtime.buffers import ALIGNMENT, Arena, layout
@@ -80,7 +81,7 @@ def test_temporaries_that_live_together_do_not_overlap() -> None:
 
 
 def test_an_arena_only_grows_and_is_aligned() -> None:
-    arena = Arena()
+    arena = Arena(HOST)
     arena.reserve(100)
     address, generation = arena.address, arena.generation
     assert address % ALIGNMENT == 0

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from symgraph.core.cache import default_cache
 from symgraph.data import load_digits
-from symgraph.runtime.cache import default_cache
 from symgraph.train.cli import main
 from symgraph.version import VERSION
 

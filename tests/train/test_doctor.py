@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from symgraph.runtime.cache import default_cache
+from symgraph.core.cache import default_cache
 from symgraph.train import doctor
 
 

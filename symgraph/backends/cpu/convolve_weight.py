@@ -29,8 +29,8 @@ from symgraph.backends.cpu.convolve_plan import (
 )
 from symgraph.backends.cpu.gemm import RADIX, RADIX_BITS
 from symgraph.backends.cpu.routine import Int, Routine, Truth
+from symgraph.backends.cpu.select import PARTS, PARTS_BYTES
 from symgraph.backends.cpu.tiles import CODE, ITEM, Machine, writer
-from symgraph.lower.tiling import PARTS, PARTS_BYTES
 
 WEIGHT = (
     "slabs", "taps", "group_channels", "group_filters", "depthwise", "merged", "direct",

@@ -7,21 +7,23 @@ In: a Program. Out: bytes of an object with the functions `step` and `run`
 from symgraph.backends.cpu.driver import write_driver
 from symgraph.backends.cpu.library_object import FAMILY, phases
 from symgraph.backends.cpu.llvm_types import attributes
+from symgraph.backends.cpu.steps import NativeProgram, Product, Tiles
 from symgraph.backends.cpu.target import features, vector_bytes
 from symgraph.backends.cpu.timed import write_timed_driver
 from symgraph.backends.cpu.unit import compile_module
 from symgraph.backends.cpu.vectors import emit_kernel
-from symgraph.lower.steps import Product, Program, Tiles, walk
+from symgraph.lower.steps import walk
 
 
-def module_text(program: Program, ilp64: bool, timed: bool = False) -> str:
+def module_text(program: NativeProgram, ilp64: bool, timed: bool = False) -> str:
     """The LLVM module of a program; `timed`, with a clock beside each step."""
     enabled = features()
     width = vector_bytes(enabled)
     functions: list[str] = []
     declarations: dict[str, str] = {}
     for name, kernel in program.kernels.items():
-        made = emit_kernel(kernel, name, enabled, width)
+        part = program.parts.get(name)
+        made = emit_kernel(kernel, name, enabled, width, part)
         functions.append(made.text)
         declarations.update(made.declarations)
     driver = (write_timed_driver if timed else write_driver)(program, ilp64)
@@ -31,7 +33,7 @@ def module_text(program: Program, ilp64: bool, timed: bool = False) -> str:
     )
 
 
-def needs(program: Program) -> list[str]:
+def needs(program: NativeProgram) -> list[str]:
     """What the code of a program calls beside BLAS.
 
     "pool" for `sg_parallel`; for each family of tiles its name, dtype, and the symbols
@@ -50,7 +52,7 @@ def needs(program: Program) -> list[str]:
 
 
 def compile_program(
-    program: Program, ilp64: bool, symbols: dict[str, int], timed: bool = False
+    program: NativeProgram, ilp64: bool, symbols: dict[str, int], timed: bool = False
 ) -> bytes:
     """Object code of a program. `symbols` are the addresses of what it may call."""
     return compile_module(module_text(program, ilp64, timed), symbols)

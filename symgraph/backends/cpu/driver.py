@@ -18,10 +18,14 @@ arguments in the slots. In: a Program, and the names of its kernel functions. Ou
 text of the functions.
 """
 
+from typing import Any
+
+from symgraph.backends.base import DONE
 from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL
 from symgraph.backends.cpu.driver_loops import Loops, leaves_early
 from symgraph.backends.cpu.llvm import ELEMENT, number
-from symgraph.backends.cpu.watch import DONE, DUE, LOOP_DUE, RUN_DUE
+from symgraph.backends.cpu.steps import NativeProgram, Product, Shared, Tiles
+from symgraph.backends.cpu.watch import DUE, LOOP_DUE, RUN_DUE
 from symgraph.lower.steps import (
     Bind,
     Branch,
@@ -30,10 +34,6 @@ from symgraph.lower.steps import (
     Host,
     Launch,
     Loop,
-    Product,
-    Program,
-    Step,
-    Tiles,
     walk,
 )
 
@@ -131,18 +131,18 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
 
-def write_driver(program: Program, ilp64: bool) -> str:
+def write_driver(program: NativeProgram, ilp64: bool) -> str:
     """The text of `step` and `run`, and declarations of the BLAS that they call."""
     return Driver(program, ilp64).text()
 
 
 class Driver(Loops):
-    def __init__(self, program: Program, ilp64: bool) -> None:
+    def __init__(self, program: NativeProgram, ilp64: bool) -> None:
         super().__init__(ilp64)
         self.program = program
         self.shares = False
         self.twice = any(
-            isinstance(s, Launch) and s.grain is not None for s in walk(program.steps)
+            isinstance(s, Shared) and s.grain is not None for s in walk(program.steps)
         )
 
     def text(self) -> str:
@@ -194,10 +194,10 @@ class Driver(Loops):
         head = [f"define {name}(ptr %slots) nounwind {{", "entry:"]
         return "\n".join([*head, *self.tables, *self.lines, "}"])
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: Any) -> None:
         self._write(step)
 
-    def _write(self, step: Step) -> None:
+    def _write(self, step: Any) -> None:
         match step:
             case Loop():
                 self._loop(step)
@@ -210,17 +210,11 @@ class Driver(Loops):
             case Demand():
                 self._demand(step)
             case Launch():
-                if self.shares and step.grain is not None:
-                    self._share(step)
-                elif (
-                    self.twice
-                    and step.grain is not None
-                    and not step.private
-                    and (step.partials is None)
-                ):
-                    self._whole(step)
-                else:
-                    self._launch(step)
+                self._call_kernel(step, [])
+                if step.can_fail:
+                    self._leave_if_failed()
+            case Shared():
+                self._shared(step)
                 if step.can_fail:
                     self._leave_if_failed()
             case Copy(target, source, size):
@@ -241,28 +235,43 @@ class Driver(Loops):
                 else:
                     self._contraction(step)
 
-    def _launch(self, step: Launch) -> None:
-        arguments = ["ptr %slots"]
-        arguments += [f"ptr {self._pointer(b)}" for b in step.buffers]
-        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
-        if step.units is not None:
-            arguments += ["i64 0", f"i64 {self._slot(step.units)}"]
-        if step.width is not None:
-            arguments += ["ptr null", "i64 0"]
-        self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+    def _arguments(self, step: Launch) -> list[str]:
+        return [
+            "ptr %slots",
+            *[f"ptr {self._pointer(b)}" for b in step.buffers],
+            *[f"i64 {self._slot(s)}" for s in step.sizes],
+        ]
 
-    def _whole(self, step: Launch) -> None:
+    def _call_kernel(self, step: Launch, more: list[str]) -> None:
+        arguments = ", ".join([*self._arguments(step), *more])
+        self.lines.append(f"  call void @{step.kernel}({arguments})")
+
+    # --- launches that threads share ------------------------------------------------------
+
+    def _shared(self, step: Shared) -> None:
+        if self.shares and step.grain is not None:
+            self._share(step)
+        elif (
+            self.twice
+            and step.grain is not None
+            and not step.private
+            and step.partials is None
+        ):
+            self._whole(step)
+        else:
+            more = ["i64 0", f"i64 {self._slot(step.units)}"]
+            more += [] if step.width is None else ["ptr null", "i64 0"]
+            self._call_kernel(step.launch, more)
+
+    def _whole(self, step: Shared) -> None:
         """All parts of a launch at once."""
-        assert step.units is not None
         self.lines.append(
             f"  call void @{self._part(step)}(ptr %slots, i64 0, "
             f"i64 {self._slot(step.units)}, ptr null)"
         )
 
-    # --- launches that threads share ------------------------------------------------------
-
-    def _share(self, step: Launch) -> None:
-        assert step.units is not None and step.grain is not None
+    def _share(self, step: Shared) -> None:
+        assert step.grain is not None
         units, grain = self._slot(step.units), self._slot(step.grain)
         self.lines.append(
             f"  call void @sg_parallel(ptr @{self._part(step)}, ptr %slots, "
@@ -271,20 +280,17 @@ class Driver(Loops):
         if step.partials is not None:
             self._join(step, units, grain)
 
-    def _join(self, step: Launch, units: str, grain: str) -> None:
+    def _join(self, step: Shared, units: str, grain: str) -> None:
         """Combine what the parts of a reduction came to."""
         assert step.partials is not None
-        arguments = ["ptr %slots"]
-        arguments += [f"ptr {self._pointer(b)}" for b in step.buffers]
-        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
         up = self._op(f"add i64 {units}, {grain}")
         less = self._op(f"sub i64 {up}, 1")
         count = self._op(f"udiv i64 {less}, {grain}")
-        arguments += ["i64 0", "i64 0"]
-        arguments += [f"ptr {self._pointer(step.partials)}", f"i64 {count}"]
-        self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+        memory = self._pointer(step.partials)
+        more = ["i64 0", "i64 0", f"ptr {memory}", f"i64 {count}"]
+        self._call_kernel(step.launch, more)
 
-    def _part(self, step: Launch) -> str:
+    def _part(self, step: Shared) -> str:
         """Name of a function that runs a part of a launch."""
         found = self.parts.get(step)
         if found is not None:
@@ -294,7 +300,7 @@ class Driver(Loops):
         rows = dict(step.private)
         arguments = ["ptr %slots"]
         free = "%scratch"
-        for position, buffer in enumerate(step.buffers):
+        for position, buffer in enumerate(step.launch.buffers):
             if position not in rows:
                 arguments.append(f"ptr {self._pointer(buffer)}")
                 continue
@@ -302,10 +308,11 @@ class Driver(Loops):
             up = self._op(f"add i64 {self._slot(rows[position])}, 63")
             size = self._op(f"and i64 {up}, -64")
             free = self._op(f"getelementptr i8, ptr {free}, i64 {size}")
-        arguments += [f"i64 {self._slot(s)}" for s in step.sizes]
+        arguments += [f"i64 {self._slot(s)}" for s in step.launch.sizes]
         if step.partials is None:
             arguments += ["i64 %begin", "i64 %end"]
-            self.lines.append(f"  call void @{step.kernel}({', '.join(arguments)})")
+            kernel = step.launch.kernel
+            self.lines.append(f"  call void @{kernel}({', '.join(arguments)})")
         else:
             self._part_of_reduction(step, arguments)
         head = (
@@ -318,7 +325,7 @@ class Driver(Loops):
         self.lines = lines
         return name
 
-    def _part_of_reduction(self, step: Launch, arguments: list[str]) -> None:
+    def _part_of_reduction(self, step: Shared, arguments: list[str]) -> None:
         """Block by block, as a caller without threads gets all of them at once."""
         assert step.grain is not None and step.partials is not None
         assert step.width is not None
@@ -336,7 +343,7 @@ block:
   %b.number = udiv i64 %b, {grain}
   %b.row = mul i64 %b.number, {width}
   %b.memory = getelementptr i8, ptr {memory}, i64 %b.row
-  call void @{step.kernel}({call})
+  call void @{step.launch.kernel}({call})
   %b.more = icmp slt i64 %b.next, %end
   br i1 %b.more, label %block, label %done
 done:""")

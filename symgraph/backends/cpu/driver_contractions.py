@@ -10,16 +10,10 @@ from typing import Any
 from symgraph.backends.cpu.library import NO_TRANSPOSE, ROW_MAJOR, TRANSPOSE
 from symgraph.backends.cpu.library_object import PARAMETERS, phases
 from symgraph.backends.cpu.llvm import number
+from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, Product, Tiles
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.lower.grain import SERIAL
-from symgraph.lower.steps import (
-    LONG_INNER,
-    SMALL_PRODUCT,
-    Operand,
-    Product,
-    Step,
-    Tiles,
-)
+from symgraph.lower.steps import Operand
 
 #: table[i] = slots[recipe[2 i]], or recipe[2 i + 1] where that is negative
 FILL = """
@@ -58,7 +52,7 @@ class Contractions:
         self.lines: list[str] = []
         self.tables: list[str] = []
         self.declared: set[str] = set()
-        self.parts: dict[Step, str] = {}
+        self.parts: dict[Any, str] = {}
         self.part_texts: list[str] = []
         self.numbers: dict[tuple[float, str], str] = {}
         self.recipes: list[str] = []

@@ -9,8 +9,10 @@ slots; a result other than 0 is the error flag.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from symgraph.backends.cpu.driver_contractions import Contractions
+from symgraph.backends.cpu.steps import NativeProgram, Shared
 from symgraph.backends.cpu.watch import FIRST, LOOP_DUE
 from symgraph.lower.steps import (
     Bind,
@@ -21,20 +23,18 @@ from symgraph.lower.steps import (
     Launch,
     Loop,
     Pointer,
-    Program,
     Rows,
-    Step,
     walk,
 )
 
 MEMSET = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
 
 
-def leaves_early(program: Program) -> bool:
+def leaves_early(program: NativeProgram) -> bool:
     """Whether a step of the program may fail."""
     return any(
         step.can_fail
-        if isinstance(step, Launch)
+        if isinstance(step, Launch | Shared)
         else isinstance(step, Host | Bind | Demand | Loop)
         for step in walk(program.steps)
     )
@@ -43,9 +43,9 @@ def leaves_early(program: Program) -> bool:
 class Loops(Contractions):
     """What the driver inherits to write steps with steps inside."""
 
-    program: Program
+    program: NativeProgram
 
-    def _write(self, step: Step) -> None:
+    def _write(self, step: Any) -> None:
         raise NotImplementedError
 
     def _labels(self, *words: str) -> list[str]:
@@ -162,7 +162,7 @@ class Loops(Contractions):
             self.lines.append(f"  br label %{end}")
         self.lines.append(f"{end}:")
 
-    def _block(self, label: str, steps: Sequence[Step]) -> None:
+    def _block(self, label: str, steps: Sequence[Any]) -> None:
         self.lines.append(f"{label}:")
         for inside in steps:
             self._write(inside)

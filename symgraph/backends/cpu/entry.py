@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph.backends.base import DONE, MISMATCH, RAISED, ArgumentSpec
 from symgraph.backends.cpu import loader, target, watch
 from symgraph.backends.cpu.entry_code import ENTRY
 from symgraph.core.digest import digest
@@ -36,8 +37,8 @@ from symgraph.errors import BackendError
 
 VARIABLE = "SYMGRAPH_ENTRY"
 
-#: What a call returns besides the driver's result (0 fine, > 0 its error flag).
-MISMATCH = -1
+#: What a call returns besides the driver's result (0 fine, > 0 its error flag), and
+#: besides MISMATCH.
 BUSY = -2
 
 _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
@@ -48,16 +49,8 @@ _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 ) = range(10)  # fmt: skip
 
 
-class ArgumentSpec(Record):
-    """What an argument must be: dtype, exact shape, and the slot of its address."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    slot: int
-
-
 class Store(Protocol):
-    """Where object code is kept between processes, such as `runtime.cache.Cache`."""
+    """Where object code is kept between processes, such as `core.cache.Cache`."""
 
     def get(self, key: str) -> tuple[dict[str, Any], bytes] | None: ...
 
@@ -187,7 +180,7 @@ def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
         def check(_: int) -> int:
             try:
                 if progress is not None:
-                    progress(int(table[watch.DONE]))
+                    progress(int(table[DONE]))
             except BaseException as error:  # raised again when the run has ended
                 errors.append(error)
             return len(errors)
@@ -224,7 +217,7 @@ def guarded(
             return function(*given)
         except BaseException as error:
             errors.append(error)
-            return watch.RAISED
+            return RAISED
 
     return attempt
 

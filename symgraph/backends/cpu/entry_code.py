@@ -22,7 +22,8 @@ descr, slot, rank and as many extents; the slot of each output; for each output 
 rank and as many extents.
 """
 
-from symgraph.backends.cpu.watch import DONE, PROGRESS, RAISED, THREAD
+from symgraph.backends.base import DONE, RAISED
+from symgraph.backends.cpu.watch import PROGRESS, THREAD
 
 _DECLARATIONS = """
 declare ptr @PyLong_FromLongLong(i64)

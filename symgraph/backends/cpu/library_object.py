@@ -3,7 +3,7 @@
 In: a set of families, pairs such as ("gemm", "float32"). Out: the text of one LLVM
 module with the functions of those families, and its object code for this machine; what
 they have in common stands in it once. The code depends on no graph, so a caller keeps
-one object for all functions that use the same families (`runtime.cache`).
+one object for all functions that use the same families (`core.cache`).
 
 Every operation is a list of *phases*, functions ``void f(ptr params, i64 begin, i64 end,
 ptr scratch)`` that run one after the other with a barrier between; ``i64

@@ -8,7 +8,7 @@ Two ways lead there, with one behaviour: `elf` maps the object with nothing but 
 (1 ms), and LLVM's JIT linker does for every other object format and machine (70 ms
 for importing llvmlite once, then 3 ms). SYMGRAPH_LOADER=llvm forces the second.
 Symbols that are not given resolve in the process itself: lgamma, atan2, memcpy. The
-bytes are trusted here: `runtime.cache` has checked them.
+bytes are trusted here: `core.cache` has checked them.
 """
 
 import ctypes

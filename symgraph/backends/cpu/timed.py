@@ -8,9 +8,10 @@ costs about 30 ns each. In: a Program. Out: the text of the functions.
 """
 
 import time
+from typing import Any
 
 from symgraph.backends.cpu.driver import RUN, Driver
-from symgraph.lower.steps import Program, Step
+from symgraph.backends.cpu.steps import NativeProgram
 
 NOW = f"""
 define internal i64 @sg.now() noinline nounwind {{
@@ -27,7 +28,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
 
-def write_timed_driver(program: Program, ilp64: bool) -> str:
+def write_timed_driver(program: NativeProgram, ilp64: bool) -> str:
     """The text of `step` with clocks, and declarations of what it calls."""
     return _TimedDriver(program, ilp64).text().replace(RUN, NOW)
 
@@ -45,7 +46,7 @@ class _TimedDriver(Driver):
         assert text.startswith(head)
         return f"{head}, ptr %clock{text[len(head) :]}"
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: Any) -> None:
         super()._step(step)
         now = self._op("call i64 @sg.now()")
         spent = self._op(f"sub i64 {now}, {self._last}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import Value
+from symgraph.backends.cpu.steps import Part
 from symgraph.lower.ir import Access, Init, Kernel, Loop, Statement
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 JOINED = 16
 
 
-def part_parameters(kernel: Kernel) -> list[str]:
+def part_parameters(kernel: Kernel, part: Part) -> list[str]:
     """Parameters that a divided kernel has beside the usual ones."""
     found = ["i64 %p.begin", "i64 %p.end"]
     (loop,) = (s for s in kernel.body if isinstance(s, Loop))
-    body = kernel.body if loop.index == kernel.divided else loop.body
+    body = kernel.body if loop.index == part.index else loop.body
     if any(isinstance(s, Init) for s in body):
         found += ["ptr %p.partials", "i64 %p.count"]
     return found
@@ -40,7 +41,7 @@ def write_part(w: "_Writer", loop: Loop, rest: tuple[Statement, ...]) -> None:
     begin, end = (Value(f"%p.{name}", "int64", 1) for name in ("begin", "end"))
     names = w._carried(loop.body)
     if loop.kind == "vector" and w.lanes is None:
-        assert w.kernel.split % w._lane_count(loop) == 0
+        assert w.part is not None and w.part.align % w._lane_count(loop) == 0
         w._vector_loop(loop, (begin, end))
     else:
         w._rounds(loop.index, begin, end, 1, names, lambda: w._block(loop.body),
@@ -88,7 +89,8 @@ class _Cells:
         self.w = w
         self.count = count
         (loop,) = (s for s in w.kernel.body if isinstance(s, Loop))
-        self.around = None if loop.index == w.kernel.divided else loop
+        assert w.part is not None
+        self.around = None if loop.index == w.part.index else loop
 
     def at(self, number: int, dtype: str, row: Value | None) -> tuple[str, Access]:
         """Accumulator `number` of part `row` (None: the part that is being run)."""

@@ -6,14 +6,15 @@ spread when they meet one. Accumulators live in registers (phi nodes); one decla
 outside a vector loop becomes a vector inside it and is reduced at its end. Long sums
 of floats are added up in blocks (vector_blocks.py). Scalar primitives come from
 `math`. In: a Kernel. Out: the text of one LLVM function
-``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares; a kernel
-with a `split` takes more and runs a part of a loop (vector_parts.py).
+``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares; one that
+threads share takes more and runs a part of a loop (vector_parts.py).
 """
 
 from collections.abc import Callable, Iterable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
+from symgraph.backends.cpu.steps import Part
 from symgraph.backends.cpu.vector_blocks import run_in_blocks
 from symgraph.backends.cpu.vector_parts import part_parameters, write_part
 from symgraph.backends.cpu.vector_rests import write_rest
@@ -52,25 +53,34 @@ class Function(Record):
 
 
 def emit_kernel(
-    kernel: Kernel, name: str, features: frozenset[str], vector_bytes: int
+    kernel: Kernel,
+    name: str,
+    features: frozenset[str],
+    vector_bytes: int,
+    part: Part | None = None,
 ) -> Function:
-    """Write a kernel as an LLVM function."""
-    return _Writer(kernel, features, vector_bytes).function(name)
+    """Write a kernel as an LLVM function; with `part`, one that threads share."""
+    return _Writer(kernel, features, vector_bytes, part).function(name)
 
 
 class _Writer(Values):
     def __init__(
-        self, kernel: Kernel, features: frozenset[str], vector_bytes: int
+        self,
+        kernel: Kernel,
+        features: frozenset[str],
+        vector_bytes: int,
+        part: Part | None,
     ) -> None:
         super().__init__(kernel, features, vector_bytes)
+        self.part = part
         self.stack: list[str] = []  # what the function reserves at its beginning
 
     def function(self, name: str) -> Function:
         params = ["ptr %slots"]
         params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
         params += [f"i64 %p.{size}" for size in self.kernel.sizes]
-        if self.kernel.split:
-            params += part_parameters(self.kernel)
+        if self.part is not None:
+            params += part_parameters(self.kernel, self.part)
         self._block(self.kernel.body)
         lines = [
             f"define internal void @{name}({', '.join(params)}) #0 {{",
@@ -90,7 +100,7 @@ class _Writer(Values):
             match statement:
                 case Let(name, value):
                     self.env[name] = self._value(value)
-                case Loop(index, _, _, _) if index == self.kernel.divided:
+                case Loop(index) if self.part and index == self.part.index:
                     write_part(self, statement, tuple(rest))
                 case Store(buffer, access, value):
                     self._store(buffer, access, self._value(value))
@@ -127,7 +137,9 @@ class _Writer(Values):
             if self.lanes is not None and self.lanes.mask is not None:
                 condition = self.b.and_(condition, self.lanes.mask)
             condition = self.b.any(condition)
-        if self.kernel.split:  # others may fail at the same time: the largest code wins
+        if (
+            self.part is not None
+        ):  # others may fail at the same time: the largest code wins
             fails, fine = self.b.label(), self.b.label()
             self.b.emit(f"br i1 {condition.text}, label %{fails}, label %{fine}")
             self.b.place(fails)

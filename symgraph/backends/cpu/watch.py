@@ -17,14 +17,12 @@ import time
 
 import numpy as np
 
-CHECK, LOOP_DUE, RUN_DUE, DONE, THREAD, PROGRESS, _CLOCK = range(7)
+from symgraph.backends.base import LEFT
+
+CHECK, LOOP_DUE, RUN_DUE, _DONE, THREAD, PROGRESS, _CLOCK = range(7)
 WORDS = 8
 #: nanoseconds after which Python is asked
 PERIOD = 50_000_000
-#: result of a program that was left because its watch said so
-LEFT = 1 << 61
-#: result of a program that was left because Python raised an exception
-RAISED = 1 << 62
 #: step at which a loop in a program asks first
 FIRST = 8
 #: nanoseconds between two questions: fewer are wasteful, more are slow to hear

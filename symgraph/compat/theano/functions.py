@@ -16,6 +16,7 @@ from symgraph.compile import modes
 from symgraph.compile.arguments import request
 from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.inputs import In
+from symgraph.compile.options import present_options
 from symgraph.core.node import Variable
 from symgraph.core.shared import SharedVariable
 from symgraph.core.shared import shared as own_shared
@@ -61,7 +62,8 @@ class Function(CompiledFunction):
 
     def copy(self, share_memory: bool = False, name: str | None = None) -> Any:
         """Another function of the same graph."""
-        return Function(self.request, self.mode, name or self.name, self.downcast)
+        settings = self.request, self.mode, name or self.name, self.downcast
+        return Function(*settings, self.options)
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -135,7 +137,9 @@ def function(
             no_default_updates,
             on_unused_input,
         )
-        return Function(checked, get_mode(mode), name, allow_input_downcast)
+        chosen = get_mode(mode)
+        options = present_options(debug=chosen.debug)
+        return Function(checked, chosen, name, allow_input_downcast, options)
 
 
 def _unwrapped(outputs: Any) -> Any:

@@ -11,7 +11,8 @@ import timeit
 import numpy as np
 import pytest
 
-from symgraph.backends.cpu import entry, loader, unit, watch
+from symgraph.backends.base import RAISED
+from symgraph.backends.cpu import entry, loader, unit
 from symgraph.backends.cpu.entry import BUSY, MISMATCH, ArgumentSpec
 from symgraph.errors import BackendError
 
@@ -288,7 +289,7 @@ def test_a_warm_process_needs_neither_llvm_nor_numba(tmp_path, monkeypatch):
     script = (
         "import sys, numpy as np\n"
         "from symgraph.backends.cpu import entry\n"
-        "from symgraph.runtime.cache import Cache\n"
+        "from symgraph.core.cache import Cache\n"
         "entry.make_entry(0, np.zeros(1, np.int64), [], store=Cache(sys.argv[1]))\n"
         "print({'llvmlite', 'numba'} & set(sys.modules))\n"
     )
@@ -327,7 +328,7 @@ def test_what_a_guarded_function_raises_is_kept(door, monkeypatch):
 
     door = entry.guarded(divided, errors)
     assert door(7, 2) == 3
-    assert door(7, 0) == watch.RAISED
-    assert door() == watch.RAISED
+    assert door(7, 0) == RAISED
+    assert door() == RAISED
     assert [type(e) for e in errors[1:]] == [ZeroDivisionError, TypeError]
     assert errors[1].__traceback__ is not None

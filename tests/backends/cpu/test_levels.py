@@ -154,7 +154,7 @@ def test_no_instruction_beyond_the_level_and_no_call_of_the_c_library(
     dtype: str, level: str
 ) -> None:
     x = T.TensorType(dtype, (None,))("x")
-    program = sg.function([x], [getattr(T, name)(x) for name in MATH]).program
+    program = sg.function([x], [getattr(T, name)(x) for name in MATH]).lowered.native
     found, assembly = instructions(module_text(program, False))
     assert not re.search(r"zmm|%k\d", assembly)
     fused = any(name.startswith("vfmadd") for name in found)
@@ -176,7 +176,7 @@ def test_kernels_compile_for_arm_with_fused_products(dtype: str) -> None:
     machine = arm.create_target_machine(cpu="generic", features="+neon", opt=1)
     x, i = T.TensorType(dtype, (None,))("x"), T.lvector("i")
     made = [getattr(T, name)(x) for name in MATH]
-    program = sg.function([x, i], [*made, T.exp(x).sum(), x.max(), x[i]]).program
+    program = sg.function([x, i], [*made, T.exp(x).sum(), x.max(), x[i]]).lowered.native
     features = frozenset({"neon", "fp-armv8"})
     for name, kernel in program.kernels.items():
         written = emit_kernel(kernel, name, features, 16)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symgraph.backends.cpu import loader, pool
+from symgraph.backends.cpu import loader, pool, threads
 from symgraph.backends.cpu.unit import compile_module
-from symgraph.runtime import threads
 
 # add_one(context, begin, end, scratch): counts[i] += 1, and who did it in counts[n + i]
 # nested(context, ...): context = (sg_parallel, add_one, counts, n): a job inside a job

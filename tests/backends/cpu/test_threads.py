@@ -12,13 +12,12 @@ import pytest
 from random_graphs import make
 
 import symgraph as sg
-import symgraph.lower.body as lowering
+import symgraph.backends.cpu.partition as lowering
 import symgraph.lower.grain as grains
 import symgraph.tensor as T
-from symgraph.backends.cpu import pool
+from symgraph.backends.cpu import pool, threads
 from symgraph.config import config, from_environment
 from symgraph.errors import ConfigError, IndexRangeError
-from symgraph.runtime import threads
 
 COUNTS = (1, 2, 3, 8)
 
@@ -184,7 +183,7 @@ def test_fixed_small_sizes_do_not_even_ask() -> None:
     w = sg.shared(np.zeros((4, 2)), "w")
     f = sg.function([], T.tanh(w))
     assert f._executor.image.needs == []
-    assert ("parallel",) not in f.program.slots
+    assert ("parallel",) not in f.lowered.native.slots
 
 
 def test_blocks_are_made_of_work_alone() -> None:
@@ -225,7 +224,7 @@ import numpy as np, symgraph as sg, symgraph.tensor as T
 x = T.fvector("x")
 f = sg.function([x], T.exp(x) + 1)
 f(np.ones(500_000, np.float32))
-from symgraph.runtime import threads
+from symgraph.backends.cpu import threads
 print(threads.count(), threads.the_pool().started, "llvmlite" in sys.modules)
 """
 

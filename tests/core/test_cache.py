@@ -12,10 +12,10 @@ import warnings
 import pytest
 
 from symgraph.config import config
+from symgraph.core import cache as cache_module
+from symgraph.core.cache import Cache, default_cache, default_folder
 from symgraph.data.download import data_folder
 from symgraph.errors import ArgumentError, CacheWarning, DataError
-from symgraph.runtime import cache as cache_module
-from symgraph.runtime.cache import Cache, default_cache, default_folder
 
 KEY = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -327,7 +327,7 @@ def test_folder_comes_from_the_environment(monkeypatch, tmp_path):
 WORKER = """
 import sys, pathlib, time
 sys.path.insert(0, sys.argv[3])
-from symgraph.runtime.cache import Cache
+from symgraph.core.cache import Cache
 folder, seed = sys.argv[1], int(sys.argv[2])
 wrong = found = 0
 for turn in range(60):

@@ -1,4 +1,4 @@
-"""Which kernels may be run in parts, and how much work they are.
+"""Which kernels threads may share, in parts, and how much work they are.
 
 A kernel can be divided when all it does is one loop whose iterations do not meet: what
 an iteration stores, no other stores or reads. Rows that an iteration fills and reads
@@ -9,14 +9,17 @@ divided instead. Threads then share the range of that loop. How it is divided fo
 from sizes alone, and the machine code of a part does not know who runs it, so results
 do not depend on the number of threads.
 
-In: a Kernel, what its sizes mean, which of its buffers are rows of scratch memory. Out:
-`division_of`, and `work_of`, an estimate of its time.
+In: a program, or one Kernel and what its sizes mean. Out: the program with `Shared`
+launches; `division_of`, and `work_of`, an estimate of a kernel's time.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from symgraph.backends.cpu.select import Selection
+from symgraph.backends.cpu.steps import Part, Shared
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record
+from symgraph.lower.grain import LEAST, MOST_BLOCKS
 from symgraph.lower.ir import (
     Access,
     Call,
@@ -35,6 +38,7 @@ from symgraph.lower.ir import (
 )
 from symgraph.lower.schedule import meaning
 from symgraph.lower.sizes import ONE, ZERO, Poly, poly
+from symgraph.lower.steps import Launch
 
 Sizes = Mapping[str, Poly]
 
@@ -110,12 +114,83 @@ def division_of(
     return whole
 
 
-def range_of(kernel: Kernel, sizes: Sizes) -> tuple[Poly, Poly]:
+class Partition:
+    """Divides the launches of one program.
+
+    A kernel that one launch divides gets parts of its range from all others as well.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self.program = selection.program
+        self.divisions: dict[str, Division | None] = {}
+        self.parts: dict[str, Part] = {}
+
+    def divided(self, step: Launch) -> Shared | None:
+        """The launch with what the pool must know, if threads may share it."""
+        selection, program = self.selection, self.program
+        kernel = program.kernels[step.kernel]
+        sizes = self._sizes(step)
+        private = [
+            (n, self._bytes(slot))
+            for n, slot in enumerate(step.buffers)
+            if kernel.buffers[n].role == "scratch"
+        ]
+        names = [kernel.buffers[n].name for n, _ in private]
+        division = division_of(kernel, sizes, names)
+        known = self.divisions.setdefault(step.kernel, division)
+        if division is None or known is None or known.index != division.index:
+            return None
+        count = division.units.constant
+        work = work_of(kernel, sizes)
+        if work.constant is not None and work.constant < LEAST:
+            return None
+        if count is not None and count <= division.align:
+            return None
+        scratch = ZERO
+        for _, size in private:
+            scratch = scratch + size + 64
+        key = ("grain", division.units, work, division.align, scratch)
+        self.parts[step.kernel] = Part(division.index, division.align)
+        made = self.whole(step)
+        partials = None
+        if division.partial != ZERO:
+            memory = division.partial * (MOST_BLOCKS + 1)
+            partials = selection.memory(memory, step.span)
+        return made.replace(
+            grain=selection.slot(key),
+            private=tuple((n, selection.slot(size)) for n, size in private),
+            partials=partials,
+        )
+
+    def whole(self, step: Launch) -> Shared:
+        """A launch of a kernel that is divided elsewhere: its whole range."""
+        kernel = self.program.kernels[step.kernel]
+        units, partial = range_of(
+            kernel, self.parts[step.kernel].index, self._sizes(step)
+        )
+        slot = self.selection.slot
+        return Shared(
+            step, slot(units), width=None if partial == ZERO else slot(partial)
+        )
+
+    def _sizes(self, step: Launch) -> dict[str, Poly]:
+        kernel = self.program.kernels[step.kernel]
+        slots = zip(kernel.sizes, step.sizes, strict=True)
+        return {name: self.selection.size(slot) for name, slot in slots}
+
+    def _bytes(self, slot: int) -> Poly:
+        kind, number = self.program.slots[slot]
+        assert kind == "temp"
+        return self.program.temps[number][0]
+
+
+def range_of(kernel: Kernel, index: str, sizes: Sizes) -> tuple[Poly, Poly]:
     """Range of the divided loop of a kernel, and the bytes that a part comes to."""
     body, width = kernel.body, ONE
     loop = _only_loop(body)
     assert loop is not None
-    if loop.index != kernel.divided:
+    if loop.index != index:
         body, width = loop.body, meaning(loop.extent, sizes)
         loop = _only_loop(body)
         assert loop is not None

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.backends.cpu import loader, target
+from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest
-from symgraph.runtime.cache import default_cache
 
 _lock = threading.Lock()
 _libraries: dict[tuple[str, str, str], Any] = {}

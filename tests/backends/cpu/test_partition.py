@@ -7,6 +7,8 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.backends.cpu.partition import CUT, division_of, work_of
+from symgraph.backends.cpu.steps import SMALL_PRODUCT, Product, Tiles
 from symgraph.config import config
 from symgraph.lower.grain import SERIAL
 from symgraph.lower.ir import (
@@ -24,9 +26,7 @@ from symgraph.lower.ir import (
     Statement,
     Store,
 )
-from symgraph.lower.parallel import CUT, division_of, work_of
 from symgraph.lower.sizes import Poly, poly
-from symgraph.lower.steps import SMALL_PRODUCT, Product, Tiles
 
 N, M = Poly((((0,), 1),)), Poly((((1,), 1),))
 SIZES = {"n": N, "m": M, "nm": N * M}
@@ -176,7 +176,7 @@ def test_work_grows_with_iterations_bytes_and_functions() -> None:
 
 
 def kinds(f: Any) -> list[str]:
-    return [type(step).__name__ for step in f.program.steps]
+    return [type(step).__name__ for step in f.lowered.native.steps]
 
 
 def test_products_choose_by_size() -> None:
@@ -189,7 +189,7 @@ def test_products_choose_by_size() -> None:
     assert kinds(product(200, 200, 200)) == ["Tiles"]
     either = product(None, 30, 30)
     assert kinds(either) == ["Product"]
-    (step,) = either.program.steps
+    (step,) = either.lowered.native.steps
     assert isinstance(step, Product)
     assert isinstance(step.tiles, Tiles)
     random = np.random.default_rng(0)

@@ -26,8 +26,8 @@ import numpy as np
 
 from symgraph.backends.cpu import loader, pool, target
 from symgraph.config import config, when_changed
+from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest
-from symgraph.runtime.cache import default_cache
 
 _lock = threading.Lock()
 _pools: list["Pool"] = []

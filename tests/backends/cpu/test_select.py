@@ -5,9 +5,9 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.backends.cpu.steps import Tiles
 from symgraph.config import config
 from symgraph.errors import ConfigError
-from symgraph.lower.steps import Tiles
 
 
 def steps(channels, filters, dtype="float32", window=(3, 3), gradient=False, **options):
@@ -17,7 +17,7 @@ def steps(channels, filters, dtype="float32", window=(3, 3), gradient=False, **o
     if gradient:
         y = sg.grad((y * y).sum(), x)
     f = sg.function([x, w], y, mode="FAST_COMPILE")
-    return [s for s in f.program.steps if isinstance(s, Tiles)]
+    return [s for s in f.lowered.native.steps if isinstance(s, Tiles)]
 
 
 def operations(*args, **options):
@@ -89,7 +89,7 @@ def test_spatial_axes_are_lifted_to_three():
     w = T.TensorType("float64", (4, 2, 5))("w")
     y = T.nnet.conv1d(x, w, border_mode=(2,), subsample=(3,), filter_dilation=(2,))
     f = sg.function([x, w], y, mode="FAST_COMPILE")
-    (step,) = [s for s in f.program.steps if isinstance(s, Tiles)]
+    (step,) = [s for s in f.lowered.native.steps if isinstance(s, Tiles)]
     given = dict(step.parameters)
     for axis in ("depth", "height"):
         assert given[axis] == given[f"window_{axis}"] == ("literal", 1)
