@@ -18,12 +18,14 @@ from symgraph.errors import GraphError
 
 
 class Interner:
-    """Makes each application once. As a context manager it serves the whole thread."""
+    """Makes each application once. As a context manager it serves the whole thread.
+
+    Several threads may work on one graph: what an interner interrupts is the thread's.
+    """
 
     def __init__(self) -> None:
         self._applies: dict[tuple[Op, tuple[Variable, ...]], Apply] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Constant] = {}
-        self._previous: list[Interner | None] = []
 
     def apply(self, op: Op, inputs: Sequence[Variable]) -> Apply:
         """The one application of `op` to `inputs`."""
@@ -38,7 +40,8 @@ class Interner:
         key = (op, inputs)
         found = self._applies.get(key)
         if found is None:
-            found = self._applies[key] = Apply(op, inputs, op.infer(*inputs))
+            made = Apply(op, inputs, op.infer(*inputs))
+            found = self._applies.setdefault(key, made)  # another thread may be first
         return found
 
     def constant(self, constant: Constant) -> Constant:
@@ -48,12 +51,12 @@ class Interner:
         return self._constants.setdefault(key, constant)
 
     def __enter__(self) -> "Interner":
-        self._previous.append(building.interner)
+        building.interrupted.append(building.interner)
         building.interner = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        building.interner = self._previous.pop()
+        building.interner = building.interrupted.pop()
 
 
 class Graph(Record):

@@ -36,13 +36,17 @@ CACHES = ("_compiled", "_extents", "_extent_key", "_not_negative", "_serial")
 class _Building(threading.local):
     """What is going on in this thread.
 
-    The interner at work, the place it works for, and who is told of each application
-    that is made outside of frozen graphs.
+    The interner at work and those that it interrupts, the place it works for, and who is
+    told of each application that is made outside of frozen graphs.
     """
 
     interner: Any = None
+    interrupted: list[Any]
     place: Place | None = None
     watch: "Callable[[Apply], None] | None" = None
+
+    def __init__(self) -> None:  # once for each thread
+        self.interrupted = []
 
 
 building = _Building()
