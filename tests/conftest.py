@@ -17,9 +17,11 @@ from symgraph.config import NAMES  # noqa: E402  (after the cache is set)
 from symgraph.config import config as settings  # noqa: E402
 from symgraph.rewrite import engine  # noqa: E402
 
+assert engine.strict is False  # the switch is still there
 engine.strict = True  # rules that go round in a circle are an error
 
-settings.verify = "on"  # programs and their memory
+#: programs, their memory and their kernels: tests/lower/test_verify.py sees that it is done
+settings.verify = "on"
 
 
 @pytest.fixture(autouse=True)

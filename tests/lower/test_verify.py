@@ -149,3 +149,25 @@ def test_kernels_of_complex_numbers_are_well_formed() -> None:
     for kernel in sg.function([x], outputs).program.kernels.values():
         verify(kernel)
         assert not any(b.dtype.startswith("complex") for b in kernel.buffers)
+
+
+@pytest.mark.parametrize(
+    "of", ["elementwise", "reduction", "product", "loop", "branch"]
+)
+def test_each_kernel_that_a_test_compiles_is_verified(
+    of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """conftest.py asks for it; here its wish is seen to reach the verifier."""
+    x = T.dmatrix("x")
+    outputs = {
+        "elementwise": T.tanh(x) + 1,
+        "reduction": T.exp(x).sum(axis=0),
+        "product": T.dot(x, x.T) * T.tanh(x).sum(),
+        "loop": sg.scan(lambda row, s: T.tanh(row + s), x, outputs_info=x[0])[0],
+        "branch": sg.ifelse(T.gt(x[0, 0], 0), T.exp(x), T.sin(x)),
+    }
+    monkeypatch.setitem(CHECKS, Store, (lambda *_: "planted",))
+    with sg.config.override(cache=False), pytest.raises(KernelError, match="planted"):
+        sg.function([x], outputs[of])
+    with sg.config.override(cache=False, verify="off"):
+        sg.function([x], outputs[of])
