@@ -38,6 +38,7 @@ class Options(Record):
     device : where it runs
     blas, winograd, floatX, verify, cache : as in `symgraph.config`
     rules : rules of the user that were registered
+    optimize : run all passes; otherwise those without which there is no program
     """
 
     device: str
@@ -47,6 +48,7 @@ class Options(Record):
     verify: str
     cache: bool
     rules: Any = None
+    optimize: bool = True
 
 
 class ArgumentSpec(Record):

@@ -56,13 +56,14 @@ class Timings(Record, frozen=False):
         return now
 
 
-def optimized(graph: Graph) -> "Optimized":
+def optimized(graph: Graph, all_passes: bool = True) -> "Optimized":
     """The rewritten graph and the record of rewrites."""
     from symgraph.lower.guards import with_conditions
     from symgraph.lower.settle import settle
-    from symgraph.rewrite.pipeline import optimize
+    from symgraph.rewrite.pipeline import REQUIRED, optimize
 
-    return optimize(settle(with_conditions(graph)), assume_equal=True)
+    passes = None if all_passes else REQUIRED
+    return optimize(settle(with_conditions(graph)), passes, assume_equal=True)
 
 
 def planned(
@@ -114,7 +115,7 @@ def lowered(
     timings = Timings() if timings is None else timings
     start = time.perf_counter()
     with under(options):
-        result = optimized(graph)
+        result = optimized(graph, options.optimize)
         start = timings.lap("rewrite", start)
         timings.passes = dict(result.statistics.seconds)
         program = planned(result.graph, leaves, graph, lengths, options.verify)
@@ -165,7 +166,7 @@ def build(
         VERSION, source_stamp(), np.__version__, options.device,
         backend.fingerprint(options), names, [v.type for v in leaves],
         [position for position, v in enumerate(leaves) if v in used], list(lengths),
-        options.floatX, rules,
+        options.floatX, rules, options.optimize,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)

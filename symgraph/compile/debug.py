@@ -79,7 +79,7 @@ def _compare_stages(
     found: list[NaNError] = []
     wanted = evaluate(form.graph.roots, values, watch=note_nan(values, found))
     with under(function.options):
-        rewritten = optimized(form.graph).graph
+        rewritten = optimized(form.graph, function.options.optimize).graph
     results = evaluate(rewritten.roots, values)
     if found and any(a.dtype.kind in "fc" and np.isnan(a).any() for a in results):
         raise found[0]

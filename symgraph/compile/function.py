@@ -66,7 +66,7 @@ def function(
     (3.0, 6.0)
     """
     chosen = mode_of(mode)
-    options = present_options(device, chosen.debug)
+    options = present_options(device, chosen.debug, chosen.optimize)
     checked = request(
         inputs, outputs, updates, givens, no_default_updates, on_unused_input
     )

@@ -18,7 +18,7 @@ class Mode(Record):
     Attributes
     ----------
     name : str
-    optimize : rewrite the graph
+    optimize : rewrite the graph; otherwise only what has no loops of its own is expanded
     compiled : make native code; otherwise the reference backend runs
     debug : compare and look for NaN
     """

@@ -6,13 +6,16 @@ from symgraph.config import config
 from symgraph.rewrite.registry import present
 
 
-def present_options(device: str | None = None, debug: bool = False) -> Options:
+def present_options(
+    device: str | None = None, debug: bool = False, optimize: bool = True
+) -> Options:
     """The options of a function that is made now.
 
     Parameters
     ----------
     device : where it runs; None for the setting
     debug : verify the program and have its kernels check their accesses
+    optimize : run all passes, as the mode says
 
     Raises
     ------
@@ -21,5 +24,5 @@ def present_options(device: str | None = None, debug: bool = False) -> Options:
     return Options(
         checked(config.device if device is None else device), config.blas,
         config.winograd, config.floatX, "bounds" if debug else config.verify,
-        config.cache, present(),
+        config.cache, present(), optimize,
     )  # fmt: skip

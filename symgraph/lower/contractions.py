@@ -11,6 +11,7 @@ from typing import Any
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Apply, Constant, Variable
+from symgraph.errors import KernelError
 from symgraph.lower.extents import Extents
 from symgraph.lower.memory import Placement, Storage
 from symgraph.lower.sizes import ONE, ZERO, Poly
@@ -65,6 +66,11 @@ class Contractions:
         """A convolution or one of its adjoints."""
         op: Any = node.op
         (out,) = node.outputs
+        if not op.channels_last:
+            raise KernelError(
+                f"{op.name} of images with the channels first, for which there are no "
+                "loops: the rewrites that lowering needs have not run"
+            )
         kind = CONVOLUTIONS[op.name]
         one, other = node.inputs[:2]
         x, w, y = {

@@ -30,10 +30,10 @@ from symgraph.rewrite.reuse import NAME, reuse_sums
 from symgraph.rewrite.rule import Rule
 from symgraph.rewrite.rules.algebra import ALGEBRA
 from symgraph.rewrite.rules.elementwise import ELEMENTWISE_RULES
-from symgraph.rewrite.rules.expand import EXPAND, MARKERS
+from symgraph.rewrite.rules.expand import EXPAND, MARKERS, composition_to_primitives
 from symgraph.rewrite.rules.images import IMAGE_RULES, positive_to_positive_leaky
 from symgraph.rewrite.rules.joins import JOINS
-from symgraph.rewrite.rules.layout import LAYOUT
+from symgraph.rewrite.rules.layout import LAYOUT, channels_first_to_channels_last
 from symgraph.rewrite.rules.linear import GEMM, LINEAR
 from symgraph.rewrite.rules.masks import MASKS
 from symgraph.rewrite.rules.scatters import SCATTERS
@@ -82,6 +82,16 @@ STEPS = Pass("steps", (), (_LOOPS.finish_scans,), once=True)
 DEFAULT: tuple[Pass, ...] = (
     CANONICALIZE, SCANS, STABILIZE, SHARE, SPECIALIZE, CHANNELS_LAST, EPILOGUES,
     EXPANSION, BRANCHES, STEPS,
+)  # fmt: skip
+#: what lowering cannot do without: its loops are those of primitive ops, and of images
+#: with the channels last
+LOWERABLE = Pass(
+    "lowerable",
+    (composition_to_primitives, channels_first_to_channels_last, *MARKERS),
+)
+_PLAIN = ScanRewriter(*[lambda graph, *given: optimize(graph, REQUIRED, *given)] * 3)
+REQUIRED: tuple[Pass, ...] = (
+    LOWERABLE, Pass("steps", (), (_PLAIN.finish_scans,), once=True),
 )  # fmt: skip
 #: transform → the names of what it does, and what that is
 DONE: dict[Transform, tuple[tuple[str, str], ...]] = {

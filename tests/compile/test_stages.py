@@ -64,7 +64,7 @@ def test_the_reference_mode_has_stages_too() -> None:
     x = T.dscalar("x")
     f = sg.function([x], x + x, mode="FAST_COMPILE")
     assert "add" in f.graph or "+" in f.graph
-    assert "2" in f.optimized
+    assert "x + x" in f.optimized  # it runs the graph as it was built
     assert "kernel" in f.kernels
 
 

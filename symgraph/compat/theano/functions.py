@@ -138,7 +138,7 @@ def function(
             on_unused_input,
         )
         chosen = get_mode(mode)
-        options = present_options(debug=chosen.debug)
+        options = present_options(debug=chosen.debug, optimize=chosen.optimize)
         return Function(checked, chosen, name, allow_input_downcast, options)
 
 
