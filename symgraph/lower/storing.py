@@ -3,7 +3,8 @@
 Scalars of extents and constants and one-hot masks are computed where they are used;
 so are masks and derivatives that are cheap to make again from one stored operand.
 Everything else that crosses the border of a group, is a result, or must lie in memory
-is stored. In: a `Reading` (before fusion) or the units (after). Out: sets of variables.
+is stored. In: a `Reading` (before fusion) or the units (after). Out: the values that are
+inline with what they cost, and the set of those that are stored.
 """
 
 from collections.abc import Mapping, Sequence
