@@ -26,7 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 
 #: device → where its backend comes from, if not from symgraph itself
-DEVICES: dict[str, Any] = {"cpu": None}
+DEVICES: dict[str, Any] = {"cpu": None, "lockstep": None}
 
 
 @functools.cache
@@ -65,8 +65,9 @@ class Config:
         dtype of constructors without a dtype and of Python floats that meet integers.
     mode : "FAST_RUN", "FAST_COMPILE" or "DEBUG"
         what `function` does when its ``mode`` is None.
-    device : "cpu", or the name of a device that another package adds
-        where compiled functions run, and shared variables live.
+    device : "cpu" or "lockstep", or the name of a device that another package adds
+        where compiled functions run, and shared variables live. "lockstep" interprets
+        the kernels of a GPU, slowly, with memory of its own: for tests.
     on_unused_input : "raise", "warn" or "ignore"
         what `function` does about an input that takes no part.
     cache : bool

@@ -64,7 +64,7 @@ class Artifact(Record):
 
     Attributes
     ----------
-    code : bytes that `Backend.load` understands
+    code : bytes that `Backend.load` understands; none where nothing is worth keeping
     needs : what they call, as text
     """
 
@@ -115,9 +115,18 @@ class Executable(Protocol):
         self,
         arrays: Sequence[np.ndarray],
         outputs: Sequence[np.ndarray],
-        sources: Sequence[np.ndarray],
+        sources: Sequence[np.ndarray] = (),
+        more: Sequence[int] = (),
     ) -> "Lent":
-        """Where the device sees these arrays while a run lasts."""
+        """Where the device sees these arrays while a run lasts.
+
+        Parameters
+        ----------
+        arrays : arguments of the first step
+        outputs : what is written
+        sources : whole arrays of which rows are gathered
+        more : bytes behind each of `arrays` that later steps read
+        """
 
     def run(
         self,

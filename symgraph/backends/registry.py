@@ -15,7 +15,10 @@ from symgraph.core.shared import when_asked_for_memory
 from symgraph.errors import ModeError, NotSupportedError
 
 #: device → module with a function `backend`
-BUILT_IN = {"cpu": "symgraph.backends.cpu.backend"}
+BUILT_IN = {
+    "cpu": "symgraph.backends.cpu.backend",
+    "lockstep": "symgraph.backends.lockstep.backend",
+}
 
 _made: dict[str, Backend] = {}
 _added: dict[str, Callable[[], Backend]] = {}

@@ -202,7 +202,8 @@ def build(
         artifact = backend.compile(made.native, options, lap, ready)
     image = image_of(made.native, artifact.needs)
     # who finds the object again knows the graph before rewriting alone
-    if keeps and {text for text, *_ in image.calls} <= host_nodes(graph).keys():
+    portable = {text for text, *_ in image.calls} <= host_nodes(graph).keys()
+    if keeps and artifact.code and portable:
         cache.put(key, {"image": to_json(image, places.blind)}, artifact.code)
     calls_back = [call.node for call in made.program.calls]
     inspection = None

@@ -4,7 +4,8 @@
     buffer     := Buffer(name, dtype, role)            role: in | out | inout | scratch
     statement  := Let(name, expression)                a value, visible below in its block
                 | Store(buffer, access, expression)
-                | Loop(index, extent, body, kind, block)   kind: serial | vector | unroll
+                | Loop(index, extent, body, kind, block, independent)
+                                                       kind: serial | vector | unroll
                 | Init(name, combine, dtype)           declares an accumulator
                 | Fold(name, expression)               accumulator = combine(it, expression)
                 | Fail(condition, code)                sets the error flag where true
@@ -20,9 +21,10 @@ shifts. Functions are the scalar primitives (`PRIMITIVES`). A `vector` loop prom
 that its iterations are independent but for `Fold`; an `unroll` loop has a literal
 extent. An accumulator is read with `Local` after the loops that fold into it. Floats
 that a loop with a `block` adds up are added in blocks of so many iterations (in a vector
-loop: of so many vectors), and the blocks in a tree (lower/blocks.py). A scratch
-buffer holds nothing before or after an iteration of the outermost loop. Nothing here
-knows of graphs above or of machines below.
+loop: of so many vectors), and the blocks in a tree (lower/blocks.py). The iterations of
+an `independent` loop are proven to touch different elements, but for what they fold
+(lower/independence.py). A scratch buffer holds nothing before or after an iteration of
+the outermost loop. Nothing here knows of graphs above or of machines below.
 """
 
 from collections.abc import Iterator, Sequence
@@ -117,6 +119,7 @@ class Loop(Record):
     body: tuple["Statement", ...]
     kind: str = "serial"
     block: int = 0
+    independent: bool = False
 
 
 class Init(Record):

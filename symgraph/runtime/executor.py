@@ -342,7 +342,7 @@ class Executor:
             slots, arena = self._own_slots(binding)
         slots[self.slot_of[("watch",)]] = asked.ctypes.data
         try:
-            with self.executable.lent(arrays, outputs, ()) as lent:
+            with self.executable.lent(arrays, outputs) as lent:
                 for kind, given in (("leaf", lent.arrays), ("output", lent.outputs)):
                     for k, address in enumerate(given):
                         slot = self.slot_of.get((kind, k))
@@ -409,7 +409,8 @@ class Executor:
         progress = told.progress
         notify = None if progress is None else lambda done: progress(before + done)
         try:
-            with self.executable.lent(arrays, outputs, sources) as lent:
+            more = [by * (steps - 1) for by in advance]
+            with self.executable.lent(arrays, outputs, sources, more) as lent:
                 moves: list[tuple[int, int]] = []
                 for k, (address, by) in enumerate(
                     zip(lent.arrays, advance, strict=True)

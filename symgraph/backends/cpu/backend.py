@@ -178,6 +178,7 @@ class CpuExecutable:
         arrays: Sequence[np.ndarray],
         outputs: Sequence[np.ndarray],
         sources: Sequence[np.ndarray] = (),
+        more: Sequence[int] = (),
     ) -> "HostLent":
         """The addresses of the arrays themselves."""
         return HostLent(arrays, outputs, sources)

@@ -13,13 +13,14 @@ In: a program, or one Kernel and what its sizes mean. Out: the program with `Sha
 launches; `division_of`, and `work_of`, an estimate of a kernel's time.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from symgraph.backends.cpu.select import Selection
 from symgraph.backends.cpu.steps import Part, Shared
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record
 from symgraph.lower.grain import LEAST, MOST_BLOCKS
+from symgraph.lower.independence import Spans
 from symgraph.lower.ir import (
     Access,
     Call,
@@ -239,7 +240,7 @@ def _division(
     stored = {s.buffer for s in walk(loop.body) if isinstance(s, Store)}
     if _loads(before, stored | set(private)):
         return None
-    spans = _Spans(loop, sizes, around)
+    spans = Spans(loop, sizes, around)
     if not all(spans.are_apart(buffer) for buffer in stored - set(private)):
         return None
     width = ZERO
@@ -251,83 +252,6 @@ def _division(
     if loop.kind == "vector" and around is not None and around.kind != "vector":
         align = CUT
     return Division(loop.index, align, meaning(loop.extent, sizes), width)
-
-
-class _Spans:
-    """Which elements an iteration of a loop touches, buffer by buffer."""
-
-    def __init__(self, loop: Loop, sizes: Sizes, around: Loop | None) -> None:
-        self.loop = loop
-        self.sizes = sizes
-        self.extent = {
-            s.index: s.extent for s in walk(loop.body) if isinstance(s, Loop)
-        }
-        if around is not None:
-            self.extent[around.index] = around.extent
-
-    def are_apart(self, buffer: str) -> bool:
-        """Whether no two iterations touch the same element of a buffer.
-
-        With the loop's index i < extent stepping by s, all touched places must be
-        low + s * i + near + far, near in 0 .. s - 1, far a multiple of s * extent.
-        """
-        step: Poly | None = None
-        lows, highs = [], []
-        for access in _accesses(self.loop.body, buffer):
-            if access.dynamic is not None:
-                return False
-            low = high = meaning(access.offset, self.sizes)
-            terms = {
-                index: meaning(stride, self.sizes) for index, stride in access.terms
-            }
-            own = terms.pop(self.loop.index, ZERO)
-            if own == ZERO or (step is not None and own != step):
-                return False
-            step = own
-            whole = step * meaning(self.loop.extent, self.sizes)
-            for index, by in terms.items():
-                if index not in self.extent or not _is_never_negative(by):
-                    return False
-                if not _is_multiple(by, whole):
-                    high = high + by * (meaning(self.extent[index], self.sizes) - 1)
-            lows.append(low)
-            highs.append(high)
-        return step is not None and all(
-            _is_never_negative(step - (high - low) - 1)
-            for low in lows
-            for high in highs
-        )
-
-
-def _is_multiple(value: Poly, unit: Poly) -> bool:
-    """Whether a polynomial is known to be a multiple of another one."""
-    if value == unit:
-        return True
-    if len(unit.terms) != 1:
-        return False
-    ((factors, number),) = unit.terms
-    for monomial, coefficient in value.terms:
-        rest = list(monomial)
-        for atom in factors:
-            if atom not in rest:
-                return False
-            rest.remove(atom)
-        if coefficient % number:
-            return False
-    return True
-
-
-def _is_never_negative(value: Poly) -> bool:
-    return all(coefficient >= 0 for _, coefficient in value.terms)
-
-
-def _accesses(body: tuple[Statement, ...], buffer: str) -> Iterator[Access]:
-    for statement in walk(body):
-        if isinstance(statement, Store) and statement.buffer == buffer:
-            yield statement.access
-        for expression in expressions(statement):
-            if isinstance(expression, Load) and expression.buffer == buffer:
-                yield expression.access
 
 
 def work_of(kernel: Kernel, sizes: Sizes) -> Poly:

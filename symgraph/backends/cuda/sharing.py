@@ -27,7 +27,7 @@ def is_independent(loop: Loop) -> bool:
     with the loop's index faster than with all that varies inside, or within
     bounds that are known and do not overlap from one iteration to the next.
     """
-    if loop.kind == "vector":
+    if loop.kind == "vector" or loop.independent:
         return True
     stores: dict[str, set[Access]] = {}
     loads: dict[str, set[Access]] = {}
@@ -89,9 +89,9 @@ def _apart(accesses: set[Access], index: str, extents: Mapping[str, Any]) -> boo
 def _moves(access: Access, *, index: str, extents: Mapping[str, Any]) -> bool:
     """Tell whether positions of different values of `index` never meet.
 
-    `extents` are those of the loop and of all loops inside. Where all is known, each
-    stride must be longer than the span of the shorter ones; run-time strides are those
-    of a dense array, so they only must differ.
+    `extents` are those of the loop and of all loops inside. Each stride must be longer
+    than the span of the shorter ones. Of sizes that only a call knows nothing follows
+    here: `lower.independence` proves it from what they mean.
     """
     terms: list[tuple[str, Any]]
     terms = [(n, stride) for n, stride in access.terms if extents.get(n, 1) != 1]
@@ -100,8 +100,7 @@ def _moves(access: Access, *, index: str, extents: Mapping[str, Any]) -> bool:
     if any(
         isinstance(size, str) for n, stride in terms for size in (stride, extents[n])
     ):
-        strides = [stride for _, stride in terms]
-        return 0 not in strides and len(set(strides)) == len(strides)
+        return False
     span = 0
     for stride, extent in sorted((abs(stride), extents[n]) for n, stride in terms):
         if stride <= span:

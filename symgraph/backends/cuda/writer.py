@@ -34,6 +34,7 @@ from symgraph.core.dtypes import is_float
 from symgraph.core.primitives import PRIMITIVES
 from symgraph.errors import NotSupportedError
 from symgraph.lower.ir import (
+    Access,
     Fold,
     Init,
     Kernel,
@@ -101,6 +102,7 @@ CUDA = {
     "ceil":
         NEAR + "whole = copysign(near, a);"
         "copysign(whole + T(1) if whole < a else whole, a)",
+    "round_half_away.i": "a", "round_half_away.u": "a", "round_half_away.b": "a",
     "round_half_away":
         NEAR + "copysign(near + T(1) if size - near >= T(0.5) else near, a)",
     "exp2": "pow(T(2), a)",
@@ -130,7 +132,9 @@ class CudaKernel:
     """A kernel as text, and how to launch it.
 
     `parameters` are the kernel's buffers as pointers, its sizes as integers, and
-    `error`, a pointer to int64, if it can fail.
+    `error`, a pointer to int64, if it can fail. Then, for each of `scratch`, its buffers
+    that belong to a block (in the way "map": to a thread), how many elements it has: the
+    memory is as many times as large as there are of those.
     """
 
     name: str
@@ -140,6 +144,7 @@ class CudaKernel:
     way: str
     items: tuple[Size, ...]
     block: int = BLOCK
+    scratch: tuple[str, ...] = ()
 
     def grid(self, sizes: Mapping[str, int]) -> int:
         """Return the number of blocks for these sizes.
@@ -182,6 +187,11 @@ class CudaWriter(Writer):
         super().__init__(kernel)
         self.folded: set[str] = set()
         self.shared: dict[str, tuple[str, str]] = {}
+        self.scratch = {
+            b.name: (self.own(f"{b.name}_begin"), self.own(f"{b.name}_width"))
+            for b in kernel.buffers
+            if b.role == "scratch"
+        }
         self.read: set[str] = set()
         self.written: set[str] = set()
 
@@ -205,7 +215,11 @@ class CudaWriter(Writer):
             f"    {name} = cuda.shared.array({BLOCK // WARP}, {dtype})"
             for name, dtype in self.shared.values()
         ]
-        function = [*self.header(), *arrays, *(self.lines or ["    pass"])]
+        owner = "cuda.grid(1)" if way == "map" else "cuda.blockIdx.x"
+        first = [
+            f"    {begin} = {owner} * {width}" for begin, width in self.scratch.values()
+        ]
+        function = [*self.header(), *arrays, *first, *(self.lines or ["    pass"])]
         text = [self.helper_text(helper) for helper in self.helpers]
         return CudaKernel(
             name=self.kernel.name,
@@ -214,7 +228,21 @@ class CudaWriter(Writer):
             helpers=tuple(self.helpers),
             way=way,
             items=items,
+            scratch=tuple(self.scratch),
         )
+
+    def parameters(self) -> list[str]:
+        """Return the names of the function's parameters, in order."""
+        return super().parameters() + [width for _, width in self.scratch.values()]
+
+    def element(self, buffer: str, access: Access) -> str:
+        """Return buffer[position]; of scratch, in the part of this block or thread."""
+        found = super().element(buffer, access)
+        if buffer not in self.scratch:
+            return found
+        name = self.names[buffer]
+        begin, _ = self.scratch[buffer]
+        return f"{name}[{begin} + {found.removeprefix(f'{name}[')}"
 
     def chain_of_kernel(self) -> tuple[list[Loop], tuple[Statement, ...]]:
         """Write the values named first; return the outer loops and what is in them."""

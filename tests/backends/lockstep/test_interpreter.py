@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from symgraph.backends.cuda import lockstep
-from symgraph.backends.cuda.lockstep import launch
+from symgraph.backends.lockstep import interpreter as lockstep
+from symgraph.backends.lockstep.interpreter import launch
 from symgraph.errors import LockstepError
 
 FLOATS = ["float32", "float64"]

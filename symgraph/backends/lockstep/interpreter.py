@@ -40,6 +40,7 @@ def launch(
     block: int | tuple[int, ...],
     args: tuple[Any, ...] | list[Any],
     seed: int = 0,
+    races: bool = False,
 ) -> None:
     """Run kernel `name` of `source` for every thread of `grid` x `block`.
 
@@ -50,6 +51,8 @@ def launch(
     grid, block : threads as in a CUDA launch, one to three extents
     args : C-contiguous arrays (the kernel sees them flat) and numbers
     seed : decides the order of blocks, and of threads between events
+    races : look for elements that two threads touch, one of them writing, with no
+        barrier between them: other blocks, or another thread since the last barrier
 
     Raises
     ------
@@ -72,7 +75,8 @@ def launch(
     grid3, block3 = _dim3(grid, "grid"), _dim3(block, "block")
     if math.prod(block3) > MAX_THREADS:
         raise LockstepError(f"{name}: a block holds at most {MAX_THREADS} threads")
-    bound = [_bind(name, number, value) for number, value in enumerate(args)]
+    watch = _Watch() if races else None
+    bound = [_bind(name, number, value, watch) for number, value in enumerate(args)]
     order = random.Random(seed)
     blocks = list(_indices(grid3))
     order.shuffle(blocks)
@@ -80,7 +84,7 @@ def launch(
         for index in blocks:
             shared: dict[Any, Memory] = {}
             threads = [
-                Thread(name, number, thread, index, block3, grid3, shared)
+                Thread(name, number, thread, index, block3, grid3, shared, watch)
                 for number, thread in enumerate(_indices(block3))
             ]
             if waits:
@@ -140,6 +144,8 @@ def _barrier(threads: list["Thread"]) -> list["Thread"]:
                 f"divergent barrier: {first} waits at line {barrier.line} "
                 f"while {thread} {where}"
             )
+    for thread in threads:
+        thread.rounds += 1
     return [thread for thread, _ in waiting]
 
 
@@ -228,6 +234,67 @@ class Memory:
         self.data[self.at(index)] = value
 
 
+class _Watch:
+    """Who runs, and who touched which element of a watched memory last."""
+
+    def __init__(self) -> None:
+        self.thread: Any = None
+
+    def touched(self, memory: "Watched", place: int, writes: bool) -> None:
+        """Note an access, and refuse one that another thread's may meet."""
+        me = self.thread
+        mine = (me.blockIdx, me.threadIdx, me.rounds)
+        last = memory.writers.get(place)
+        if last is not None and _meet(last, mine):
+            raise LockstepError(
+                f"race: {memory.name}[{place}] was written by thread "
+                f"{tuple(map(int, last[1]))} of block {tuple(map(int, last[0]))} with "
+                "no barrier since"
+            )
+        if writes:
+            for reader in memory.readers.pop(place, ()):
+                if _meet(reader, mine):
+                    raise LockstepError(
+                        f"race: {memory.name}[{place}] is written, and was read by "
+                        f"thread {tuple(map(int, reader[1]))} of block "
+                        f"{tuple(map(int, reader[0]))} with no barrier since"
+                    )
+            memory.writers[place] = mine
+        else:
+            memory.readers.setdefault(place, set()).add(mine)
+
+
+def _meet(one: Any, other: Any) -> bool:
+    """Whether two accesses may happen at one time: by (block, thread, barriers so far)."""
+    if one[0] != other[0]:
+        return True
+    return bool(one[1] != other[1] and one[2] == other[2])
+
+
+class Watched(Memory):
+    """Memory that notes who touches it."""
+
+    __slots__ = ("readers", "watch", "writers")
+
+    def __init__(
+        self, name: str, data: np.ndarray, shape: tuple[int, ...], watch: _Watch
+    ) -> None:
+        super().__init__(name, data, shape)
+        self.watch = watch
+        self.writers: dict[int, Any] = {}
+        self.readers: dict[int, set[Any]] = {}
+
+    def __getitem__(self, index: Any) -> Any:
+        """Load one element."""
+        self.watch.touched(self, self.at(index), False)
+        return super().__getitem__(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Store one element."""
+        self.watch.touched(self, self.at(index), True)
+        super().__setitem__(index, value)
+
+
 class Thread:
     """The name `cuda` inside a kernel, as one thread sees it."""
 
@@ -243,11 +310,13 @@ class Thread:
         block_dim: Dim3,
         grid_dim: Dim3,
         shared: dict[Any, Memory],
+        watch: "_Watch | None" = None,
     ) -> None:
         self.kernel, self.lane, self.shared = kernel, number % WARP, shared
         self.threadIdx, self.blockIdx = thread, block
         self.blockDim, self.gridDim = block_dim, grid_dim
         self.atomic = Atomic
+        self.watch, self.rounds = watch, 0
         self.body: Any = None
         self.event: Event | None = None
         self.answer: Any = None
@@ -260,6 +329,8 @@ class Thread:
 
     def step(self, run: Any) -> Any:
         """Call `run`, naming this thread and its line in what goes wrong."""
+        if self.watch is not None:
+            self.watch.thread = self
         try:
             return run()
         except Exception as error:
@@ -286,7 +357,7 @@ class Thread:
     def shared_array(self, key: str, shape: Any, scalar: Scalar) -> Memory:
         """Return the array that the block owns at this place of the text."""
         if key not in self.shared:
-            self.shared[key] = _poisoned(key, shape, scalar)
+            self.shared[key] = _poisoned(key, shape, scalar, self.watch)
             used = sum(memory.data.nbytes for memory in self.shared.values())
             if used > MAX_SHARED:
                 raise LockstepError(f"{used} bytes shared; a block has {MAX_SHARED}")
@@ -322,11 +393,21 @@ class Atomic:
         return old
 
 
-def _poisoned(name: str, shape: Any, scalar: Scalar) -> Memory:
+def _poisoned(
+    name: str, shape: Any, scalar: Scalar, watch: _Watch | None = None
+) -> Memory:
     shape = shape if isinstance(shape, tuple) else (shape,)
     shape = tuple(int(extent) for extent in shape)
     data = np.full(math.prod(shape), _poison(scalar.dtype), scalar.dtype)
-    return Memory(name, data, shape)
+    return _memory(name, data, shape, watch)
+
+
+def _memory(
+    name: str, data: np.ndarray, shape: tuple[int, ...], watch: _Watch | None
+) -> Memory:
+    if watch is None:
+        return Memory(name, data, shape)
+    return Watched(name, data, shape, watch)
 
 
 def _poison(dtype: np.dtype) -> Any:
@@ -335,12 +416,13 @@ def _poison(dtype: np.dtype) -> Any:
     return np.asarray(POISON).astype(dtype)[()]
 
 
-def _bind(name: str, number: int, value: Any) -> Any:
+def _bind(name: str, number: int, value: Any, watch: _Watch | None) -> Any:
     """Turn an argument into what the kernel sees."""
     if isinstance(value, np.ndarray):
         if not value.flags.c_contiguous:
             raise LockstepError(f"{name}: argument {number} is not C-contiguous")
-        return Memory(f"argument {number}", value.reshape(-1), (value.size,))
+        label = f"argument {number}"
+        return _memory(label, value.reshape(-1), (value.size,), watch)
     if not isinstance(value, np.generic):
         return np.asarray(value)[()]
     wide = WIDE.get(value.dtype.kind)

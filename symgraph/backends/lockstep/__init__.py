@@ -1,0 +1,1 @@
+"""Lockstep: a device without hardware, which interprets a GPU's kernels."""
