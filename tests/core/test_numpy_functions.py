@@ -92,6 +92,7 @@ def _values(made: Any, variables: dict[str, Variable]) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # since NumPy 2.5
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_a_numpy_function_of_a_variable_is_ours(text: str) -> None:
     variables = _symbolic()
