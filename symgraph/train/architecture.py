@@ -2,8 +2,9 @@
 
 In: an output layer; out: one dictionary per layer (type, name, incoming layers by
 number, arguments, parameters), and the parameters by tensor name.  ``build`` makes
-fresh layers from such dictionaries.  A new layer class becomes savable by a line in
-``ARGUMENTS``.  Files are ``checkpoint.py``'s business.
+fresh layers from such dictionaries.  What of a layer is kept, the layer says itself
+(``Layer.saved``); what kind of thing each is, its value says.  Files are
+``checkpoint.py``'s business.
 """
 
 from __future__ import annotations
@@ -18,109 +19,16 @@ import numpy as np
 
 import symgraph.tensor as T
 from symgraph import nn
+from symgraph.core.node import Variable
 from symgraph.errors import DataError, NotSupportedError
-from symgraph.nn.layers.recurrent_loop import Recurrence
+from symgraph.nn.layers.base import SAVED
 
-_BIASED_CONV = ("num_filters", "filter_size", "untie_biases", "nonlinearity")
-_CONV = (*_BIASED_CONV, "stride", "pad", "flip_filters", "num_groups", "convolution")
-_TRANSPOSED = (
-    *_BIASED_CONV, "stride", "crop", "flip_filters", "num_groups", "output_size"
-)  # fmt: skip
-_MAX_POOL = ("pool_size", "stride", "pad", "ignore_border")
-_POOL = (*_MAX_POOL, "mode")
-_UPSCALE = ("scale_factor", "mode")
-_LOOP = (
-    "backwards", "learn_init", "gradient_steps", "grad_clipping", "unroll_scan",
-    "precompute_input", "only_return_final",
-)  # fmt: skip
-#: gated layer → gate → the attribute that is its nonlinearity
-GATES: dict[str, dict[str, str]] = {
-    "LSTMLayer": {g: f"nonlinearity_{g}" for g in nn.layers.LSTMLayer.stacked},
-    "GRULayer": {
-        "resetgate": "nonlinearity_resetgate",
-        "updategate": "nonlinearity_updategate",
-        "hidden_update": "nonlinearity_hid",
-    },
-}
-#: layer class → arguments that are kept, each also an attribute of the layer
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "InputLayer": ("shape",),
-    "DenseLayer": ("num_units", "nonlinearity", "num_leading_axes"),
-    "DropoutLayer": ("p", "rescale", "shared_axes"),
-    "NonlinearityLayer": ("nonlinearity",),
-    "FlattenLayer": ("outdim",),
-    "ReshapeLayer": ("shape",),
-    "ConcatLayer": ("axis", "cropping"),
-    "ElemwiseSumLayer": ("coeffs", "cropping"),
-    "NINLayer": ("num_units", "untie_biases", "nonlinearity"),
-    "BiasLayer": ("shared_axes",),
-    "ScaleLayer": ("shared_axes",),
-    "Conv1DLayer": _CONV,
-    "Conv2DLayer": _CONV,
-    "Conv3DLayer": _CONV,
-    "TransposedConv2DLayer": _TRANSPOSED,
-    "TransposedConv3DLayer": _TRANSPOSED,
-    "DilatedConv2DLayer": (*_BIASED_CONV, "dilation", "num_groups"),
-    "Pool1DLayer": _POOL,
-    "Pool2DLayer": _POOL,
-    "Pool3DLayer": _POOL,
-    "MaxPool1DLayer": _MAX_POOL,
-    "MaxPool2DLayer": _MAX_POOL,
-    "MaxPool3DLayer": _MAX_POOL,
-    "GlobalPoolLayer": ("pool_function",),
-    "FeaturePoolLayer": ("pool_size", "axis", "pool_function"),
-    "FeatureWTALayer": ("pool_size", "axis"),
-    "SpatialPyramidPoolingLayer": ("pool_dims", "mode", "implementation"),
-    "Upscale1DLayer": _UPSCALE,
-    "Upscale2DLayer": _UPSCALE,
-    "Upscale3DLayer": _UPSCALE,
-    "LocalResponseNormalization2DLayer": ("alpha", "k", "beta", "n"),
-    "BatchNormLayer": ("axes", "epsilon", "alpha"),
-    "StandardizationLayer": ("axes", "epsilon"),
-    "RecurrentLayer": ("num_units", "nonlinearity", *_LOOP),
-    "CustomRecurrentLayer": ("nonlinearity", *_LOOP),
-    "LSTMLayer": (
-        "num_units", "nonlinearity", "peepholes", *GATES["LSTMLayer"].values(), *_LOOP
-    ),
-    "GRULayer": ("num_units", *GATES["GRULayer"].values(), *_LOOP),
-}  # fmt: skip
-_WEIGHTS = ("W", "b")
-
-
-def _weights_of_gates(kind: str) -> tuple[str, ...]:
-    return tuple(
-        w + gate for gate in GATES[kind] for w in ("W_in_to_", "W_hid_to_", "b_")
-    )
-
-
-#: layer class → parameters, each an attribute; None where the layer has none
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    "DenseLayer": _WEIGHTS,
-    "NINLayer": _WEIGHTS,
-    "BiasLayer": ("b",),
-    "ScaleLayer": ("scales",),
-    **{kind: _WEIGHTS for kind in ARGUMENTS if "Conv" in kind},
-    "BatchNormLayer": ("beta", "gamma", "mean", "inv_std"),
-    "RecurrentLayer": ("W_in_to_hid", "W_hid_to_hid", "b", "hid_init"),
-    "CustomRecurrentLayer": ("hid_init",),
-    "LSTMLayer": (
-        *_weights_of_gates("LSTMLayer"),
-        *(f"W_cell_to_{gate}" for gate in ("ingate", "forgetgate", "outgate")),
-        "cell_init",
-        "hid_init",
-    ),
-    "GRULayer": (*_weights_of_gates("GRULayer"), "hid_init"),
-}
-#: layer class → arguments that are networks of layers
-NETWORKS: dict[str, tuple[str, ...]] = {
-    "CustomRecurrentLayer": ("input_to_hidden", "hidden_to_hidden"),
-}
-#: what layers below a recurrent layer are to it, in the order of its inputs
-ROLES = ("mask_input", "hid_init", "cell_init")
 #: name → function that an argument may be
 FUNCTIONS: dict[str, Any] = {
     "conv1d": T.nnet.conv1d, "conv2d": T.nnet.conv2d, "conv3d": T.nnet.conv3d,
     "max": T.max, "mean": T.mean, "min": T.min, "prod": T.prod, "sum": T.sum,
+    "add": T.add, "sub": T.sub, "mul": T.mul, "true_div": T.true_div,
+    "maximum": T.maximum, "minimum": T.minimum,
 }  # fmt: skip
 
 
@@ -149,50 +57,41 @@ def _records(
     records = []
     for index, layer in enumerate(layers):
         kind = type(layer).__name__
-        if kind not in ARGUMENTS or type(layer) is not getattr(nn.layers, kind, None):
-            raise NotSupportedError(
-                f"save_model: cannot describe a {kind}; "
-                f"it knows {', '.join(sorted(ARGUMENTS))}"
-            )
+        if SAVED.get(kind) is not type(layer):
+            raise NotSupportedError(_unsavable(layer))
+        below = _incoming(layer)
         record: dict[str, Any] = {
             "type": kind,
             "name": layer.name,
-            "incoming": [number[id(below)] for below in _incoming(layer)],
-            "arguments": {
-                argument: _to_json(getattr(layer, argument))
-                for argument in ARGUMENTS[kind]
-            },
+            "incoming": [number[id(each)] for each in below],
+            "arguments": {},
             "parameters": {},
         }
-        if kind == "InputLayer":
-            variable = layer.input_var  # type: ignore[attr-defined]
+        if isinstance(layer, nn.layers.InputLayer):
+            variable = layer.input_var
             record["input"] = {"dtype": variable.dtype, "name": variable.name}
-        if isinstance(layer, Recurrence):
-            record["roles"] = ["incoming", *_roles(layer)]
-        if kind in NETWORKS:
-            record["networks"] = {
-                part: _records(
-                    getattr(layer, part), f"{prefix}{index}.{part}.", names, variables
-                )
-                for part in NETWORKS[kind]
-            }
-        for attribute in PARAMETERS.get(kind, ()):
-            variable = getattr(layer, attribute, None)
-            if variable is None or isinstance(variable, nn.layers.Layer):
+        roles = layer.roles
+        if roles is not None:
+            record["roles"] = roles
+        for attribute in _kept(layer):
+            value = getattr(layer, attribute, None)
+            if attribute in (roles or ()):
                 continue
-            if not hasattr(variable, "get_value"):
-                raise NotSupportedError(
-                    f"save_model: {kind}.{attribute} is an expression, not a shared "
-                    "variable; save the variables it is made of"
-                )
-            name = names.setdefault(id(variable), f"{prefix}{index}.{attribute}")
-            variables[name] = variable
-            record["parameters"][attribute] = {
-                "tensor": name,
-                "dtype": variable.dtype,
-                "name": variable.name,
-                "tags": sorted(_tags_of(layer, variable)[variable]),
-            }
+            if isinstance(value, nn.layers.Layer):
+                inside = f"{prefix}{index}.{attribute}."
+                networks = record.setdefault("networks", {})
+                networks[attribute] = _records(value, inside, names, variables)
+            elif isinstance(value, Variable):
+                name = names.setdefault(id(value), f"{prefix}{index}.{attribute}")
+                variables[name] = value
+                record["parameters"][attribute] = {
+                    "tensor": name,
+                    "dtype": value.dtype,
+                    "name": value.name,
+                    "tags": sorted(_tags_of(layer, attribute)),
+                }
+            else:
+                record["arguments"][attribute] = _to_json(value)
         records.append(record)
     return records
 
@@ -258,14 +157,15 @@ def _built(
     for index, record in enumerate(records):
         where = f"{origin}: layer {index}"
         kind, incoming = record["type"], record["incoming"]
-        if kind not in ARGUMENTS:
+        if kind not in SAVED:
             raise DataError(
-                f"{where} is a {kind!r}, known are {', '.join(sorted(ARGUMENTS))}"
+                f"{where} is a {kind!r}, known are {', '.join(sorted(SAVED))}\nA layer of "
+                "your own must be defined, or imported, before the file is read."
             )
         if not all(isinstance(i, int) and 0 <= i < index for i in incoming):
             raise DataError(f"{where} takes layers {incoming}, which are not before it")
-        unknown = set(record["arguments"]) - set(ARGUMENTS[kind])
-        unknown |= set(record["parameters"]) - set(PARAMETERS.get(kind, ()))
+        told = {*record["arguments"], *record["parameters"]}
+        unknown = (told | set(record.get("networks", ()))) - set(_kept(SAVED[kind]))
         if unknown:
             raise DataError(f"{where}: a {kind} has no {', '.join(sorted(unknown))}")
         arguments = {
@@ -273,19 +173,22 @@ def _built(
             for name, value in record["arguments"].items()
         }
         layer = _make(
-            kind, [layers[i] for i in incoming], arguments, record, known, where, zeros
-        )
+            SAVED[kind], [layers[i] for i in incoming], arguments, record, known, where,
+            zeros,
+        )  # fmt: skip
         for attribute, entry in record["parameters"].items():
             variable = getattr(layer, attribute)
             known.setdefault(entry["tensor"], variable)
             variable.name = entry["name"]
-            _tags_of(layer, variable)[variable] = set(entry["tags"])
+            tags = _tags_of(layer, attribute)
+            tags.clear()
+            tags.update(entry["tags"])
         layers.append(layer)
     return layers
 
 
 def _make(
-    kind: str,
+    make: type[Any],
     incoming: list[Any],
     arguments: dict[str, Any],
     record: dict[str, Any],
@@ -293,31 +196,54 @@ def _make(
     where: str,
     zeros: _Zeros,
 ) -> Any:
-    make = getattr(nn.layers, kind)
-    name = record["name"]
-    if kind == "InputLayer":
+    kind, name = record["type"], record["name"]
+    if issubclass(make, nn.layers.InputLayer):
         made = record["input"]
         shape = tuple(arguments["shape"])
         variable = T.TensorType(made["dtype"], (None,) * len(shape))(made["name"])
         return make(shape, input_var=variable, name=name)
-    for attribute in PARAMETERS.get(kind, ()):
-        entry = record["parameters"].get(attribute)
-        if entry is None:
-            arguments[attribute] = None
-        elif entry["tensor"] in known:
+    for attribute, entry in record["parameters"].items():
+        if entry["tensor"] in known:
             arguments[attribute] = known[entry["tensor"]]
         else:
             arguments[attribute] = functools.partial(zeros, dtype=entry["dtype"])
-    for part in NETWORKS.get(kind, ()):
-        inside = record["networks"][part]
+    for part, inside in record.get("networks", {}).items():
         arguments[part] = _built(inside, f"{where}: {part}", known, zeros)[-1]
-    if issubclass(make, Recurrence):
-        arguments = {**arguments, **_by_role(record, incoming, where)}
-        return make(name=name, **_with_gates(kind, arguments))
-    takes_many = issubclass(make, nn.layers.MergeLayer)
-    if not takes_many and len(incoming) != 1:
+    roles = record.get("roles")
+    if roles is not None:
+        arguments.update(_by_role(make, roles, incoming, where))
+        incoming = []
+    elif issubclass(make, nn.layers.MergeLayer):
+        incoming = [incoming]
+    elif len(incoming) != 1:
         raise DataError(f"{where}: a {kind} takes one layer, not {len(incoming)}")
-    return make(incoming if takes_many else incoming[0], name=name, **arguments)
+    wanted = inspect.signature(make).parameters
+    for attribute in set(_kept(make)) - set(arguments):
+        # a parameter that is not written down is one that the layer did without
+        if attribute in wanted and isinstance(
+            wanted[attribute].default, nn.init.Initializer
+        ):
+            arguments[attribute] = None
+    return make.remade(*incoming, name=name, **arguments)
+
+
+def _kept(layer: Any) -> tuple[str, ...]:
+    """What a layer or class says of how it is saved."""
+    return layer.saved or ()
+
+
+def _unsavable(layer: Any) -> str:
+    kind = type(layer).__name__
+    if kind in SAVED:
+        return (
+            f"save_model: {layer!r} is of another class {kind} than the one that files "
+            "know by this name; rename yours"
+        )
+    return (
+        f"save_model: cannot describe a {kind}; it knows {', '.join(sorted(SAVED))}\n"
+        f'Say in the class what a file keeps: saved = ("argument", ...), each an argument '
+        "of the constructor and an attribute."
+    )
 
 
 def _incoming(layer: Any) -> list[Any]:
@@ -327,51 +253,39 @@ def _incoming(layer: Any) -> list[Any]:
     return [] if below is None else [below]
 
 
-def _tags_of(layer: Any, variable: Any) -> dict[Any, set[str]]:
-    """The table of tags that holds this parameter: the layer's, or one inside it."""
-    networks = [
-        getattr(layer, f"{part}_to_hidden", None) for part in ("input", "hidden")
-    ]
-    for owner in (layer, *networks):
-        if owner is not None and variable in owner.params:
-            found: dict[Any, set[str]] = owner.params
+def _tags_of(layer: Any, attribute: str) -> set[str]:
+    """The tags of a parameter, of the layer or of one inside it."""
+    variable = getattr(layer, attribute)
+    inside = (each for each in vars(layer).values() if hasattr(each, "params"))
+    for owner in (layer, *inside):
+        if variable in owner.params and hasattr(variable, "get_value"):
+            found: set[str] = owner.params[variable]
             return found
-    raise KeyError(variable)
+    raise NotSupportedError(
+        f"save_model: {type(layer).__name__}.{attribute} is an expression, not a shared "
+        "variable that the layer has made a parameter; save the variables it is made of"
+    )
 
 
-def _roles(layer: Any) -> list[str]:
-    places = {role: role.replace("_input", "") for role in ROLES}
-    found = {r: getattr(layer, f"{p}_incoming_index", -1) for r, p in places.items()}
-    return sorted((r for r, place in found.items() if place > 0), key=found.__getitem__)
-
-
-def _by_role(record: dict[str, Any], incoming: list[Any], where: str) -> dict[str, Any]:
-    """The layers below a recurrent layer as its arguments."""
-    roles = record["roles"]
+def _by_role(
+    make: type[Any], roles: list[Any], incoming: list[Any], where: str
+) -> dict[str, Any]:
+    """The layers below as the arguments that they were given as."""
+    named = [role for role in roles if role is not None]
+    arguments = inspect.signature(make).parameters
+    first = next(iter(arguments))
     if (
         len(roles) != len(incoming)
-        or roles[:1] != ["incoming"]
-        or not set(roles[1:]) <= set(ROLES)
+        or roles[:1] != [first]
+        or len(set(named)) != len(named)
+        or not set(named) <= set(arguments)
     ):
         raise DataError(
             f"{where}: {len(incoming)} layers below have the roles {roles}; the first "
-            f"must be 'incoming', others may be {', '.join(ROLES)}"
+            f"must be {first!r}, others arguments of {make.__name__}"
         )
-    return dict(zip(roles, incoming, strict=True))
-
-
-def _with_gates(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments in which weights and nonlinearity of each gate have become a Gate."""
-    rest = dict(arguments)
-    for gate, nonlinearity in GATES.get(kind, {}).items():
-        rest[gate] = nn.layers.Gate(
-            rest.pop(f"W_in_to_{gate}"),
-            rest.pop(f"W_hid_to_{gate}"),
-            rest.pop(f"W_cell_to_{gate}", None),
-            rest.pop(f"b_{gate}"),
-            rest.pop(nonlinearity),
-        )
-    return rest
+    pairs_ = zip(roles, incoming, strict=True)
+    return {role: layer for role, layer in pairs_ if role is not None}
 
 
 def _to_json(value: Any) -> Any:
@@ -380,6 +294,10 @@ def _to_json(value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return [_to_json(item) for item in value]
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    if isinstance(value, slice):
+        return {"slice": _to_json((value.start, value.stop, value.step))}
     for name, found in FUNCTIONS.items():
         if found is value:
             return {"function": name}
@@ -403,6 +321,8 @@ def _from_json(value: Any, where: str) -> Any:
         return tuple(_from_json(item, where) for item in value)
     if not isinstance(value, dict):
         return value
+    if "slice" in value:
+        return slice(*value["slice"])
     if "function" in value:
         if value["function"] not in FUNCTIONS:
             raise DataError(f"{where}: no function is called {value['function']!r}")

@@ -8,7 +8,7 @@ inputs with `symgraph.nn.layers.get_output`. To write a layer, derive from `Laye
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from symgraph.core.copies import InOrder, is_given
 from symgraph.core.node import Variable
@@ -19,6 +19,10 @@ from symgraph.nn.utils import collect_shared_vars, create_param
 
 #: extents, None where unknown
 LayerShape = tuple[int | None, ...]
+#: what a file keeps of a layer; see `Layer.saved`
+Saved = ClassVar[tuple[str, ...] | None]
+#: name of a class → the class, for all layers that say how they are saved
+SAVED: dict[str, type["Layer"]] = {}
 
 
 def checked_shape(shape: Any, owner: Any) -> LayerShape:
@@ -80,6 +84,39 @@ class Layer:
     >>> get_output(layer, np.ones((1, 3))).eval()
     array([[2., 2., 2.]])
     """
+
+    #: arguments of the constructor that a model file keeps, each also an attribute:
+    #: settings, parameters, functions with a name, networks inside the layer. It speaks
+    #: for the constructor beside which it stands; a class with another constructor says
+    #: it anew. None: a file cannot hold the layer.
+    saved: Saved = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = (k for k in cls.__mro__ if {"saved", "__init__"} & vars(k).keys())
+        if vars(next(own)).get("saved") is None:
+            return
+        if cls.__name__.startswith("_") and _home(cls) == _home(Layer):
+            return  # what several layers share, no layer
+        known = SAVED.get(cls.__name__)
+        # a class that is defined again, in a notebook, takes the place of the first;
+        # the package's own layers keep theirs
+        if known is None or _home(known) != _home(Layer) or _home(cls) == _home(Layer):
+            SAVED[cls.__name__] = cls
+
+    @property
+    def roles(self) -> list[str | None] | None:
+        """Which arguments of the constructor the layers below are, in their order.
+
+        None: together they are its first argument. A role that is None belongs to a
+        layer that follows from the others.
+        """
+        return None
+
+    @classmethod
+    def remade(cls, *incoming: Any, **arguments: Any) -> "Layer":
+        """Make a layer from what was saved; here, by calling the constructor."""
+        return cls(*incoming, **arguments)
 
     def __init__(self, incoming: Any, name: str | None = None) -> None:
         self.name = name
@@ -219,6 +256,11 @@ def nonlinearity_of(given: Any, owner: Any) -> Any:
             "for the identity."
         )
     return given
+
+
+def _home(kind: type) -> str:
+    """The package that a class comes from."""
+    return kind.__module__.partition(".")[0]
 
 
 def _feeding(layer: Layer) -> list[Layer]:

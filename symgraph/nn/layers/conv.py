@@ -23,6 +23,8 @@ from symgraph.ops.convolution import Convolution
 
 #: default of W and b in all classes here: a rule for initial values, not a state
 FILTERS, BIASES = GlorotUniform(), Constant(0.0)
+#: what a file keeps of every layer here
+SAVED_FILTERS = ("num_filters", "filter_size", "untie_biases", "W", "b", "nonlinearity")
 
 
 def conv_output_length(
@@ -244,6 +246,10 @@ class _ForwardConvLayer(BaseConvLayer):
     spatial: int
     operation: Callable[..., Variable]
 
+    saved = (
+        *SAVED_FILTERS, "stride", "pad", "flip_filters", "num_groups", "convolution"
+    )  # fmt: skip
+
     def __init__(
         self,
         incoming: Any,
@@ -373,6 +379,8 @@ class DilatedConv2DLayer(BaseConvLayer):
     >>> DilatedConv2DLayer(InputLayer((None, 3, 20, 20)), 8, 3, (2, 4)).output_shape
     (None, 8, 16, 12)
     """
+
+    saved = (*SAVED_FILTERS, "dilation", "num_groups")
 
     def __init__(
         self,

@@ -41,6 +41,8 @@ class DenseLayer(Layer):
     (None, 5, 28, 50)
     """
 
+    saved = ("num_units", "W", "b", "nonlinearity", "num_leading_axes")
+
     def __init__(
         self,
         incoming: Any,
@@ -114,6 +116,8 @@ class NINLayer(Layer):
     >>> NINLayer(InputLayer((None, 20, 28, 28)), num_units=5).output_shape
     (None, 5, 28, 28)
     """
+
+    saved = ("num_units", "untie_biases", "W", "b", "nonlinearity")
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class EmbeddingLayer(Layer):
     ((None, 7, 16), (None, None, 16))
     """
 
+    saved = ("input_size", "output_size", "W")
+
     def __init__(
         self,
         incoming: Any,

@@ -62,6 +62,8 @@ class FeaturePoolLayer(_FeatureLayer):
     (None, 4, 5)
     """
 
+    saved = ("pool_size", "axis", "pool_function")
+
     def __init__(
         self,
         incoming: Any,
@@ -104,6 +106,8 @@ class FeatureWTALayer(_FeatureLayer):
     >>> get_output(layer, np.array([[1.0, 3.0, 2.0, -5.0]])).eval()
     array([[0., 3., 2., 0.]])
     """
+
+    saved = ("pool_size", "axis")
 
     def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
         """The input where it is the first maximum of its group, 0 elsewhere."""

@@ -31,6 +31,8 @@ class InputLayer(Layer):
     (images.input, (None, 784))
     """
 
+    saved = ("shape",)
+
     def __init__(
         self, shape: Any, input_var: Any = None, name: str | None = None, **kwargs: Any
     ) -> None:

@@ -93,6 +93,8 @@ class ConcatLayer(MergeLayer):
     (None, 7)
     """
 
+    saved = ("axis", "cropping")
+
     def __init__(
         self,
         incomings: Sequence[Any],
@@ -157,6 +159,8 @@ class ElemwiseMergeLayer(MergeLayer):
     (None, 3)
     """
 
+    saved = ("merge_function", "cropping")
+
     def __init__(
         self,
         incomings: Sequence[Any],
@@ -212,6 +216,8 @@ class ElemwiseSumLayer(ElemwiseMergeLayer):
     >>> ElemwiseSumLayer([InputLayer((None, 3))] * 2, coeffs=[1, -1]).output_shape
     (None, 3)
     """
+
+    saved = ("coeffs", "cropping")
 
     def __init__(
         self,

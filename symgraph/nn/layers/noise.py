@@ -42,6 +42,8 @@ class DropoutLayer(Layer):
     True
     """
 
+    saved = ("p", "rescale", "shared_axes")
+
     def __init__(
         self,
         incoming: Any,
@@ -124,6 +126,8 @@ class GaussianNoiseLayer(Layer):
     ----------
     Jim et al. 1996, An analysis of noise in recurrent neural networks
     """
+
+    saved = ("sigma",)
 
     def __init__(self, incoming: Any, sigma: Any = 0.1, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)

@@ -49,6 +49,8 @@ class LocalResponseNormalization2DLayer(Layer):
     (None, 8, 5, 5)
     """
 
+    saved = ("alpha", "k", "beta", "n")
+
     def __init__(
         self,
         incoming: Any,
@@ -124,6 +126,8 @@ class BatchNormLayer(Layer):
     >>> layer.axes, layer.mean.get_value().shape
     ((0, 2, 3), (8,))
     """
+
+    saved = ("axes", "epsilon", "alpha", "beta", "gamma", "mean", "inv_std")
 
     def __init__(
         self,
@@ -227,6 +231,8 @@ class StandardizationLayer(Layer):
     >>> StandardizationLayer(InputLayer((None, 8, 5, 5))).axes
     (2, 3)
     """
+
+    saved = ("axes", "epsilon")
 
     def __init__(
         self, incoming: Any, axes: Any = "auto", epsilon: float = 1e-4, **kwargs: Any

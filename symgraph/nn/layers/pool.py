@@ -11,7 +11,7 @@ from typing import Any
 import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
-from symgraph.nn.layers.base import Layer, LayerShape
+from symgraph.nn.layers.base import Layer, LayerShape, Saved
 from symgraph.nn.utils import as_tuple, int_types
 
 MODES = ("max", "average_inc_pad", "average_exc_pad", "sum")
@@ -47,6 +47,8 @@ class _PoolLayer(Layer):
     """What Pool1DLayer, Pool2DLayer and Pool3DLayer share: all but the rank."""
 
     spatial: int
+
+    saved: Saved = ("pool_size", "stride", "pad", "ignore_border", "mode")
 
     def __init__(
         self,
@@ -195,6 +197,8 @@ class Pool3DLayer(_PoolLayer):
 class _MaxPoolLayer(_PoolLayer):
     """A pooling layer whose mode is the maximum."""
 
+    saved = ("pool_size", "stride", "pad", "ignore_border")
+
     def __init__(
         self,
         incoming: Any,
@@ -250,6 +254,8 @@ class GlobalPoolLayer(Layer):
     >>> GlobalPoolLayer(InputLayer((None, 64, 7, 7))).output_shape
     (None, 64)
     """
+
+    saved = ("pool_function",)
 
     def __init__(
         self, incoming: Any, pool_function: Callable[..., Any] = T.mean, **kwargs: Any

@@ -44,6 +44,8 @@ class SpatialPyramidPoolingLayer(Layer):
     (None, 64, 21)
     """
 
+    saved = ("pool_dims", "mode", "implementation")
+
     def __init__(
         self,
         incoming: Any,

@@ -10,7 +10,7 @@ import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, Uniform
-from symgraph.nn.layers.base import LayerShape, nonlinearity_of
+from symgraph.nn.layers.base import LayerShape, Saved, nonlinearity_of
 from symgraph.nn.layers.dense import DenseLayer
 from symgraph.nn.layers.helper import (
     get_all_layers,
@@ -18,7 +18,7 @@ from symgraph.nn.layers.helper import (
     output_and_keywords,
 )
 from symgraph.nn.layers.input import InputLayer
-from symgraph.nn.layers.recurrent_loop import Recurrence, fit
+from symgraph.nn.layers.recurrent_loop import OPTIONS, Recurrence, fit
 from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import inspect_kwargs, unique
 
@@ -54,6 +54,10 @@ class CustomRecurrentLayer(Recurrence):
     >>> layers.CustomRecurrentLayer(movie, f, g).output_shape
     (None, None, 8, 16, 16)
     """
+
+    saved: Saved = (
+        "input_to_hidden", "hidden_to_hidden", "nonlinearity", "hid_init", *OPTIONS
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -229,6 +233,11 @@ class RecurrentLayer(CustomRecurrentLayer):
     >>> RecurrentLayer(x, 20, only_return_final=True, name="sum").get_params()
     [sum.hid_init, sum.input_to_hidden.W, sum.input_to_hidden.b, sum.hidden_to_hidden.W]
     """
+
+    saved = (
+        "num_units", "W_in_to_hid", "W_hid_to_hid", "b", "nonlinearity", "hid_init",
+        *OPTIONS,
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -5,14 +5,14 @@ each step has one product with the state. The loop is in recurrent_loop.py.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn.init import Constant, Normal
-from symgraph.nn.layers.base import LayerShape, nonlinearity_of
-from symgraph.nn.layers.recurrent_loop import Recurrence
+from symgraph.nn.layers.base import Layer, LayerShape, nonlinearity_of
+from symgraph.nn.layers.recurrent_loop import OPTIONS, Recurrence
 from symgraph.nn.nonlinearities import sigmoid, tanh
 
 
@@ -65,7 +65,22 @@ class GatedRecurrence(Recurrence):
 
     #: gates in the order in which their weights stand side by side
     stacked: tuple[str, ...]
+    #: gate → the attribute that is its nonlinearity
+    gates: ClassVar[dict[str, str]]
     num_units: int
+
+    @classmethod
+    def remade(cls, *incoming: Any, **arguments: Any) -> Layer:
+        """Make a layer from what was saved: weights and nonlinearities become gates."""
+        for gate, nonlinearity in cls.gates.items():
+            arguments[gate] = Gate(
+                arguments.pop(f"W_in_to_{gate}", None),
+                arguments.pop(f"W_hid_to_{gate}", None),
+                arguments.pop(f"W_cell_to_{gate}", None),
+                arguments.pop(f"b_{gate}", None),
+                arguments.pop(nonlinearity),
+            )
+        return cls(*incoming, **arguments)
 
     @property
     def state_shape(self) -> LayerShape:
@@ -103,6 +118,13 @@ class GatedRecurrence(Recurrence):
         """The columns of each gate."""
         units = self.num_units
         return [x[:, i * units : (i + 1) * units] for i in range(len(self.stacked))]
+
+
+def _saved_gates(gates: dict[str, str]) -> tuple[str, ...]:
+    """Weights and nonlinearities of gates, as a file names them."""
+    kinds = ("W_in_to_", "W_hid_to_", "b_")
+    weights = (kind + gate for gate in gates for kind in kinds)
+    return (*gates.values(), *weights)
 
 
 class LSTMLayer(GatedRecurrence):
@@ -152,6 +174,17 @@ class LSTMLayer(GatedRecurrence):
     """
 
     stacked = ("ingate", "forgetgate", "cell", "outgate")
+    gates: ClassVar = {
+        "ingate": "nonlinearity_ingate",
+        "forgetgate": "nonlinearity_forgetgate",
+        "cell": "nonlinearity_cell",
+        "outgate": "nonlinearity_outgate",
+    }
+    saved = (
+        "num_units", "nonlinearity", "peepholes", *_saved_gates(gates),
+        "W_cell_to_ingate", "W_cell_to_forgetgate", "W_cell_to_outgate",
+        "cell_init", "hid_init", *OPTIONS,
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -276,6 +309,12 @@ class GRULayer(GatedRecurrence):
     """
 
     stacked = ("resetgate", "updategate", "hidden_update")
+    gates: ClassVar = {
+        "resetgate": "nonlinearity_resetgate",
+        "updategate": "nonlinearity_updategate",
+        "hidden_update": "nonlinearity_hid",
+    }
+    saved = ("num_units", *_saved_gates(gates), "hid_init", *OPTIONS)
 
     def __init__(
         self,

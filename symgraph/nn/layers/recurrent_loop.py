@@ -21,6 +21,11 @@ from symgraph.nn.layers.base import Layer, LayerShape, MergeLayer
 from symgraph.nn.utils import unroll_scan
 
 Step = Callable[..., list[Variable]]
+#: arguments that every recurrent layer has and a file keeps
+OPTIONS = (
+    "backwards", "learn_init", "gradient_steps", "grad_clipping", "unroll_scan",
+    "precompute_input", "only_return_final",
+)  # fmt: skip
 
 
 class Recurrence(MergeLayer):
@@ -70,6 +75,17 @@ class Recurrence(MergeLayer):
         self.precompute_input = precompute_input
         self.only_return_final = only_return_final
         self._check_options()
+
+    @property
+    def roles(self) -> list[str | None]:
+        """The input, then the mask and first states that are layers."""
+        ends = ("_incoming_index", "mask")
+        found: dict[int, str | None] = {0: "incoming"}
+        for name, place in vars(self).items():
+            if name.endswith(ends[0]) and place > 0:
+                name = name.removesuffix(ends[0])
+                found[place] = "mask_input" if name == ends[1] else name
+        return [found[place] for place in sorted(found)]
 
     def _check_options(self) -> None:
         steps, shape = self.gradient_steps, self.input_shapes[0]

@@ -25,6 +25,8 @@ class FlattenLayer(Layer):
     (None, 192)
     """
 
+    saved = ("outdim",)
+
     def __init__(self, incoming: Any, outdim: int = 2, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
         rank = len(self.input_shape)
@@ -64,6 +66,8 @@ class ReshapeLayer(Layer):
     >>> ReshapeLayer(InputLayer((None, 100, 20)), ([0], [1], 5, -1)).output_shape
     (None, 100, 5, 4)
     """
+
+    saved = ("shape",)
 
     def __init__(self, incoming: Any, shape: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
@@ -152,6 +156,8 @@ class DimshuffleLayer(Layer):
     (7, 5, 3, 1, 2)
     """
 
+    saved = ("pattern",)
+
     def __init__(self, incoming: Any, pattern: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
         self.pattern = tuple(pattern)
@@ -216,6 +222,8 @@ class PadLayer(Layer):
     >>> PadLayer(InputLayer((None, 3, 8, 8)), width=(1, (0, 2))).output_shape
     (None, 3, 10, 10)
     """
+
+    saved = ("width", "val", "batch_ndim")
 
     def __init__(
         self,
@@ -286,6 +294,8 @@ class SliceLayer(Layer):
     (2, 3, 2)
     """
 
+    saved = ("indices", "axis")
+
     def __init__(
         self, incoming: Any, indices: Any, axis: int = -1, **kwargs: Any
     ) -> None:
@@ -299,7 +309,7 @@ class SliceLayer(Layer):
             raise AxisError(
                 f"{self!r}: axis {axis} of the input shape {self.input_shape}"
             )
-        self.slice = indices
+        self.slice = self.indices = indices
         self.axis = axis
         extent = self.input_shape[axis]
         if _is_int(indices) and extent is not None and not -extent <= indices < extent:

@@ -22,6 +22,8 @@ class NonlinearityLayer(Layer):
     nonlinearity : function, None for the identity
     """
 
+    saved = ("nonlinearity",)
+
     def __init__(
         self, incoming: Any, nonlinearity: Any = rectify, **kwargs: Any
     ) -> None:
@@ -48,6 +50,8 @@ class BiasLayer(Layer):
     >>> BiasLayer(InputLayer((None, 3, 8))).b.type.shape
     (3,)
     """
+
+    saved = ("b", "shared_axes")
 
     def __init__(
         self,
@@ -79,6 +83,8 @@ class ScaleLayer(Layer):
     scales : of the shape of x without the shared axes
     shared_axes : "auto" (all but the second), int, or tuple of ints
     """
+
+    saved = ("scales", "shared_axes")
 
     def __init__(
         self,

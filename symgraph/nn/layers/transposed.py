@@ -14,6 +14,7 @@ from symgraph.nn.layers.base import LayerShape
 from symgraph.nn.layers.conv import (
     BIASES,
     FILTERS,
+    SAVED_FILTERS,
     BaseConvLayer,
     conv_input_length,
     conv_output_length,
@@ -28,6 +29,10 @@ class _TransposedConvLayer(BaseConvLayer):
     """What TransposedConv2DLayer and TransposedConv3DLayer share: all but the rank."""
 
     spatial: int
+
+    saved = (
+        *SAVED_FILTERS, "stride", "crop", "flip_filters", "num_groups", "output_size"
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -18,6 +18,8 @@ class _UpscaleLayer(Layer):
 
     spatial: int
 
+    saved = ("scale_factor", "mode")
+
     def __init__(
         self, incoming: Any, scale_factor: Any, mode: str = "repeat", **kwargs: Any
     ) -> None:
