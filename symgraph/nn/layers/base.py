@@ -20,7 +20,7 @@ from symgraph.nn.utils import collect_shared_vars, create_param
 #: extents, None where unknown
 LayerShape = tuple[int | None, ...]
 #: what a file keeps of a layer; see `Layer.saved`
-Saved = ClassVar[tuple[str, ...] | None]
+Saved = tuple[str, ...] | None
 #: name of a class → the class, for all layers that say how they are saved
 SAVED: dict[str, type["Layer"]] = {}
 
@@ -89,7 +89,7 @@ class Layer:
     #: settings, parameters, functions with a name, networks inside the layer. It speaks
     #: for the constructor beside which it stands; a class with another constructor says
     #: it anew. None: a file cannot hold the layer.
-    saved: Saved = None
+    saved: ClassVar[Saved] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

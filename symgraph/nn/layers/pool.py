@@ -6,7 +6,7 @@ pooling over features in `feature_pool.py`, its reverse in `upscale.py`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
@@ -48,7 +48,7 @@ class _PoolLayer(Layer):
 
     spatial: int
 
-    saved: Saved = ("pool_size", "stride", "pad", "ignore_border", "mode")
+    saved: ClassVar[Saved] = ("pool_size", "stride", "pad", "ignore_border", "mode")
 
     def __init__(
         self,

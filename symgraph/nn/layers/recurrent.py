@@ -4,7 +4,7 @@ What comes from the input and what comes from the state before are networks of l
 themselves; in RecurrentLayer each is one dense layer. The loop is in recurrent_loop.py.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
@@ -55,7 +55,7 @@ class CustomRecurrentLayer(Recurrence):
     (None, None, 8, 16, 16)
     """
 
-    saved: Saved = (
+    saved: ClassVar[Saved] = (
         "input_to_hidden", "hidden_to_hidden", "nonlinearity", "hid_init", *OPTIONS
     )  # fmt: skip
 
