@@ -78,3 +78,21 @@ def test_files_that_texts_name_exist(folder: str) -> None:
             if name not in OTHERS and not any((p / name).exists() for p in places):
                 wrong.append(f"{file.relative_to(ROOT)}: {name}")
     assert wrong == []
+
+
+def test_the_map_names_every_file_of_the_lower_floors_and_no_other() -> None:
+    """Each section of the page is about the folders that its heading names."""
+    page = text("docs/explanation/architecture.md")
+    for heading, section in re.findall(
+        r"^##+ (.*`.*)\n((?:(?!^##).*\n)*)", page, re.MULTILINE
+    ):
+        folders = re.findall(r"`(\w+(?:/\w+)?)/`", heading)
+        named = set(re.findall(r"`(\w+\.py)`", section))
+        there = {p.name for f in folders for p in (PACKAGE / f).glob("*.py")}
+        assert there - named == {"__init__.py"}, f"{heading}: files that it leaves out"
+        assert named <= there, f"{heading}: files that are elsewhere"
+    floors = ("lower", "runtime", "backends")
+    headings = re.findall(r"^##+ (.*)$", page, re.MULTILINE)
+    for folder in {p.parent for f in floors for p in (PACKAGE / f).rglob("*.py")}:
+        name = f"`{folder.relative_to(PACKAGE)}/`"
+        assert any(name in heading for heading in headings), name
