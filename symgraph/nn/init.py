@@ -302,6 +302,136 @@ class Orthogonal(Initializer):
         return floatX(self.gain * chosen.reshape(shape))
 
 
+class TruncatedNormal(Initializer):
+    """w ~ N(mean, std**2), drawn again where it lies outside low .. high.
+
+    Parameters
+    ----------
+    std, mean : numbers, of the normal distribution before the ends are cut off
+    low, high : ends, counted in std from the mean
+
+    Raises
+    ------
+    ArgumentError : std is negative, or low is not less than high
+
+    Examples
+    --------
+    >>> w = TruncatedNormal(std=0.5, mean=1.0)((1000,))
+    >>> bool((abs(w - 1) <= 1).all())
+    True
+    """
+
+    def __init__(
+        self, std: float = 0.01, mean: float = 0.0, low: float = -2.0, high: float = 2.0
+    ) -> None:
+        if std < 0:
+            raise ArgumentError(f"TruncatedNormal: std={std} must not be negative")
+        if _share(low, high) < LEAST_SHARE:
+            raise ArgumentError(
+                f"TruncatedNormal: low={low}, high={high}; between them, in standard "
+                f"deviations from the mean, must lie {LEAST_SHARE} of all normal numbers"
+            )
+        self.std = std
+        self.mean = mean
+        self.low = low
+        self.high = high
+
+    def sample(self, shape: Shape) -> np.ndarray:
+        """Return normal numbers; those outside are drawn again until none is left."""
+        made = np.asarray(get_rng().normal(size=shape))
+        while True:
+            outside = (made < self.low) | (made > self.high)
+            count = int(outside.sum())
+            if count == 0:
+                return floatX(self.mean + self.std * made)
+            made[outside] = get_rng().normal(size=count)
+
+
+#: share of the normal numbers that must be kept, or drawing them again takes forever
+LEAST_SHARE = 0.001
+#: standard deviation of a normal number of variance 1 cut off at -2 .. 2
+CUT_AT_TWO = 0.87962566103423978
+
+
+class VarianceScaling(Initializer):
+    """w of mean 0 and variance scale / n, n the inputs or outputs of a unit.
+
+    Inputs are the first axis of a matrix, outputs the second. Filters have channels *
+    receptive field inputs, and filters * receptive field outputs.
+
+    Parameters
+    ----------
+    scale : positive number
+    mode : "fan_in" (n is the number of inputs), "fan_out" (of outputs) or "fan_avg"
+        (the mean of both)
+    distribution : "truncated_normal" (cut off at two standard deviations),
+        "untruncated_normal" or "uniform"
+
+    Raises
+    ------
+    ArgumentError : scale, mode or distribution is none of those
+    ShapeError : a shape of less than 2 axes
+
+    References
+    ----------
+    Names and defaults are Keras's. LeCun et al. 1998 (scale 1, fan_in), Glorot and
+    Bengio 2010 (scale 1, fan_avg), He et al. 2015 (scale 2, fan_in).
+
+    Examples
+    --------
+    >>> w = VarianceScaling(2.0, "fan_in", "uniform")((50, 20))
+    >>> bool(abs(w).max() <= (3 * 2 / 50) ** 0.5)
+    True
+    """
+
+    MODES = ("fan_in", "fan_out", "fan_avg")
+    DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+    ) -> None:
+        if not scale > 0:
+            raise ArgumentError(f"VarianceScaling: scale={scale} must be positive")
+        if mode not in self.MODES:
+            raise ArgumentError(
+                f"VarianceScaling: mode={mode!r}; use {', '.join(self.MODES)}"
+            )
+        if distribution not in self.DISTRIBUTIONS:
+            raise ArgumentError(
+                f"VarianceScaling: distribution={distribution!r}; use "
+                f"{', '.join(self.DISTRIBUTIONS)}"
+            )
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
+
+    def sample(self, shape: Shape) -> np.ndarray:
+        """Return numbers of the distribution with the variance of the shape."""
+        if len(shape) < 2:
+            raise ShapeError(
+                f"VarianceScaling needs a shape of at least 2 axes, not {shape}; "
+                "use Constant, Normal or Uniform"
+            )
+        field = math.prod(shape[2:])
+        outside = shape[:2] if len(shape) == 2 else shape[1::-1]
+        fan_in, fan_out = (extent * field for extent in outside)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+        std = math.sqrt(self.scale / n[self.mode])
+        if self.distribution == "uniform":
+            return Uniform(std=std).sample(shape)
+        if self.distribution == "untruncated_normal":
+            return Normal(std).sample(shape)
+        return TruncatedNormal(std / CUT_AT_TWO).sample(shape)
+
+
+def _share(low: float, high: float) -> float:
+    """Share of normal numbers between two ends."""
+    return (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
+
+
 def _gain(gain: float | str, what: str) -> float:
     if gain == "relu":
         return math.sqrt(2)

@@ -5,9 +5,10 @@ called. The derivative and a stable form of each belong to the ops.
 
 References
 ----------
-Names and defaults are Lasagne's.
+Names and defaults are Lasagne's, up to `identity`; the others name their papers.
 """
 
+import math
 from typing import Any
 
 import symgraph.tensor as T
@@ -121,3 +122,117 @@ def linear(x: Any) -> Any:
 
 
 identity = linear
+
+
+def log_softmax(x: Any) -> Variable:
+    """out = x - log of the sum of exp(x) along the last axis."""
+    return T.nnet.logsoftmax(x)
+
+
+def softsign(x: Any) -> Variable:
+    """out = x / (1 + abs(x))."""
+    return T.nnet.softsign(x)
+
+
+def gelu(x: Any) -> Variable:
+    """out = x * Phi(x) = x / 2 * (1 + erf(x / sqrt(2))), Phi the normal distribution.
+
+    References
+    ----------
+    Hendrycks and Gimpel 2016, Gaussian error linear units. arXiv:1606.08415
+
+    Examples
+    --------
+    >>> round(float(gelu(1.0).eval()), 4)
+    0.8413
+    """
+    x = T.as_tensor_variable(x)
+    return 0.5 * x * (1 + T.erf(x * math.sqrt(0.5)))
+
+
+def gelu_tanh(x: Any) -> Variable:
+    """out = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x**3))), close to `gelu`.
+
+    References
+    ----------
+    Hendrycks and Gimpel 2016, section 2. arXiv:1606.08415
+    """
+    x = T.as_tensor_variable(x)
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1 + T.tanh(inner))
+
+
+def silu(x: Any) -> Variable:
+    """out = x * sigmoid(x).
+
+    References
+    ----------
+    Elfwing et al. 2017, Sigmoid-weighted linear units. arXiv:1702.03118; as swish,
+    Ramachandran et al. 2017. arXiv:1710.05941
+
+    Examples
+    --------
+    >>> round(float(silu(1.0).eval()), 4)
+    0.7311
+    """
+    return T.as_tensor_variable(x) * T.nnet.sigmoid(x)
+
+
+swish = silu
+
+
+def mish(x: Any) -> Variable:
+    """out = x * tanh(log(1 + exp(x))).
+
+    References
+    ----------
+    Misra 2019, Mish: a self regularized non-monotonic activation function.
+    arXiv:1908.08681
+    """
+    return T.as_tensor_variable(x) * T.tanh(T.nnet.softplus(x))
+
+
+def relu6(x: Any) -> Variable:
+    """out = min(max(0, x), 6).
+
+    References
+    ----------
+    Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10
+    """
+    return T.clip(x, 0, 6)
+
+
+def hard_sigmoid(x: Any) -> Variable:
+    """out = min(max(0.2 x + 0.5, 0), 1), Theano's and Keras's line.
+
+    References
+    ----------
+    Courbariaux et al. 2015, BinaryConnect, section 2.2 for the idea. arXiv:1511.00363
+    """
+    return T.nnet.hard_sigmoid(x)
+
+
+def hard_tanh(x: Any) -> Variable:
+    """out = min(max(x, -1), 1).
+
+    References
+    ----------
+    Collobert 2004, Large scale machine learning, thesis, section 2.2
+    """
+    return T.clip(x, -1, 1)
+
+
+def hard_swish(x: Any) -> Variable:
+    """out = x * min(max(x + 3, 0), 6) / 6.
+
+    References
+    ----------
+    Howard et al. 2019, Searching for MobileNetV3, section 5.2. arXiv:1905.02244
+
+    Examples
+    --------
+    >>> [float(hard_swish(x).eval()) for x in (-4.0, 0.0, 4.0)]
+    [-0.0, 0.0, 4.0]
+    """
+    x = T.as_tensor_variable(x)
+    return x * relu6(x + 3) / 6

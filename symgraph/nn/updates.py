@@ -12,7 +12,8 @@ float32 stays float32.
 
 References
 ----------
-Names, defaults and formulas are Lasagne's; each rule names its paper.
+Names, defaults and formulas are Lasagne's, except of `adamw`, `nadam`, `lamb` and `lion`;
+each rule names its paper.
 """
 
 from collections.abc import Mapping, Sequence
@@ -194,19 +195,34 @@ def rmsprop(
     learning_rate: Any = 1.0,
     rho: Any = 0.9,
     epsilon: Any = 1e-6,
+    centered: bool = False,
 ) -> Updates:
     """a := rho * a + (1 - rho) * g**2; w := w - eta * g / sqrt(a + epsilon).
 
+    Parameters
+    ----------
+    loss_or_grads, params, learning_rate : see `sgd`
+    rho : share of the old mean in the new one
+    epsilon : against division by 0
+    centered : True keeps the mean m := rho * m + (1 - rho) * g too, and has the variance
+        a - m**2, not below 0, in place of a
+
     References
     ----------
-    Tieleman and Hinton 2012, Neural networks for machine learning, lecture 6.5
+    Tieleman and Hinton 2012, Neural networks for machine learning, lecture 6.5; centered:
+    Graves 2013, Generating sequences with recurrent neural networks, equations 38 to 40.
+    arXiv:1308.0850
     """
     updates: Updates = {}
     for w, g in _pairs(loss_or_grads, params):
-        mean = _state(w, "mean_squares")
-        updates[mean] = new = _average(mean, T.sqr(g), _setting(rho, w))
+        squares, keep = _state(w, "mean_squares"), _setting(rho, w)
+        updates[squares] = spread = _average(squares, T.sqr(g), keep)
+        if centered:
+            mean = _state(w, "mean")
+            updates[mean] = new_mean = _average(mean, g, keep)
+            spread = T.maximum(spread - T.sqr(new_mean), _setting(0, w))
         eta, eps = _setting(learning_rate, w), _setting(epsilon, w)
-        updates[w] = w - eta * g / T.sqrt(new + eps)
+        updates[w] = w - eta * g / T.sqrt(spread + eps)
     return updates
 
 
@@ -328,6 +344,167 @@ def adamax(
     return updates
 
 
+def adamw(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: Any = 0.001,
+    beta1: Any = 0.9,
+    beta2: Any = 0.999,
+    epsilon: Any = 1e-8,
+    weight_decay: Any = 0.01,
+    decayed: Sequence[Any] | None = None,
+) -> Updates:
+    """w := adam(w) - eta * weight_decay * w, the old w on the right.
+
+    Weights shrink by themselves, not by a term of the loss, which `adam` would divide by
+    the size of the gradients.
+
+    Parameters
+    ----------
+    loss_or_grads, params, learning_rate : see `sgd`
+    beta1, beta2, epsilon : see `adam`
+    weight_decay : number
+    decayed : those of the params that shrink, such as
+        ``get_all_params(layer, regularizable=True)``; all by default
+
+    References
+    ----------
+    Loshchilov and Hutter 2017, Decoupled weight decay regularization, algorithm 2, with
+    the decay times the learning rate, as in PyTorch. arXiv:1711.05101
+    """
+    updates = adam(loss_or_grads, params, learning_rate, beta1, beta2, epsilon)
+    for w in _decayed(params, decayed):
+        rate = _setting(learning_rate, w) * _setting(weight_decay, w)
+        updates[w] = updates[w] - rate * w
+    return updates
+
+
+def nadam(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: Any = 0.002,
+    beta1: Any = 0.9,
+    beta2: Any = 0.999,
+    epsilon: Any = 1e-8,
+    momentum_decay: Any = 0.004,
+) -> Updates:
+    """Adam with Nesterov's momentum: t := t + 1; m and v as in `adam`; p := p * mu(t);
+    w := w - eta * n / (sqrt(v / (1 - beta2**t)) + epsilon),
+    with mu(t) = beta1 * (1 - 0.96**(t * momentum_decay) / 2) and
+    n = mu(t + 1) * m / (1 - p * mu(t + 1)) + (1 - mu(t)) * g / (1 - p).
+
+    References
+    ----------
+    Dozat 2016, Incorporating Nesterov momentum into Adam, algorithm 2 with its schedule
+    """
+    pairs = _pairs(loss_or_grads, params)
+    updates: Updates = {}
+    previous, t = _counter(pairs)
+    product: Any = shared(np.ones((), NUMPY[previous.dtype]), name="momenta")
+    b1, b2 = _setting(beta1, previous), _setting(beta2, previous)
+    decay, base = _setting(momentum_decay, previous), _setting(0.96, previous)
+    now, following = (b1 * (1 - 0.5 * base ** (s * decay)) for s in (t, t + 1))
+    updates[product] = so_far = product * now
+    of_mean, of_g = following / (1 - so_far * following), (1 - now) / (1 - so_far)
+    for w, g in pairs:
+        mean, squares = _state(w, "mean"), _state(w, "mean_squares")
+        updates[mean] = new_mean = _average(mean, g, _setting(beta1, w))
+        updates[squares] = new = _average(squares, T.sqr(g), _setting(beta2, w))
+        step = _setting(of_mean, w) * new_mean + _setting(of_g, w) * g
+        divisor = T.sqrt(new / _setting(1 - b2**t, w)) + _setting(epsilon, w)
+        updates[w] = w - _setting(learning_rate, w) * step / divisor
+    updates[previous] = t
+    return updates
+
+
+def lamb(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: Any = 0.001,
+    beta1: Any = 0.9,
+    beta2: Any = 0.999,
+    epsilon: Any = 1e-6,
+    weight_decay: Any = 0.01,
+    decayed: Sequence[Any] | None = None,
+) -> Updates:
+    """w := w - eta * norm(w) / norm(r) * r, one norm for all elements of a parameter,
+    with m and v as in `adam` and
+    r = m / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + epsilon) + weight_decay * w.
+
+    The factor norm(w) / norm(r) is 1 where one of the norms is 0. For large batches.
+
+    Parameters
+    ----------
+    loss_or_grads, params, learning_rate : see `sgd`
+    beta1, beta2, epsilon : see `adam`
+    weight_decay, decayed : see `adamw`
+
+    References
+    ----------
+    You et al. 2019, Large batch optimization for deep learning, algorithm 2.
+    arXiv:1904.00962
+    """
+    pairs = _pairs(loss_or_grads, params)
+    shrinking = set(_decayed([w for w, _ in pairs], decayed))
+    updates: Updates = {}
+    previous, t = _counter(pairs)
+    b1, b2 = _setting(beta1, previous), _setting(beta2, previous)
+    of_mean, of_squares = 1 / (1 - b1**t), 1 / (1 - b2**t)
+    for w, g in pairs:
+        mean, squares = _state(w, "mean"), _state(w, "mean_squares")
+        updates[mean] = new_mean = _average(mean, g, _setting(beta1, w))
+        updates[squares] = new = _average(squares, T.sqr(g), _setting(beta2, w))
+        divisor = T.sqrt(new * _setting(of_squares, w)) + _setting(epsilon, w)
+        step = new_mean * _setting(of_mean, w) / divisor
+        if w in shrinking:
+            step = step + _setting(weight_decay, w) * w
+        sizes = [T.sqrt(T.sum(T.sqr(x))) for x in (w, step)]
+        known = T.and_(T.gt(sizes[0], 0), T.gt(sizes[1], 0))
+        one = _setting(1, w)
+        trust = T.switch(known, sizes[0] / T.switch(known, sizes[1], one), one)
+        updates[w] = w - _setting(learning_rate, w) * trust * step
+    updates[previous] = t
+    return updates
+
+
+def lion(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: Any = 0.0001,
+    beta1: Any = 0.9,
+    beta2: Any = 0.99,
+    weight_decay: Any = 0.0,
+    decayed: Sequence[Any] | None = None,
+) -> Updates:
+    """w := w - eta * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w);
+    m := beta2 * m + (1 - beta2) * g, the old m in the first line.
+
+    Every element moves by eta; learning rates are about a tenth of Adam's.
+
+    Parameters
+    ----------
+    loss_or_grads, params, learning_rate : see `sgd`
+    beta1, beta2 : shares of the mean of gradients
+    weight_decay, decayed : see `adamw`
+
+    References
+    ----------
+    Chen et al. 2023, Symbolic discovery of optimization algorithms, algorithm 2.
+    arXiv:2302.06675
+    """
+    pairs = _pairs(loss_or_grads, params)
+    shrinking = set(_decayed([w for w, _ in pairs], decayed))
+    updates: Updates = {}
+    for w, g in pairs:
+        mean = _state(w, "mean")
+        step: Any = T.sgn(_average(mean, g, _setting(beta1, w)))
+        if w in shrinking:
+            step = step + _setting(weight_decay, w) * w
+        updates[w] = w - _setting(learning_rate, w) * step
+        updates[mean] = _average(mean, g, _setting(beta2, w))
+    return updates
+
+
 def norm_constraint(
     tensor_var: Variable,
     max_norm: Any,
@@ -439,6 +616,19 @@ def _pairs(loss_or_grads: Any, params: Sequence[Any]) -> list[tuple[Any, Any]]:
     params = _listed(loss_or_grads, params)
     grads = get_or_compute_grads(loss_or_grads, params)
     return [(w, T.as_tensor_variable(g)) for w, g in zip(params, grads, strict=True)]
+
+
+def _decayed(params: Sequence[Any], chosen: Sequence[Any] | None) -> list[Any]:
+    """The parameters that weight decay is for."""
+    if chosen is None:
+        return list(params)
+    for w in chosen:
+        if not any(w is param for param in params):
+            described = listing(w) if isinstance(w, Variable) else f" {w!r}"
+            raise ArgumentError(
+                f"updates: decayed holds a variable that is not in params:{described}"
+            )
+    return list(chosen)
 
 
 def _targets(

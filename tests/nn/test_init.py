@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import truncnorm
 
 from symgraph import config
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn import init
+from symgraph.nn import random as nn_random
 
 SHAPE = (300, 200)
 
@@ -22,6 +24,7 @@ def close_to(found, expected):
     [
         init.Constant, init.Normal, init.Uniform, init.GlorotNormal, init.GlorotUniform,
         init.HeNormal, init.HeUniform, init.Sparse, init.Orthogonal,
+        init.TruncatedNormal, init.VarianceScaling,
     ],
 )  # fmt: skip
 def test_samples_have_the_shape_and_floatX(make, floatX):
@@ -159,3 +162,53 @@ def test_shapes_that_do_not_fit(wrong, text):
 def test_arguments_that_do_not_fit(wrong, text):
     with pytest.raises(ArgumentError, match=text):
         wrong()
+
+
+def test_a_truncated_normal_is_the_normal_between_its_ends():
+    made = init.TruncatedNormal(std=0.5, mean=3.0, low=-1.0, high=2.0)(SHAPE)
+    assert made.min() >= 2.5
+    assert made.max() <= 4.0
+    scipy_moments = truncnorm.stats(-1.0, 2.0, loc=3.0, scale=0.5)
+    assert close_to(made.mean(), scipy_moments[0])
+    assert close_to(made.var(), scipy_moments[1])
+
+
+def test_a_truncated_normal_takes_a_generator_of_either_kind():
+    before = nn_random.get_rng()
+    for rng in (np.random.RandomState(3), np.random.default_rng(3)):
+        nn_random.set_rng(rng)
+        assert abs(init.TruncatedNormal(1.0)((40, 5))).max() <= 2
+    nn_random.set_rng(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [({"std": -1}, "must not be negative"), ({"low": 2.0}, "low=2.0, high=2.0"),
+     ({"low": 5.0, "high": 9.0}, "0.001 of all")],
+)  # fmt: skip
+def test_a_truncated_normal_refuses(arguments, text):
+    with pytest.raises(ArgumentError, match=text):
+        init.TruncatedNormal(**arguments)
+
+
+@pytest.mark.parametrize("distribution", init.VarianceScaling.DISTRIBUTIONS)
+@pytest.mark.parametrize(
+    ("mode", "matrix", "filters"),
+    [("fan_in", 300, 60 * 9), ("fan_out", 200, 50 * 9), ("fan_avg", 250, 55 * 9)],
+)
+def test_variance_scaling(distribution, mode, matrix, filters):
+    for shape, n in ((SHAPE, matrix), ((50, 60, 3, 3), filters)):
+        made = init.VarianceScaling(2.0, mode, distribution)(shape)
+        assert close_to(made.std(), math.sqrt(2.0 / n))
+        assert abs(made.mean()) < 0.01
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"scale": 0}, {"mode": "fan"}, {"distribution": "normal"}]
+)
+def test_variance_scaling_refuses(arguments):
+    (name,) = arguments
+    with pytest.raises(ArgumentError, match=f"VarianceScaling: {name}="):
+        init.VarianceScaling(**arguments)
+    with pytest.raises(ShapeError, match="at least 2 axes"):
+        init.VarianceScaling()((3,))

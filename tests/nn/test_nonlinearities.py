@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import symgraph.tensor as T
 from symgraph.autodiff.reverse import grad
@@ -36,6 +37,22 @@ CASES = {
         lambda x: 2 * np.where(x > 0, x, 3 * (np.exp(x) - 1)),
     ),
     "softplus": (nl.softplus, lambda x: np.log1p(np.exp(x))),
+    "log_softmax": (
+        nl.log_softmax,
+        lambda x: x - np.log(np.exp(x).sum(axis=-1, keepdims=True)),
+    ),
+    "softsign": (nl.softsign, lambda x: x / (1 + abs(x))),
+    "gelu": (nl.gelu, lambda x: x * norm.cdf(x)),
+    "gelu_tanh": (
+        nl.gelu_tanh,
+        lambda x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    ),
+    "silu": (nl.silu, lambda x: x / (1 + np.exp(-x))),
+    "mish": (nl.mish, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    "relu6": (nl.relu6, lambda x: np.minimum(np.maximum(x, 0), 6)),
+    "hard_sigmoid": (nl.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+    "hard_tanh": (nl.hard_tanh, lambda x: np.clip(x, -1, 1)),
+    "hard_swish": (nl.hard_swish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
     "linear": (nl.linear, lambda x: x),
 }
 
@@ -53,11 +70,11 @@ def test_value_and_dtype(case, dtype, value):
     np.testing.assert_allclose(found, numeric(array), rtol=tolerance, atol=1e-7)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c != "softmax"])
+@pytest.mark.parametrize("case", [c for c in CASES if "softmax" not in c])
 def test_gradient_against_differences(case, value):
     symbolic, _ = CASES[case]
     x = T.dvector("x")
-    point, h = np.array([-2.0, -0.3, 0.4, 3.0]), 1e-6
+    point, h = np.array([-2.0, -0.3, 0.4, 3.2]), 1e-6
     found = value(grad(T.sum(symbolic(x)), x), {x: point})
     ends = [value(symbolic(x), {x: point + s * h}) for s in (1, -1)]
     np.testing.assert_allclose(found, (ends[0] - ends[1]) / (2 * h), rtol=1e-7)
@@ -84,3 +101,19 @@ def test_settings_may_be_variables(value):
     slope = T.dscalar("slope")
     out = nl.LeakyRectify(slope)(np.array([-2.0, 2.0]))
     assert value(out, {slope: 0.25}).tolist() == [-0.5, 2.0]
+
+
+def test_gelu_tanh_is_close_to_gelu(value):
+    x = T.dvector("x")
+    points = np.linspace(-6, 6, 50)
+    exact, near = (value(f(x), {x: points}) for f in (nl.gelu, nl.gelu_tanh))
+    np.testing.assert_allclose(near, exact, atol=1e-3)
+
+
+def test_large_inputs_stay_finite(value):
+    x = T.fvector("x")
+    points = np.float32([-1e4, -100, 100, 1e4])
+    for f in (nl.gelu, nl.gelu_tanh, nl.silu, nl.mish, nl.hard_swish):
+        for found in (f(x), grad(T.sum(f(x)), x)):
+            assert np.isfinite(value(found, {x: points})).all(), f
+        np.testing.assert_allclose(value(f(x), {x: points})[2:], points[2:])

@@ -86,7 +86,54 @@ def adamax(w, g, state, t, eta=0.05, b1=0.8, b2=0.95, eps=1e-8):
     return w - w.dtype.type(eta / (1 - b1**t)) * state["m"] / (state["u"] + eps)
 
 
+def rmsprop_centered(w, g, state, t, eta=0.1, rho=0.7, eps=1e-6):
+    state["a"] = rho * state.get("a", 0) + (1 - rho) * g**2
+    state["m"] = rho * state.get("m", 0) + (1 - rho) * g
+    return w - eta * g / np.sqrt(state["a"] - state["m"] ** 2 + eps)
+
+
+def adamw(w, g, state, t, eta=0.05):
+    return adam(w, g, state, t, eta) - eta * w.dtype.type(0.2) * w
+
+
+def nadam(w, g, state, t, eta=0.05, b1=0.8, b2=0.95, eps=1e-8):
+    mu = [b1 * (1 - 0.5 * 0.96 ** (s * 0.1)) for s in (t, t + 1)]
+    state["p"] = state.get("p", 1) * mu[0]
+    state["m"] = b1 * state.get("m", 0) + (1 - b1) * g
+    state["v"] = b2 * state.get("v", 0) + (1 - b2) * g**2
+    n = mu[1] * state["m"] / (1 - state["p"] * mu[1])
+    n = n + (1 - mu[0]) * g / (1 - state["p"])
+    return w - eta * n / (np.sqrt(state["v"] / (1 - b2**t)) + eps)
+
+
+def lamb(w, g, state, t, eta=0.05, b1=0.8, b2=0.95, eps=1e-6, decay=0.2):
+    state["m"] = b1 * state.get("m", 0) + (1 - b1) * g
+    state["v"] = b2 * state.get("v", 0) + (1 - b2) * g**2
+    r = state["m"] / (1 - b1**t) / (np.sqrt(state["v"] / (1 - b2**t)) + eps) + decay * w
+    return w - eta * np.linalg.norm(w) / np.linalg.norm(r) * r
+
+
+def lion(w, g, state, t, eta=0.05, b1=0.8, b2=0.95, decay=0.2):
+    m = state.get("m", 0)
+    state["m"] = b2 * m + (1 - b2) * g
+    return w - eta * (np.sign(b1 * m + (1 - b1) * g) + decay * w)
+
+
 RULES = {
+    "rmsprop centered": (
+        lambda loss, p: up.rmsprop(loss, p, 0.1, 0.7, centered=True),
+        rmsprop_centered,
+    ),
+    "adamw": (
+        lambda loss, p: up.adamw(loss, p, 0.05, 0.8, 0.95, weight_decay=0.2),
+        adamw,
+    ),
+    "nadam": (
+        lambda loss, p: up.nadam(loss, p, 0.05, 0.8, 0.95, momentum_decay=0.1),
+        nadam,
+    ),
+    "lamb": (lambda loss, p: up.lamb(loss, p, 0.05, 0.8, 0.95, 1e-6, 0.2), lamb),
+    "lion": (lambda loss, p: up.lion(loss, p, 0.05, 0.8, 0.95, 0.2), lion),
     "sgd": (lambda loss, p: up.sgd(loss, p, 0.1), sgd),
     "momentum": (lambda loss, p: up.momentum(loss, p, 0.1, 0.8), momentum),
     "nesterov": (lambda loss, p: up.nesterov_momentum(loss, p, 0.1, 0.8), nesterov),
@@ -291,3 +338,34 @@ def test_norms_need_axes_where_there_is_no_default():
         up.total_norm_constraint([], 1.0)
     with pytest.raises(ConversionError, match="list is neither a variable nor"):
         nn.utils.compute_norms([1.0])
+
+
+@pytest.mark.parametrize("rule", [up.adamw, up.lamb, up.lion])
+def test_weight_decay_is_for_the_parameters_named(rule, value):
+    w, b = make_params("float64")
+    b.set_value(np.array([0.3, -0.7]))
+    loss = make_loss([w, b])
+    some = rule(loss, [w, b], 0.1, weight_decay=0.5, decayed=[w])
+    none = rule(loss, [w, b], 0.1, weight_decay=0.0)
+    assert np.array_equal(value(some[b]), value(none[b]))
+    assert not np.allclose(value(some[w]), value(none[w]))
+    with pytest.raises(ArgumentError, match="decayed holds a variable that is not in"):
+        rule(loss, [w], 0.1, decayed=[b])
+
+
+def test_lamb_trusts_a_step_where_a_norm_is_0(value):
+    w = sg.shared(np.zeros(3), name="w")
+    updates = up.lamb([T.constant(np.ones(3))], [w], 0.1, weight_decay=0.3)
+    np.testing.assert_allclose(value(updates[w]), -0.1, rtol=1e-5)
+    w = sg.shared(np.ones(3), name="w")
+    updates = up.lamb([T.constant(np.zeros(3))], [w], 0.1, weight_decay=0.0)
+    np.testing.assert_array_equal(value(updates[w]), 1.0)
+
+
+def test_a_variance_of_rounding_errors_is_no_nan():
+    w = sg.shared(np.float32([1.0]), name="w")
+    g = T.constant(np.float32([3333.3]))
+    step = sg.function([], updates=up.rmsprop([g], [w], 1e-9, 0.9, centered=True))
+    for _ in range(200):
+        step()
+    assert np.isfinite(w.get_value()).all()
