@@ -8,7 +8,7 @@ neural networks are in ``T.nnet``. Importing this module loads all ops.
 import builtins
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # operators of variables, then the ops: each file registers its functions
 import symgraph.core.operators
@@ -65,6 +65,9 @@ from symgraph.ops.families import cast as cast
 from symgraph.ops.grids import mgrid, ogrid
 from symgraph.ops.movement import dimshuffle as dimshuffle
 from symgraph.ops.random import RandomStreams
+
+if TYPE_CHECKING:  # what `__getattr__` finds, and the constructors made below
+    from symgraph.ops.functions import *  # noqa: F403
 
 linalg = _linalg.linalg
 nlinalg = _linalg.nlinalg
@@ -377,14 +380,16 @@ def _with_rank(x: Variable, ndim: int | None, what: str) -> Variable:
 # --- names -------------------------------------------------------------------------
 
 
-def __getattr__(name: str) -> Any:
-    """Public functions of ops/ (and of floors above that are loaded)."""
-    found = PUBLIC.get(name)
-    if found is None:
-        near = get_close_matches(name, __dir__(), 3)
-        cure = f"; did you mean {', '.join(near)}?" if near else ""
-        raise AttributeError(f"symgraph.tensor has no {name!r}{cure}")
-    return found
+if not TYPE_CHECKING:  # a checker shall know which names there are
+
+    def __getattr__(name: str) -> Any:
+        """Public functions of ops/ (and of floors above that are loaded)."""
+        found = PUBLIC.get(name)
+        if found is None:
+            near = get_close_matches(name, __dir__(), 3)
+            cure = f"; did you mean {', '.join(near)}?" if near else ""
+            raise AttributeError(f"symgraph.tensor has no {name!r}{cure}")
+        return found
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
-"""Operators and methods of variables, which core/operators.py attaches from its tables.
+"""Operators and methods of variables, which core/operators.py attaches.
 
-Made by docs/make_attached.py; edit the tables and the functions, not this file.
+Made by docs/make_stubs.py; edit the tables and the functions, not this file.
 """
 
 from collections.abc import Iterator, Mapping

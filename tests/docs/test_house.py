@@ -44,7 +44,7 @@ def test_hooks_before_a_commit_are_commands_of_the_dev_extra() -> None:
 def test_types_are_part_of_the_package() -> None:
     assert (ROOT / "symgraph" / "py.typed").is_file()
     data = PROJECT["tool"]["setuptools"]["package-data"]["symgraph"]
-    assert {"py.typed", "core/*.pyi"} <= set(data)
+    assert {"py.typed", "core/*.pyi", "ops/*.pyi"} <= set(data)
 
 
 def test_types_are_checked_in_the_whole_package() -> None:
