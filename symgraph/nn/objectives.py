@@ -13,7 +13,28 @@ import symgraph.tensor as T
 from symgraph.core.dtypes import is_discrete, is_float
 from symgraph.core.node import Variable, listing
 from symgraph.errors import ArgumentError, ShapeError
+from symgraph.nn.ctc import ctc_loss
 from symgraph.ops.labels import labelled, one_hot_rows
+
+__all__ = [
+    "aggregate",
+    "align_targets",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_loss",
+    "binary_hinge_loss",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "cosine_loss",
+    "ctc_loss",
+    "dice_loss",
+    "focal_loss",
+    "huber_loss",
+    "kl_divergence",
+    "label_smoothing",
+    "multiclass_hinge_loss",
+    "squared_error",
+]
 
 MODES = ("mean", "sum", "normalized_sum")
 
@@ -157,6 +178,226 @@ def huber_loss(predictions: Any, targets: Any, delta: Any = 1) -> Variable:
     return T.switch(T.le(distance, delta), square, line)
 
 
+def label_smoothing(
+    targets: Any, num_classes: Any = None, smoothing: Any = 0.1
+) -> Variable:
+    """out[i, j] = (1 - smoothing) * t[i, j] + smoothing / classes.
+
+    Parameters
+    ----------
+    targets : t, probabilities (batch, classes), or integer labels (batch,), which count
+        as one-hot rows
+    num_classes : number of classes; needed for labels
+    smoothing : number in 0 .. 1
+
+    Returns
+    -------
+    (batch, classes), targets for `categorical_crossentropy`
+
+    Raises
+    ------
+    ArgumentError : labels without num_classes; smoothing is not in 0 .. 1
+
+    References
+    ----------
+    Szegedy et al. 2015, Rethinking the Inception architecture, section 7.
+    arXiv:1512.00567
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> label_smoothing(np.array([1]), 4, smoothing=0.2).eval().round(3)
+    array([[0.05, 0.85, 0.05, 0.05]])
+    """
+    t: Any = T.as_tensor_variable(targets)
+    if not isinstance(smoothing, Variable) and not 0 <= smoothing <= 1:
+        raise ArgumentError(
+            f"label_smoothing: smoothing={smoothing!r} is not in 0 .. 1"
+        )
+    if is_discrete(t.dtype) and t.ndim == 1:
+        if num_classes is None:
+            raise ArgumentError(
+                f"label_smoothing: integer labels need num_classes{listing(t)}"
+            )
+        t = T.one_hot(t, num_classes)
+    classes = t.shape[-1] if t.type.shape[-1] is None else t.type.shape[-1]
+    share = smoothing / (
+        T.cast(classes, t.dtype) if isinstance(classes, Variable) else classes
+    )
+    return t * (1 - smoothing) + share
+
+
+def kl_divergence(predictions: Any, targets: Any) -> Variable:
+    """out[i] = sum over j of t[i, j] * log(t[i, j] / p[i, j]), 0 where t is 0.
+
+    `categorical_crossentropy` without the entropy of the targets.
+
+    Parameters
+    ----------
+    predictions : p (..., classes) in 0 .. 1, such as the result of `softmax`
+    targets : t (..., classes) in 0 .. 1
+
+    Returns
+    -------
+    (...,)
+
+    Raises
+    ------
+    ShapeError : the ranks differ
+
+    References
+    ----------
+    Kullback and Leibler 1951, On information and sufficiency
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(kl_divergence(np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]])).eval()[0])
+    0.6931471805599453
+    """
+    p: Any = T.as_tensor_variable(predictions)
+    t: Any = _adapted(targets, p)
+    _same_rank("kl_divergence", p, t)
+    return T.sum(T.xlogx(t) - T.xlogy(t, p), axis=-1)
+
+
+def focal_loss(
+    predictions: Any, targets: Any, gamma: Any = 2.0, alpha: Any = None
+) -> Variable:
+    """out[i] = -sum over j of a[j] * t[i, j] * (1 - p[i, j])**gamma * log(p[i, j]).
+
+    The cross-entropy, with less weight for what is predicted well already.
+
+    Parameters
+    ----------
+    predictions : p (batch, classes) in 0 .. 1, such as the result of `softmax`
+    targets : t, probabilities (batch, classes) or integer labels (batch,)
+    gamma : number from 0 up; 0 is the cross-entropy
+    alpha : a, a weight for each class (classes,), or one number; None for 1
+
+    Returns
+    -------
+    (batch,)
+
+    References
+    ----------
+    Lin et al. 2017, Focal loss for dense object detection, equation 4. arXiv:1708.02002
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, t = np.array([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])
+    >>> focal_loss(p, t).eval().round(4)
+    array([0.1733, 0.0011])
+    """
+    p: Any = T.as_tensor_variable(predictions)
+    t: Any = _checked("focal_loss", p, T.as_tensor_variable(targets))
+    _settings("focal_loss", gamma=gamma)
+    if t.ndim < p.ndim:
+        own = labelled(p, t)
+        loss = -((1 - own) ** gamma) * T.log(own)
+        if alpha is None:
+            return loss
+        weights = T.as_tensor_variable(alpha)
+        return loss * (T.take(weights, t) if weights.ndim else weights)
+    terms = (1 - p) ** gamma * T.xlogy(_adapted(t, p), p)
+    return -T.sum(terms if alpha is None else terms * alpha, axis=-1)
+
+
+def binary_focal_loss(
+    predictions: Any, targets: Any, gamma: Any = 2.0, alpha: Any = 0.25
+) -> Variable:
+    """out = -alpha t (1 - p)**gamma log(p) - (1 - alpha) (1 - t) p**gamma log(1 - p).
+
+    Parameters
+    ----------
+    predictions : p in 0 .. 1, such as the result of `sigmoid`
+    targets : t in 0 .. 1
+    gamma : number from 0 up
+    alpha : number in 0 .. 1, weight of the ones; None for no weights
+
+    References
+    ----------
+    Lin et al. 2017, Focal loss for dense object detection, equation 5. arXiv:1708.02002
+    """
+    p, t = align_targets(T.as_tensor_variable(predictions), targets)
+    t = _adapted(t, p)
+    _settings("binary_focal_loss", gamma=gamma)
+    ones, zeros = T.xlogy(t, p), T.xlogy(1 - t, 1 - p)
+    weights = (1, 1) if alpha is None else (alpha, 1 - alpha)
+    return -weights[0] * (1 - p) ** gamma * ones - weights[1] * p**gamma * zeros
+
+
+def dice_loss(predictions: Any, targets: Any, smooth: Any = 1.0) -> Variable:
+    """out[i] = 1 - (2 * sum of p t + smooth) / (sum of p + sum of t + smooth).
+
+    The sums are over all axes but the first.
+
+    Parameters
+    ----------
+    predictions : p (batch, ...) in 0 .. 1
+    targets : t (batch, ...) in 0 .. 1
+    smooth : number from 0 up, keeps the fraction finite where nothing is to be found
+
+    Returns
+    -------
+    (batch,)
+
+    Raises
+    ------
+    ShapeError : the ranks differ, or are less than 2
+
+    References
+    ----------
+    Milletari et al. 2016, V-Net, section 3, with sums for sums of squares.
+    arXiv:1606.04797
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(dice_loss(np.ones((1, 3)), np.ones((1, 3))).eval()[0])
+    0.0
+    """
+    p: Any = T.as_tensor_variable(predictions)
+    t: Any = _adapted(targets, p)
+    _same_rank("dice_loss", p, t, least=2)
+    axes = tuple(range(1, p.ndim))
+    both, of_p, of_t = (T.sum(x, axis=axes) for x in (p * t, p, t))
+    return 1 - (2 * both + smooth) / (of_p + of_t + smooth)
+
+
+def cosine_loss(a: Any, b: Any, axis: int = -1, epsilon: float = 1e-12) -> Variable:
+    """out = 1 - sum of a b / sqrt(sum of a**2 * sum of b**2), sums along one axis.
+
+    Sums of squares count as epsilon where they are less, so that vectors of zeros have
+    the loss 1 and a gradient.
+
+    Parameters
+    ----------
+    a, b : of the same rank
+    axis : int
+
+    Raises
+    ------
+    ShapeError : the ranks differ
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cosine_loss(np.eye(2), np.array([[2.0, 0.0], [-1.0, 0.0]])).eval()
+    array([0., 1.])
+    """
+    a = T.as_tensor_variable(a)
+    b = _adapted(b, a)
+    _same_rank("cosine_loss", a, b)
+
+    def unit(x: Any) -> Any:
+        squares = T.sum(T.sqr(x), axis=axis, keepdims=True)
+        return x / T.sqrt(T.maximum(squares, epsilon))
+
+    return 1 - T.sum(unit(a) * unit(b), axis=axis)
+
+
 def binary_accuracy(predictions: Any, targets: Any, threshold: Any = 0.5) -> Variable:
     """out = (p >= threshold) == t, elementwise, as bool.
 
@@ -207,6 +448,19 @@ def _adapted(targets: Any, predictions: Any) -> Any:
     if is_discrete(t.dtype) and is_float(wanted):
         return T.cast(t, wanted)
     return t
+
+
+def _settings(what: str, **given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Variable) and not value >= 0:
+            raise ArgumentError(f"{what}: {name}={value!r}; use 0 or more")
+
+
+def _same_rank(what: str, p: Variable, t: Variable, least: int = 1) -> None:
+    if p.ndim != t.ndim or p.ndim < least:
+        raise ShapeError(
+            f"{what}: both must have the same rank, at least {least}{listing(p, t)}"
+        )
 
 
 def _checked(what: str, p: Variable, t: Variable) -> Variable:

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cosine
+from scipy.special import rel_entr
 
 import symgraph.tensor as T
+from symgraph.autodiff.reverse import grad
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn import objectives as ob
 
@@ -170,3 +173,115 @@ def test_targets_of_another_rank(loss):
 def test_top_k_must_be_a_positive_int(top_k):
     with pytest.raises(ArgumentError, match=f"top_k={top_k}; use 1 or more"):
         ob.categorical_accuracy(T.matrix("p"), T.ivector("y"), top_k)
+
+
+SOFT = np.array([[0.0, 1.0, 0.0], [0.2, 0.3, 0.5], [0.1, 0.9, 0.0], [0.3, 0.3, 0.4]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_label_smoothing_of_labels_and_of_rows(dtype, value):
+    _, y, t, given = symbols(dtype)
+    expected = 0.8 * ONE_HOT + 0.2 / 3
+    out = ob.label_smoothing(t, smoothing=0.2)
+    assert out.dtype == dtype
+    np.testing.assert_allclose(value(out, given), expected, rtol=1e-6)
+    np.testing.assert_allclose(value(ob.label_smoothing(y, 3, 0.2), given), expected)
+
+
+def test_label_smoothing_refuses():
+    with pytest.raises(ArgumentError, match="integer labels need num_classes"):
+        ob.label_smoothing(T.ivector("y"))
+    with pytest.raises(ArgumentError, match=r"smoothing=1\.5 is not in 0 \.\. 1"):
+        ob.label_smoothing(T.matrix("t"), smoothing=1.5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kl_divergence(dtype, value):
+    p, _, t, given = symbols(dtype)
+    out = ob.kl_divergence(p, t)
+    assert out.dtype == dtype
+    found = value(out, {**given, t: SOFT.astype(dtype)})
+    np.testing.assert_allclose(found, rel_entr(SOFT, P).sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0, 1, 2, 2.5])
+@pytest.mark.parametrize("alpha", [None, 0.4, [0.2, 0.3, 0.5]])
+def test_focal_loss(gamma, alpha, value):
+    p, y, t, given = symbols()
+    weights = np.broadcast_to(1 if alpha is None else alpha, 3)
+    expected = -(weights * ONE_HOT * (1 - P) ** gamma * np.log(P)).sum(axis=1)
+    for targets in (y, t):
+        out = ob.focal_loss(p, targets, gamma, alpha)
+        np.testing.assert_allclose(value(out, given), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.25])
+def test_binary_focal_loss(alpha, value):
+    p, _, t, given = symbols()
+    ones, zeros = (1, 1) if alpha is None else (alpha, 1 - alpha)
+    expected = np.where(
+        ONE_HOT == 1, -ones * (1 - P) ** 2 * np.log(P), -zeros * P**2 * np.log(1 - P)
+    )
+    found = value(ob.binary_focal_loss(p, t, alpha=alpha), given)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    with pytest.raises(ArgumentError, match="gamma=-1; use 0 or more"):
+        ob.binary_focal_loss(p, t, gamma=-1)
+
+
+def test_dice_loss(value):
+    p, t = T.dtensor3("p"), T.itensor3("t")
+    a = np.random.default_rng(0).random((2, 3, 4))
+    b = (a > 0.6).astype("int32")
+    both = (a * b).sum(axis=(1, 2))
+    sums = a.sum(axis=(1, 2)) + b.sum(axis=(1, 2))
+    found = value(ob.dice_loss(p, t, smooth=0.5), {p: a, t: b})
+    np.testing.assert_allclose(found, 1 - (2 * both + 0.5) / (sums + 0.5))
+    empty = {p: np.zeros((1, 2, 2)), t: np.zeros((1, 2, 2), "int32")}
+    assert value(ob.dice_loss(p, t), empty) == 0
+
+
+def test_cosine_loss_and_its_gradient_at_zero(value):
+    a, b = T.dmatrix("a"), T.dmatrix("b")
+    x, y = np.random.default_rng(0).standard_normal((2, 3, 5))
+    found = value(ob.cosine_loss(a, b), {a: x, b: y})
+    np.testing.assert_allclose(
+        found, [cosine(*rows) for rows in zip(x, y, strict=True)]
+    )
+    loss = ob.cosine_loss(a, b, axis=0)
+    assert value(loss, {a: x, b: y}).shape == (5,)
+    g = value(grad(T.sum(loss), a), {a: np.zeros((3, 5)), b: y})
+    assert np.isfinite(g).all()
+    assert value(loss, {a: np.zeros((3, 5)), b: y}).tolist() == [1.0] * 5
+
+
+@pytest.mark.parametrize("loss", [ob.kl_divergence, ob.dice_loss, ob.cosine_loss])
+def test_ranks_must_agree(loss):
+    with pytest.raises(ShapeError, match="both must have the same rank"):
+        loss(T.matrix("p"), T.vector("t"))
+
+
+@pytest.mark.parametrize(
+    "loss", [ob.kl_divergence, ob.focal_loss, ob.binary_focal_loss, ob.dice_loss,
+             ob.cosine_loss],
+)  # fmt: skip
+def test_gradients_of_losses_against_differences(loss, value):
+    p, t = T.dmatrix("p"), T.dmatrix("t")
+    total = T.sum(loss(p, t) * 1.5)
+    found = value(grad(total, p), {p: P, t: SOFT})
+    for place in np.ndindex(P.shape):
+        move = np.zeros_like(P)
+        move[place] = 1e-6
+        ends = [value(total, {p: P + s * move, t: SOFT}) for s in (1, -1)]
+        wanted = (ends[0] - ends[1]) / 2e-6
+        np.testing.assert_allclose(found[place], wanted, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "loss", [ob.kl_divergence, ob.focal_loss, ob.binary_focal_loss]
+)
+def test_certain_predictions_that_are_right_have_a_finite_gradient(loss, value):
+    p, t = T.dmatrix("p"), T.dmatrix("t")
+    given = {p: np.eye(3), t: np.eye(3)}
+    total = T.sum(loss(p, t))
+    assert value(total, given) == 0
+    assert np.isfinite(value(grad(total, p), given)).all()
