@@ -64,6 +64,16 @@ def test_modes_by_name_and_as_objects(theano):
         theano.function([x], x, mode="FAST_WALK")
 
 
+@pytest.mark.parametrize("optimizer", [None, "None"])
+def test_a_mode_without_optimizer_compiles_the_graph_as_it_is(theano, optimizer):
+    x = theano.tensor.dscalar()
+    f = theano.function([x], x + x, mode=theano.Mode("cvm", optimizer))
+    assert f(1.0) == 2
+    assert f.rewritten.firings == ()
+    full = theano.function([x], x + x, mode=theano.Mode("cvm", "fast_run"))
+    assert full.rewritten.firings != ()
+
+
 def test_default_updates_of_clones_keep_the_type_of_the_variable(theano):
     """As layers that normalize a batch do: the clone carries the running average."""
     T = theano.tensor

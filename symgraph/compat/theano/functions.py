@@ -85,9 +85,11 @@ def Param(variable: Variable, default: Any = None, *args: Any, **kwargs: Any) ->
 def Mode(linker: Any = None, optimizer: Any = "default") -> modes.Mode:
     """A mode of symgraph's for Theano's linker and optimizer.
 
-    The linker ``"py"`` runs the NumPy reference; every other one compiles.
+    The linker ``"py"`` runs the NumPy reference; every other one compiles. Without an
+    optimizer (None) a graph is compiled as it was built.
     """
-    return modes.mode_of("FAST_COMPILE" if linker == "py" else "FAST_RUN")
+    mode = modes.mode_of("FAST_COMPILE" if linker == "py" else "FAST_RUN")
+    return mode if optimizer not in (None, "None") else mode.replace(optimize=False)
 
 
 def get_mode(mode: Any) -> modes.Mode:
