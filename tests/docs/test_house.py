@@ -25,7 +25,7 @@ def test_the_workflow_runs_the_script_on_every_python_that_is_supported() -> Non
 
 def test_the_script_checks_lint_format_types_and_what_is_generated() -> None:
     script = text(".ci/run")
-    for command in ("ruff check .", "ruff format --check", "bin/mypy"):
+    for command in ('ruff" check .', 'ruff" format --check', 'bin/mypy"'):
         assert command in script
     for maker in (ROOT / "docs").glob("make_*.py"):
         if "--check" in maker.read_text(encoding="utf-8"):
