@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from symgraph import config, nn
+from symgraph.backends import registry
+from symgraph.config import DEVICES
 from symgraph.core.op import OPS, PUBLIC
 from symgraph.ops.families import SCALARS
 
@@ -86,8 +88,9 @@ def run_script(
 
 @pytest.fixture
 def registries() -> Iterator[None]:
-    """Pages may define ops; other tests must not see them."""
-    tables: list[dict[str, object]] = [OPS, PUBLIC, SCALARS]  # type: ignore[list-item]
+    """Pages may define ops and devices; other tests must not see them."""
+    devices = [DEVICES, registry._added, registry._made]
+    tables: list[dict[str, object]] = [OPS, PUBLIC, SCALARS, *devices]  # type: ignore
     before = [dict(table) for table in tables]
     with config.override():
         yield
