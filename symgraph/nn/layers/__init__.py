@@ -1,6 +1,12 @@
 """All layers, and the functions on whole networks, under Lasagne's names."""
 
+from symgraph.nn.layers.attention import (
+    LearnedPositionalEncodingLayer,
+    MultiHeadAttentionLayer,
+    PositionalEncodingLayer,
+)
 from symgraph.nn.layers.base import Layer, MergeLayer
+from symgraph.nn.layers.blocks import dense_block, residual_block
 from symgraph.nn.layers.conv import (
     BaseConvLayer,
     Conv1DLayer,
@@ -12,6 +18,7 @@ from symgraph.nn.layers.conv import (
 )
 from symgraph.nn.layers.dense import DenseLayer, NINLayer
 from symgraph.nn.layers.embedding import EmbeddingLayer
+from symgraph.nn.layers.feature_norm import GroupNormLayer, LayerNormLayer, RMSNormLayer
 from symgraph.nn.layers.feature_pool import FeaturePoolLayer, FeatureWTALayer
 from symgraph.nn.layers.helper import (
     count_params,
@@ -23,6 +30,8 @@ from symgraph.nn.layers.helper import (
     set_all_param_values,
 )
 from symgraph.nn.layers.input import InputLayer
+from symgraph.nn.layers.inverse import InverseLayer
+from symgraph.nn.layers.local import LocallyConnected2DLayer
 from symgraph.nn.layers.merge import (
     ConcatLayer,
     ElemwiseMergeLayer,
@@ -48,6 +57,7 @@ from symgraph.nn.layers.normalization import (
     layer_norm,
 )
 from symgraph.nn.layers.pool import (
+    GlobalAveragePoolLayer,
     GlobalPoolLayer,
     MaxPool1DLayer,
     MaxPool2DLayer,
@@ -58,8 +68,20 @@ from symgraph.nn.layers.pool import (
     pool_output_length,
 )
 from symgraph.nn.layers.pyramid import SpatialPyramidPoolingLayer
+from symgraph.nn.layers.rectifiers import (
+    ParametricRectifierLayer,
+    RandomizedRectifierLayer,
+    prelu,
+    rrelu,
+)
 from symgraph.nn.layers.recurrent import CustomRecurrentLayer, RecurrentLayer
 from symgraph.nn.layers.recurrent_gates import Gate, GRULayer, LSTMLayer
+from symgraph.nn.layers.separable import (
+    DepthwiseConv1DLayer,
+    DepthwiseConv2DLayer,
+    SeparableConv1DLayer,
+    SeparableConv2DLayer,
+)
 from symgraph.nn.layers.shape import (
     DimshuffleLayer,
     FlattenLayer,
@@ -78,6 +100,7 @@ from symgraph.nn.layers.special import (
     ScaleLayer,
     standardize,
 )
+from symgraph.nn.layers.transformer import TPSTransformerLayer, TransformerLayer
 from symgraph.nn.layers.transposed import (
     Deconv2DLayer,
     Deconv3DLayer,
@@ -102,6 +125,8 @@ __all__ = [
     "Deconv2DLayer",
     "Deconv3DLayer",
     "DenseLayer",
+    "DepthwiseConv1DLayer",
+    "DepthwiseConv2DLayer",
     "DilatedConv2DLayer",
     "DimshuffleLayer",
     "DropoutLayer",
@@ -115,27 +140,42 @@ __all__ = [
     "GRULayer",
     "Gate",
     "GaussianNoiseLayer",
+    "GlobalAveragePoolLayer",
     "GlobalPoolLayer",
+    "GroupNormLayer",
     "InputLayer",
+    "InverseLayer",
     "LSTMLayer",
     "Layer",
+    "LayerNormLayer",
+    "LearnedPositionalEncodingLayer",
     "LocalResponseNormalization2DLayer",
+    "LocallyConnected2DLayer",
     "MaxPool1DLayer",
     "MaxPool2DLayer",
     "MaxPool3DLayer",
     "MergeLayer",
+    "MultiHeadAttentionLayer",
     "NINLayer",
     "NonlinearityLayer",
     "PadLayer",
+    "ParametricRectifierLayer",
     "Pool1DLayer",
     "Pool2DLayer",
     "Pool3DLayer",
+    "PositionalEncodingLayer",
+    "RMSNormLayer",
+    "RandomizedRectifierLayer",
     "RecurrentLayer",
     "ReshapeLayer",
     "ScaleLayer",
+    "SeparableConv1DLayer",
+    "SeparableConv2DLayer",
     "SliceLayer",
     "SpatialPyramidPoolingLayer",
     "StandardizationLayer",
+    "TPSTransformerLayer",
+    "TransformerLayer",
     "TransposedConv2DLayer",
     "TransposedConv3DLayer",
     "Upscale1DLayer",
@@ -148,6 +188,7 @@ __all__ = [
     "conv_input_length",
     "conv_output_length",
     "count_params",
+    "dense_block",
     "dimshuffle",
     "dropout",
     "dropout_channels",
@@ -162,7 +203,10 @@ __all__ = [
     "layer_norm",
     "pad",
     "pool_output_length",
+    "prelu",
     "reshape",
+    "residual_block",
+    "rrelu",
     "set_all_param_values",
     "spatial_dropout",
     "standardize",

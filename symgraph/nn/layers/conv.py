@@ -10,13 +10,13 @@ for deep learning. arXiv:1603.07285
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, NotSupportedError, ShapeError
 from symgraph.nn.init import Constant, GlorotUniform
-from symgraph.nn.layers.base import Layer, LayerShape, nonlinearity_of
+from symgraph.nn.layers.base import Layer, LayerShape, Saved, nonlinearity_of
 from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import as_tuple, int_types
 from symgraph.ops.convolution import Convolution
@@ -90,8 +90,11 @@ class BaseConvLayer(Layer):
     stride : int, or one for each spatial axis
         the window moves by so many elements.
     pad : elements of value 0 at both ends of each spatial axis: int, or one for each
-        axis; "valid" is 0, "full" is filter_size - 1, "same" (odd filters only) keeps
-        the extents where stride = 1
+        axis; "valid" is 0, "full" is filter_size - 1, "same" keeps the extents where
+        stride = 1 and gives ceil(extent / stride) otherwise. "same" is (filter_size - 1)
+        / 2 on both sides of an odd filter; an even one, in `Conv1DLayer`, `Conv2DLayer`
+        and `Conv3DLayer`, has one zero more after than before where that is needed, as in
+        TensorFlow
     untie_biases : True for one bias for each filter and place
     W : (num_filters, channels / num_groups, ...filter_size), see
         `symgraph.nn.utils.create_param`
@@ -109,9 +112,13 @@ class BaseConvLayer(Layer):
     ------
     ShapeError : the number of axes is not n + 2, channels are not known, or the filter
         is larger than the padded input
-    NotSupportedError : pad="same" with an even filter size
+    NotSupportedError : pad="same" with an even filter size, in a layer that cannot have
+        unequal borders
     ArgumentError : sizes out of range, or num_groups divides not both channel numbers
     """
+
+    #: whether pad="same" may add more zeros after an axis than before it
+    unequal_borders = False
 
     def __init__(
         self,
@@ -152,6 +159,7 @@ class BaseConvLayer(Layer):
                 f"{self!r}: a filter {self.filter_size} with pad={pad!r} does not fit "
                 f"into the input shape {self.input_shape}"
             )
+        self.borders()  # refuses what depends on an extent that is not known
         if untie_biases and None in places:
             raise ShapeError(
                 f"{self!r}: untie_biases=True needs known spatial extents, not "
@@ -215,7 +223,8 @@ class BaseConvLayer(Layer):
                 raise ArgumentError(
                     f"{self!r}: pad={pad!r}; use ints, 'valid', 'full' or 'same'"
                 )
-            if pad == "same" and any(size % 2 == 0 for size in self.filter_size):
+            even = any(size % 2 == 0 for size in self.filter_size)
+            if pad == "same" and even and not self.unequal_borders:
                 raise NotSupportedError(
                     f"{self!r}: `same` padding requires odd filter size, not "
                     f"{self.filter_size}; use a PadLayer for unequal borders"
@@ -225,6 +234,36 @@ class BaseConvLayer(Layer):
         if any(size < 0 for size in pixels):
             raise ArgumentError(f"{self!r}: pad={pad!r}; use 0 or more")
         return tuple(int(size) for size in pixels)
+
+    def borders(self) -> Any:
+        """The padding as `T.nnet.conv2d` takes it."""
+        if self.pad != "same":
+            return self.pad
+        if all(size % 2 for size in self.filter_size):
+            return "half"
+        sizes = zip(self.input_shape[2:], self.filter_size, self.stride, strict=True)
+        return tuple(self._same(*axis) for axis in sizes)
+
+    def _same(self, extent: int | None, size: int, stride: int) -> tuple[int, int]:
+        """Zeros before and after one axis that make ceil(extent / stride) windows.
+
+        An odd filter has as many on both sides. An even one has what TensorFlow gives it,
+        just enough for the last window, the odd one after. With strides 1 and 2 these
+        begin alike for all extents.
+        """
+        if size % 2:
+            return size // 2, size // 2
+        if stride <= 2:
+            return (size - 1) // 2, size // 2
+        if extent is None:
+            raise ShapeError(
+                f"{self!r}: pad='same' with an even filter {self.filter_size} and a "
+                f"stride of {stride} depends on the extent; the input shape is "
+                f"{self.input_shape}"
+            )
+        count = (extent + stride - 1) // stride
+        both = max((count - 1) * stride + size - extent, 0)
+        return both // 2, both - both // 2
 
     def _groups(self, num_groups: Any) -> int:
         counts = (self.channels, self.num_filters)
@@ -245,8 +284,9 @@ class _ForwardConvLayer(BaseConvLayer):
 
     spatial: int
     operation: Callable[..., Variable]
+    unequal_borders = True
 
-    saved = (
+    saved: ClassVar[Saved] = (
         *SAVED_FILTERS, "stride", "pad", "flip_filters", "num_groups", "convolution"
     )  # fmt: skip
 
@@ -280,7 +320,7 @@ class _ForwardConvLayer(BaseConvLayer):
             self.input_shape,
             self.get_W_shape(),
             subsample=self.stride,
-            border_mode="half" if self.pad == "same" else self.pad,
+            border_mode=self.borders(),
             filter_flip=self.flip_filters,
             **groups,
         )

@@ -143,7 +143,7 @@ class BatchNormLayer(Layer):
     ) -> None:
         super().__init__(incoming, **kwargs)
         rank = len(self.input_shape)
-        self.axes = _axes(self, axes, {"auto": (0, *range(2, rank))})
+        self.axes = normalized_axes(self, axes, {"auto": (0, *range(2, rank))})
         self.epsilon = epsilon
         self.alpha = alpha
         shape: Any = [e for i, e in enumerate(self.input_shape) if i not in self.axes]
@@ -242,7 +242,7 @@ class StandardizationLayer(Layer):
         spatial, features = tuple(range(2, rank)), tuple(range(1, rank))
         names = {"spatial": spatial, "features": features}
         names["auto"] = features if rank == 2 else spatial
-        self.axes = _axes(self, axes, names)
+        self.axes = normalized_axes(self, axes, names)
         self.epsilon = epsilon
 
     def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
@@ -327,7 +327,7 @@ def layer_norm(layer: Any, **kwargs: Any) -> Layer:
 # --- pieces ------------------------------------------------------------------------
 
 
-def _axes(
+def normalized_axes(
     layer: Layer, given: Any, names: dict[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
     """Axes to normalise over, sorted, counted from the front."""

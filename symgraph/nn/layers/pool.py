@@ -255,7 +255,7 @@ class GlobalPoolLayer(Layer):
     (None, 64)
     """
 
-    saved = ("pool_function",)
+    saved: ClassVar[Saved] = ("pool_function",)
 
     def __init__(
         self, incoming: Any, pool_function: Callable[..., Any] = T.mean, **kwargs: Any
@@ -275,3 +275,27 @@ class GlobalPoolLayer(Layer):
     def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
         """The formula."""
         return self.pool_function(T.flatten(input, 3), axis=2)
+
+
+class GlobalAveragePoolLayer(GlobalPoolLayer):
+    """out[n, c] = mean of x[n, c, ...] over all places.
+
+    Parameters
+    ----------
+    incoming : Layer or shape, (batch, channels, ...)
+
+    References
+    ----------
+    Lin et al. 2013, Network in network, section 3.2. arXiv:1312.4400
+
+    Examples
+    --------
+    >>> from symgraph.nn.layers import GlobalAveragePoolLayer, InputLayer
+    >>> GlobalAveragePoolLayer(InputLayer((None, 64, 7, 7))).output_shape
+    (None, 64)
+    """
+
+    saved = ()
+
+    def __init__(self, incoming: Any, **kwargs: Any) -> None:
+        super().__init__(incoming, T.mean, **kwargs)

@@ -42,7 +42,7 @@ class BiasLayer(Layer):
     ----------
     incoming : Layer or shape
     b : of the shape of x without the shared axes; None for nothing to add
-    shared_axes : "auto" (all but the second), int, or tuple of ints
+    shared_axes : "auto" (all but the second), "all", int, or tuple of ints
 
     Examples
     --------
@@ -61,17 +61,17 @@ class BiasLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.shared_axes = _shared_axes(self, shared_axes)
+        self.shared_axes = shared_axes_of(self, shared_axes)
         self.b: Any = None
         if b is not None:
-            shape = _own_shape(self, "a bias")
+            shape = own_shape(self, "a bias")
             self.b = self.add_param(b, shape, "b", regularizable=False)
 
     def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
         """The formula."""
         if self.b is None:
             return input
-        return input + _spread(self.b, self.shared_axes, input.ndim)
+        return input + spread(self.b, self.shared_axes, input.ndim)
 
 
 class ScaleLayer(Layer):
@@ -81,7 +81,7 @@ class ScaleLayer(Layer):
     ----------
     incoming : Layer or shape
     scales : of the shape of x without the shared axes
-    shared_axes : "auto" (all but the second), int, or tuple of ints
+    shared_axes : "auto" (all but the second), "all", int, or tuple of ints
     """
 
     saved = ("scales", "shared_axes")
@@ -94,13 +94,13 @@ class ScaleLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.shared_axes = _shared_axes(self, shared_axes)
-        shape = _own_shape(self, "a scale")
+        self.shared_axes = shared_axes_of(self, shared_axes)
+        shape = own_shape(self, "a scale")
         self.scales = self.add_param(scales, shape, "scales", regularizable=False)
 
     def get_output_for(self, input: Any, **kwargs: Any) -> Variable:
         """The formula."""
-        return input * _spread(self.scales, self.shared_axes, input.ndim)
+        return input * spread(self.scales, self.shared_axes, input.ndim)
 
 
 def standardize(
@@ -113,7 +113,7 @@ def standardize(
     layer : Layer or shape
     offset, scale : arrays, shared variables or expressions of the shape of x without
         the shared axes, such as the mean and standard deviation of the training data
-    shared_axes : "auto" (all but the second), int, or tuple of ints
+    shared_axes : "auto" (all but the second), "all", int, or tuple of ints
 
     Examples
     --------
@@ -189,14 +189,16 @@ class ExpressionLayer(Layer):
 # --- pieces ------------------------------------------------------------------------
 
 
-def _shared_axes(layer: Any, given: Any) -> tuple[int, ...]:
+def shared_axes_of(layer: Any, given: Any) -> tuple[int, ...]:
+    """The axes that the user gave, counted from the front."""
     rank = len(layer.input_shape)
     if isinstance(given, str):
-        if given != "auto":
+        named = {"auto": (0, *range(2, rank)), "all": tuple(range(rank))}
+        if given not in named:
             raise ArgumentError(
-                f"{layer!r}: shared_axes={given!r}; use 'auto', an int or a tuple"
+                f"{layer!r}: shared_axes={given!r}; use 'auto', 'all', an int or a tuple"
             )
-        return (0, *range(2, rank))
+        return named[given]
     axes = tuple(given) if isinstance(given, Iterable) else (given,)
     for axis in axes:
         if not -rank <= axis < rank:
@@ -204,7 +206,7 @@ def _shared_axes(layer: Any, given: Any) -> tuple[int, ...]:
     return tuple(axis % rank for axis in axes)
 
 
-def _own_shape(layer: Any, what: str) -> tuple[Any, ...]:
+def own_shape(layer: Any, what: str) -> tuple[Any, ...]:
     """Extents of the input without the shared axes."""
     shape = layer.input_shape
     own = tuple(e for i, e in enumerate(shape) if i not in layer.shared_axes)
@@ -216,7 +218,7 @@ def _own_shape(layer: Any, what: str) -> tuple[Any, ...]:
     return own
 
 
-def _spread(param: Any, shared: tuple[int, ...], rank: int) -> Variable:
+def spread(param: Any, shared: tuple[int, ...], rank: int) -> Variable:
     """A parameter with an axis of extent 1 in each shared place."""
     axes = iter(range(param.ndim))
     pattern = ["x" if axis in shared else next(axes) for axis in range(rank)]

@@ -14,6 +14,7 @@ from symgraph.nn.layers import (
     Conv3DLayer,
     DilatedConv2DLayer,
     InputLayer,
+    TransposedConv2DLayer,
     conv_input_length,
     conv_output_length,
     get_output,
@@ -268,10 +269,10 @@ def test_lengths_with_an_unknown_padding(length):
         ((None, 3, 8, 8), {"num_groups": 2}, ArgumentError, "divide.*3 and 4"),
         ((None, 4, 8, 8), {"num_groups": 0}, ArgumentError, "num_groups=0"),
         (
-            (None, 3, 8, 8),
-            {"filter_size": (3, 4), "pad": "same"},
-            NotSupportedError,
-            "requires odd filter size",
+            (None, 3, 8, None),
+            {"filter_size": (3, 4), "pad": "same", "stride": (1, 3)},
+            ShapeError,
+            r"even filter \(3, 4\) and a stride of 3 depends on the extent",
         ),
         (
             (None, 3, None, 8),
@@ -293,3 +294,56 @@ def test_the_base_class_has_no_convolution():
     assert layer.n == 2
     with pytest.raises(NotImplementedError, match="use Conv2DLayer"):
         layer.get_output_for(T.tensor4())
+
+
+def tensorflow_same(x, w, stride):
+    """Correlation along the last axis with TensorFlow's borders, window by window.
+
+    tf.nn.convolution: out = ceil(extent / stride), total = max((out - 1) * stride + size -
+    extent, 0), of which total // 2 before.
+    """
+    extent, size = x.shape[2], w.shape[2]
+    count = -(-extent // stride)
+    total = max((count - 1) * stride + size - extent, 0)
+    wide = np.pad(x, ((0, 0), (0, 0), (total // 2, total - total // 2)))
+    windows = [wide[:, :, i * stride : i * stride + size] for i in range(count)]
+    return np.stack([np.einsum("ncp,kcp->nk", v, w) for v in windows], axis=2)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [2, 4, 6])
+@pytest.mark.parametrize("extent", [7, 8, 9])
+def test_same_padding_of_even_filters_is_tensorflows(size, stride, extent, run_layer):
+    rng = np.random.RandomState(0)
+    x, w = rng.randn(2, 3, extent), rng.randn(4, 3, size)
+    layer = Conv1DLayer(
+        (None, 3, extent), 4, size, stride, "same", W=w, b=None, nonlinearity=None,
+        flip_filters=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(run_layer(layer, x), tensorflow_same(x, w, stride))
+
+
+def test_same_padding_of_an_odd_and_an_even_side(run_layer):
+    rng = np.random.RandomState(0)
+    x, w = rng.randn(2, 3, 5, 6), rng.randn(4, 3, 3, 2)
+    layer = Conv2DLayer(
+        (None, 3, None, None), 4, (3, 2), pad="same", W=w, b=None, nonlinearity=None,
+        flip_filters=False,
+    )  # fmt: skip
+    wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1)))
+    wanted = np.zeros((2, 4, 5, 6))
+    for p in range(3):
+        for q in range(2):
+            part = wide[:, :, p : p + 5, q : q + 6]
+            wanted += np.einsum("ncij,kc->nkij", part, w[:, :, p, q])
+    np.testing.assert_allclose(run_layer(layer, x), wanted)
+
+
+def test_same_padding_keeps_extents_of_even_filters_in_three_axes():
+    layer = Conv3DLayer((None, 2, 5, 6, 7), 3, (2, 3, 4), pad="same")
+    assert layer.output_shape == (None, 3, 5, 6, 7)
+
+
+def test_same_crop_of_even_filters_is_refused():
+    with pytest.raises(NotSupportedError, match="requires odd filter size"):
+        TransposedConv2DLayer((None, 3, 8, 8), 4, (3, 4), crop="same")

@@ -117,7 +117,7 @@ def test_extents_that_are_not_shared_must_be_known():
 def test_arguments_that_are_refused():
     with pytest.raises(ArgumentError, match="shared axis 2 of 2 axes"):
         BiasLayer((None, 3), shared_axes=2)
-    with pytest.raises(ArgumentError, match="shared_axes='all'; use 'auto'"):
-        ScaleLayer((None, 3), shared_axes="all")
+    with pytest.raises(ArgumentError, match="shared_axes='both'; use 'auto', 'all'"):
+        ScaleLayer((None, 3), shared_axes="both")
     with pytest.raises(ArgumentError, match="output_shape='same'; use None, a tuple"):
         ExpressionLayer((None, 3), lambda x: x, output_shape="same")
