@@ -16,6 +16,16 @@ L = nn.layers
 NORMAL = nn.init.Normal(1.0)
 tanh = nn.nonlinearities.tanh
 
+
+def inverse(layer):
+    return L.InverseLayer(layer, layer)
+
+
+def last(x):
+    """The last of the last axis."""
+    return L.SliceLayer(x, -1)
+
+
 #: spatial rank of the input → layers on (batch, 4, ...)
 MAKERS = {
     "Conv1DLayer": (1, lambda x: L.Conv1DLayer(x, 6, 3, 2, 1, b=NORMAL)),
@@ -77,6 +87,50 @@ MAKERS = {
     "PadLayer": (1, lambda x: L.PadLayer(x, [(1, 2)], val=0.5)),
     "SliceLayer": (1, lambda x: L.SliceLayer(x, slice(None, None, -2))),
     "ElemwiseMergeLayer": (1, lambda x: L.ElemwiseMergeLayer([x, x], T.maximum)),
+    "ParametricRectifierLayer": (
+        2, lambda x: L.ParametricRectifierLayer(x, NORMAL, shared_axes=(0, 2)),
+    ),
+    "RandomizedRectifierLayer": (
+        1, lambda x: L.RandomizedRectifierLayer(x, 0.1, 0.4, "all"),
+    ),
+    "InverseLayer": (2, lambda x: inverse(L.Conv2DLayer(x, 3, 3, b=NORMAL))),
+    "LocallyConnected2DLayer": (
+        2, lambda x: L.LocallyConnected2DLayer(
+            x, 4, (2, 3), 2, "full", b=NORMAL, flip_filters=False, channelwise=True,
+        ),
+    ),
+    "TransformerLayer": (
+        2, lambda x: L.TransformerLayer(x, L.DenseLayer(x, 6, b=NORMAL), 1.5, "mirror"),
+    ),
+    "TPSTransformerLayer": (
+        2, lambda x: L.TPSTransformerLayer(x, L.DenseLayer(x, 8), 2, 4, False, "wrap"),
+    ),
+    "LayerNormLayer": (1, lambda x: L.LayerNormLayer(x, (1, 2), 0.1, NORMAL, None)),
+    "RMSNormLayer": (1, lambda x: L.RMSNormLayer(x, -1, 0.1, NORMAL)),
+    "GroupNormLayer": (2, lambda x: L.GroupNormLayer(x, 2, 0.1, NORMAL, NORMAL)),
+    "MultiHeadAttentionLayer": (
+        1, lambda x: L.MultiHeadAttentionLayer(
+            x, 2, 4, key=L.NonlinearityLayer(x), mask_input=L.NonlinearityLayer(last(x)),
+            causal=True, dropout=0.1, b_key=None, b_out=NORMAL,
+        ),
+    ),
+    "PositionalEncodingLayer": (1, lambda x: L.PositionalEncodingLayer(x, 100.0)),
+    "LearnedPositionalEncodingLayer": (
+        1, lambda x: L.LearnedPositionalEncodingLayer(x, 9, NORMAL),
+    ),
+    "DepthwiseConv1DLayer": (
+        1, lambda x: L.DepthwiseConv1DLayer(x, 2, 2, "same", 3, b=NORMAL),
+    ),
+    "DepthwiseConv2DLayer": (
+        2, lambda x: L.DepthwiseConv2DLayer(
+            x, (3, 2), untie_biases=True, flip_filters=False
+        ),
+    ),
+    "SeparableConv1DLayer": (1, lambda x: L.SeparableConv1DLayer(x, 3, 2, b=None)),
+    "SeparableConv2DLayer": (
+        2, lambda x: L.SeparableConv2DLayer(x, 3, (3, 2), 1, "same", 2, b=NORMAL),
+    ),
+    "GlobalAveragePoolLayer": (2, L.GlobalAveragePoolLayer),
     "RecurrentLayer": (
         1,
         lambda x: L.RecurrentLayer(
@@ -301,3 +355,29 @@ def test_a_layer_without_its_networks_is_refused(tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(DataError, match="hidden_to_hidden"):
         load_model(tmp_path / "net")
+
+
+@pytest.mark.parametrize("block", [L.residual_block, lambda x: L.dense_block(x, 2, 3)])
+def test_blocks_are_plain_layers_that_come_back(block, tmp_path):
+    layer = block(L.InputLayer((None, 4, 6, 5)))
+    save_model(tmp_path / "net", layer)
+    again = load_model(tmp_path / "net").output
+    x = np.random.default_rng(0).standard_normal((2, 4, 6, 5))
+    assert np.array_equal(value(again, x), value(layer, x))
+
+
+def test_roles_of_an_inverse_layer_are_checked(tmp_path):
+    _, path = save_model(
+        tmp_path / "net", inverse(L.DenseLayer(L.InputLayer((None, 4)), 2))
+    )
+    document = json.loads(path.read_text())
+    assert document["layers"][2]["roles"] == ["incoming", "layer", None]
+    for roles in (
+        ["layer", "incoming", None],
+        ["incoming", "name", "name"],
+        ["incoming"],
+    ):
+        document["layers"][2]["roles"] = roles
+        path.write_text(json.dumps(document))
+        with pytest.raises(DataError, match="3 layers below have the roles"):
+            load_model(tmp_path / "net")
