@@ -1,6 +1,7 @@
 """Write the pages of docs/reference that are made from the package itself.
 
     python docs/make_reference.py            write errors.md, ops.md, rules.md, config.md
+                                             and the nn-*.md of reference_modules.py
     python docs/make_reference.py --check    only tell which are out of date; exit code 1
 
 In: docstrings of `symgraph.errors`, the registry of public functions, the tables of
@@ -14,10 +15,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import reference_modules
+
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph import errors
 from symgraph.core.op import PUBLIC
+from symgraph.nn.init import Initializer
 from symgraph.rewrite.pipeline import rules_table
 
 FOLDER = Path(__file__).parent / "reference"
@@ -181,8 +187,22 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def _default(value: Any) -> str:
+    if isinstance(value, Initializer):
+        settings = ", ".join(_set(value))
+        return f"{type(value).__name__}({settings})"
+    if inspect.isroutine(value):
+        return value.__name__
     text = repr(value)
     return "..." if " at 0x" in text else text
+
+
+def _set(value: Initializer) -> Iterable[str]:
+    """The settings of an initialiser that are not its defaults."""
+    for name, parameter in inspect.signature(type(value)).parameters.items():
+        found = getattr(value, name, parameter.default)
+        same = found == parameter.default or found == (-0.01, 0.01)
+        if not callable(found) and not same:
+            yield f"{found!r}"
 
 
 def _first_paragraph(documented: object) -> str:
@@ -262,6 +282,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "ops.md": ops_page,
     "rules.md": rules_table,
     "config.md": config_page,
+    **reference_modules.pages(_signature, NOTE),
 }
 
 
