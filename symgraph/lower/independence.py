@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from symgraph.lower.ir import (
     Access,
+    Fold,
+    Init,
     Kernel,
     Load,
     Loop,
@@ -25,12 +27,13 @@ from symgraph.lower.sizes import ZERO, Poly
 Sizes = Mapping[str, Poly]
 
 
-def with_independence(kernel: Kernel, sizes: Sizes) -> Kernel:
+def with_independence(kernel: Kernel, sizes: Sizes, folds: bool = True) -> Kernel:
     """The kernel with a mark at each loop whose iterations are independent.
 
     Parameters
     ----------
     sizes : size name → what it stands for
+    folds : whether loops are marked that fold into accumulators declared around them
 
     Examples
     --------
@@ -49,7 +52,8 @@ def with_independence(kernel: Kernel, sizes: Sizes) -> Kernel:
     def marked(body: tuple[Statement, ...], private: set[str]) -> tuple[Statement, ...]:
         return tuple(
             s.replace(
-                body=marked(s.body, set()), independent=_proven(s, sizes, private)
+                body=marked(s.body, set()),
+                independent=(folds or not _folds_out(s)) and _proven(s, sizes, private),
             )
             if isinstance(s, Loop)
             else s
@@ -58,6 +62,11 @@ def with_independence(kernel: Kernel, sizes: Sizes) -> Kernel:
 
     # each iteration of an outermost loop has scratch rows of its own
     return kernel.replace(body=marked(kernel.body, scratch))
+
+
+def _folds_out(loop: Loop) -> bool:
+    inside = {s.name for s in walk(loop.body) if isinstance(s, Init)}
+    return any(isinstance(s, Fold) and s.name not in inside for s in walk(loop.body))
 
 
 def _proven(loop: Loop, sizes: Sizes, private: set[str]) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from symgraph import errors
+from symgraph.config import config, devices
 from symgraph.core.cache import default_cache
 from symgraph.data.cifar10 import load_cifar10
 from symgraph.data.files import printable
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         options = parser.parse_args(words)
         command: Command = options.command
-        command(options)
+        chosen = getattr(options, "device", None)
+        with config.override(**({} if chosen is None else {"device": chosen})):
+            command(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,7 +88,7 @@ def _refused(text: str) -> int:
 
 
 #: settings that only the digits have, and those that only images have
-_DIGITS_ONLY = ("shift",)
+_DIGITS_ONLY = ("shift", "limit")
 _IMAGES_ONLY = ("model", "folder", "size", "l2", "validation", "flip", "skip_bad")
 
 
@@ -306,9 +309,14 @@ def _train_parser(commands: Any) -> None:
         ("validation", float, "share of the training images that only validates"),
         ("patience", int, "stop after so many epochs without a better validation loss"),
         ("size", int, "pictures are scaled to so many pixels a side (default 32)"),
+        ("limit", int, "digits: use so many images of each part only"),
         ("seed", int, "of data division, weights, dropout, changed images, shuffling"),
     ):
         train.add_argument(f"--{flag}", type=kind, help=text)
+    train.add_argument(
+        "--device", metavar="NAME",
+        help=f"where functions run: {', '.join(devices())} (default cpu)",
+    )  # fmt: skip
     train.add_argument(
         "--hidden", type=_sizes, metavar="N[,N...]", help="units of the dense layers"
     )

@@ -48,6 +48,7 @@ class Settings:
     shift : training images are shifted by up to so many pixels, anew in each epoch
     patience : stop after so many epochs without a better validation loss, and take the
         best; None trains to the end
+    limit : use so many images of each part only; None uses all
     seed : of the division of the data, the weights, dropout, shifts and the shuffling
     """
 
@@ -58,6 +59,7 @@ class Settings:
     dropout: float = 0.2
     shift: float = 0.5
     patience: int | None = None
+    limit: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,6 +71,7 @@ class Settings:
             "dropout": 0 <= self.dropout < 1,
             "shift": 0 <= self.shift <= 1,
             "patience": self.patience is None or self.patience >= 1,
+            "limit": self.limit is None or self.limit >= 1,
             "seed": 0 <= self.seed < 2**32,
         }
         for name, fine in wanted.items():
@@ -130,6 +133,10 @@ def train_digits(
         Path(folder).mkdir(parents=True, exist_ok=True)
         check_plotting("curve.png")
     parts = split(*load_digits(), seed=settings.seed)
+    train, validation, test = (
+        (x[: settings.limit], y[: settings.limit])
+        for x, y in (parts.train, parts.validation, parts.test)
+    )
     with sg.config.override(floatX="float32"):
         nn.random.set_rng(np.random.RandomState(settings.seed))
         start = time.perf_counter()
@@ -143,7 +150,7 @@ def train_digits(
         rate.set_value(np.float32(settings.learning_rate * left))
 
     def validate() -> dict[str, float]:
-        x, y = parts.validation
+        x, y = validation
         loss, probabilities = evaluate(x, y)
         return {"loss": float(loss), "accuracy": accuracy(probabilities, y)}
 
@@ -151,7 +158,7 @@ def train_digits(
     with _single_threaded_products():
         history = fit(
             step,
-            *parts.train,
+            *train,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             seed=settings.seed,
@@ -164,7 +171,7 @@ def train_digits(
             progress=progress,
         )
     train_seconds = time.perf_counter() - start
-    x_test, y_test = parts.test
+    x_test, y_test = test
     test_accuracy = accuracy(evaluate(x_test, y_test)[1], y_test)
     files = _save(folder, network, history, test_accuracy) if folder is not None else ()
     return Result(

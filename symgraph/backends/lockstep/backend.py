@@ -67,9 +67,11 @@ class LockstepBackend:
                 case Launch():
                     return table.launched(program.kernels[step.kernel], step)
                 case Contraction():
-                    return table.launched(*plain.product(step, "product", table))
+                    return table.launched(*plain.product(step, "product", table), False)
                 case Convolution():
-                    return table.launched(*plain.convolution(step, step.kind, table))
+                    return table.launched(
+                        *plain.convolution(step, step.kind, table), False
+                    )
             return step
 
         made.steps = changed(program.steps, chosen)
@@ -123,14 +125,18 @@ class _Table:
             self.program.slots.append(key)
         return found
 
-    def launched(self, kernel: Any, step: Launch) -> Launch:
-        """The launch of a kernel whose loops are marked for the sizes of this step."""
+    def launched(self, kernel: Any, step: Launch, folds: bool = True) -> Launch:
+        """The launch of a kernel whose loops are marked for the sizes of this step.
+
+        Without `folds` a thread adds up all terms of a sum itself.
+        """
         for slot in step.buffers:
             what = self.program.slots[slot]
             if what[0] == "temp":  # a launch asks for its size
                 self.slot(self.program.temps[what[1]][0])
         slots = zip(kernel.sizes, step.sizes, strict=True)
-        proven = with_independence(kernel, {name: self.size(s) for name, s in slots})
+        sizes = {name: self.size(slot) for name, slot in slots}
+        proven = with_independence(kernel, sizes, folds)
         key = proven.replace(name="", origin=())
         name = self.names.get(key)
         if name is None:
