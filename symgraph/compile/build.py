@@ -21,7 +21,7 @@ from symgraph.config import config
 from symgraph.core.cache import default_cache
 from symgraph.core.graph import Graph, fingerprint
 from symgraph.core.inner import all_applies
-from symgraph.core.node import Apply, Variable
+from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.core.shared import SharedVariable
 from symgraph.core.stamp import source_stamp
@@ -56,14 +56,20 @@ class Timings(Record, frozen=False):
         return now
 
 
-def optimized(graph: Graph, all_passes: bool = True) -> "Optimized":
-    """The rewritten graph and the record of rewrites."""
-    from symgraph.lower.guards import with_conditions
+def optimized(
+    graph: Graph, all_passes: bool = True, leaves: Sequence[Variable] | None = None
+) -> "Optimized":
+    """The rewritten graph and the record of rewrites; `leaves` as for `planned`."""
+    from symgraph.lower.guards import with_requirements
     from symgraph.lower.settle import settle
     from symgraph.rewrite.pipeline import REQUIRED, optimize
 
     passes = None if all_passes else REQUIRED
-    return optimize(settle(with_conditions(graph)), passes, assume_equal=True)
+    if leaves is None:
+        found = [v for v in graph.leaves() if not isinstance(v, Constant)]
+        leaves = [v for v in found if v not in graph.inputs]
+    kept = with_requirements(graph, [*graph.inputs, *leaves])
+    return optimize(settle(kept), passes, assume_equal=True)
 
 
 def planned(
@@ -115,7 +121,7 @@ def lowered(
     timings = Timings() if timings is None else timings
     start = time.perf_counter()
     with under(options):
-        result = optimized(graph, options.optimize)
+        result = optimized(graph, options.optimize, leaves)
         start = timings.lap("rewrite", start)
         timings.passes = dict(result.statistics.seconds)
         program = planned(result.graph, leaves, graph, lengths, options.verify)

@@ -50,7 +50,9 @@ class Body(Contractions, Nested):
         leaves: Sequence[Variable],
         lengths: Sequence[int | None] = (),
         homes: Homes | None = None,
+        sized: int = 0,
     ) -> None:
+        """`sized` of the last values that the graph keeps are sizes to be compared."""
         self.sheet = sheet
         self.program = sheet.program
         self.leaves = list(leaves)
@@ -60,6 +62,8 @@ class Body(Contractions, Nested):
         #: (which of the kept values, its value, what must be true then)
         self.demands: list[tuple[int, bool, Demand]] = []
         self._nodes: tuple[Apply, ...] = ()
+        first = len(graph.kept) - sized
+        self._sized = range(first, first + sized)
         self._lower(graph)
         self.extents.lengths = lengths
 
@@ -73,7 +77,10 @@ class Body(Contractions, Nested):
         graph = prepare(graph, self._extents(graph))
         while True:  # what decides extents must be computed, and may decide some itself
             homes = late_homes(graph)
-            late = [v for v in self._extents(graph).late if v not in homes]
+            found = self._extents(graph)
+            for position in self._sized:
+                found.atoms.recipe(graph.kept[position])
+            late = [v for v in found.late if v not in homes]
             if not late:
                 break
             kept = (*graph.kept, *late)
@@ -84,6 +91,8 @@ class Body(Contractions, Nested):
         if self.homes is not None:
             self.homes.atoms.adopt(self.extents.atoms)
             self.extents.atoms = self.homes.atoms
+        #: recipes of the sizes that are kept
+        self.sizes = [self.extents.atoms.recipe(graph.kept[p]) for p in self._sized]
         self.extents.atoms.closed = True
         self.points = bearable(graph, self.extents, points)
 

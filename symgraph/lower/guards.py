@@ -1,16 +1,18 @@
-"""What a graph requires where a condition holds: compared only if it does.
+"""What a graph requires of values that it computes: conditions, and sizes from data.
 
     ifelse(c, x + y, x)     x and y must fit together if c holds
+    x[x > 0] + y            the number of positive elements must be that of y's, or 1
 
-Rewriting may drop the node that requires it, so the conditions are kept as roots of the
-graph that is rewritten; where they have been computed, a `Demand` leaves the program if
-sizes do not fit. In: a graph before rewriting. Out: conditions, and what they are for.
+Rewriting may drop the node that requires it, so the conditions and the computed sizes are
+kept as roots of the graph that is rewritten. Where a condition has been computed, a
+`Demand` leaves the program if sizes do not fit; a size is compared when it is known. In:
+a graph before rewriting. Out: what is kept, and what it is for.
 """
 
 from collections.abc import Sequence
 
 from symgraph.core.graph import Graph, freeze
-from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.node import Apply, Variable
 from symgraph.core.op import PUBLIC, scalar_constant
 from symgraph.core.record import Record
 from symgraph.loops.conditions import Path, conditions_of
@@ -28,21 +30,53 @@ class Guard(Record):
     ranges: tuple[Range, ...]
 
 
+class Required(Record, frozen=False):
+    """What a graph before rewriting requires.
+
+    Attributes
+    ----------
+    extents : of the graph
+    guards : what its branches require
+    checks : of computed sizes
+    sizes : what these are computed from, by its number among the late values
+    """
+
+    extents: Extents
+    guards: list[Guard]
+    checks: list[Check]
+    sizes: dict[int, Variable]
+
+
 def is_late(extents: Extents, *sizes: Poly) -> bool:
     """Whether the function computes one of these sizes."""
     recipes = extents.atoms.recipes
     return any(lates_of(recipes[atom]) for size in sizes for atom in size.atoms())
 
 
-def required(graph: Graph, leaves: Sequence[Variable]) -> tuple[Extents, list[Guard]]:
-    """The extents of a graph before rewriting, and what its branches require of them.
+def required(graph: Graph, leaves: Sequence[Variable]) -> Required:
+    """What a graph requires; the answer is kept with the graph."""
+    kept = graph.__dict__.setdefault("_required", {})
+    key = tuple(leaves)
+    if key not in kept:
+        kept[key] = _required(graph, leaves)
+    found: Required = kept[key]
+    return found
+
+
+def _required(graph: Graph, leaves: Sequence[Variable]) -> Required:
+    """The extents of a graph before rewriting, and what it requires of them.
 
     What the steps of its loops require is among its checks, or those of the branch in
-    which the loop stands. Sizes that the function computes are compared by the rewritten
-    graph alone, and so is what a branch of a step requires.
+    which the loop stands. Sizes that steps and branches compute are compared by the
+    rewritten graph alone, and so is what a branch of a step requires.
     """
     paths = conditions_of(graph.roots)
     extents = Extents(graph, leaves, paths=paths if any(paths.values()) else None)
+    late = [c for c in extents.checks if is_late(extents, c.left, c.right)]
+    numbers: set[int] = set()
+    for check in late:
+        numbers |= extents.atoms.lates(check.left) | extents.atoms.lates(check.right)
+    sizes = {number: extents.atoms.late[number] for number in sorted(numbers)}
     with graph.interner:
         for node in graph.applies():
             if node.op.name != "scan":
@@ -60,7 +94,7 @@ def required(graph: Graph, leaves: Sequence[Variable]) -> tuple[Extents, list[Gu
         inside = tuple(r for r in others if not is_late(extents, r.index, r.extent))
         if early or inside:
             guards.append(Guard(path, early, inside))
-    return extents, guards
+    return Required(extents, guards, late, sizes)
 
 
 def _of_step(
@@ -81,15 +115,14 @@ def _of_step(
     atoms.shape_of = outer._raw
 
 
-def with_conditions(graph: Graph) -> Graph:
-    """The graph with the conditions that `required` tells of kept, in its order."""
-    if not any(node.op.name == "ifelse" for node in graph.applies()):
+def with_requirements(graph: Graph, leaves: Sequence[Variable]) -> Graph:
+    """The graph with what `required` tells of kept: conditions, then sizes."""
+    found = required(graph, leaves)
+    if not found.guards and not found.sizes:
         return graph
-    leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
-    _, guards = required(graph, leaves)
     with graph.interner:
-        kept = tuple(_condition(guard.path) for guard in guards)
-    return graph.replace(kept=(*graph.kept, *kept))
+        kept = tuple(_condition(guard.path) for guard in found.guards)
+    return graph.replace(kept=(*graph.kept, *kept, *found.sizes.values()))
 
 
 def holds_if(path: Path) -> bool:

@@ -8,8 +8,10 @@ computes its operand. In: Graph, Extents. Out: Graph.
 
 from collections.abc import Container, Sequence
 
-from symgraph.core.graph import Graph
+from symgraph.core.graph import Graph, freeze
+from symgraph.core.inner import Inner, all_applies
 from symgraph.core.node import Apply, Variable, at_place_of
+from symgraph.core.op import Op
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import VIEWS, has_body
@@ -28,25 +30,39 @@ PRODUCTS = {"dot": (0, 1), "batched_dot": (0, 1), "gemm": (2, 3)}
 
 
 def decompose(graph: Graph) -> Graph:
-    """The graph with named compositions (softmax, argmax) written out."""
+    """The graph with named compositions (softmax, argmax) written out, in bodies too."""
+    if not any(hasattr(node.op, "decompose") for node in all_applies(graph.roots)):
+        return graph
     with graph.interner:
         while True:
             made: dict[Variable, Variable] = {}
             for node in graph.applies():
                 inputs = [made.get(v, v) for v in node.inputs]
                 write_out = getattr(node.op, "decompose", None)
+                op = _decomposed_op(node.op) if has_body(node) else node.op
                 with at_place_of(node.outputs[0]):
                     if write_out is not None:
                         made[node.outputs[0]] = write_out(*inputs)
-                    elif any(
+                    elif op is not node.op or any(
                         a is not b for a, b in zip(inputs, node.inputs, strict=True)
                     ):
-                        made.update(
-                            zip(node.outputs, node.op.make(*inputs), strict=True)
-                        )
+                        made.update(zip(node.outputs, op.make(*inputs), strict=True))
             if not made:
                 return graph
             graph = graph.with_roots([made.get(v, v) for v in graph.roots])
+
+
+def _decomposed_op(op: Op) -> Op:
+    """The op of a loop or branch whose inner graphs have no compositions."""
+    changes = {}
+    for name in op.fields:
+        inner = getattr(op, name)
+        if isinstance(inner, Inner):
+            body = freeze(inner.inputs, inner.outputs)
+            made = decompose(body)
+            if made is not body:
+                changes[name] = Inner(inner.inputs, made.outputs)
+    return op.replace(**changes) if changes else op
 
 
 def prepare(graph: Graph, extents: Extents) -> Graph:

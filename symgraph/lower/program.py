@@ -6,15 +6,15 @@ runs its steps; the runtime binds its slots (addresses and sizes) for the shapes
 call. In: Graph. Out: Program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
 from symgraph.lower.body import Body
 from symgraph.lower.checks import Check, Range
-from symgraph.lower.guards import holds_if, is_late, required
+from symgraph.lower.guards import Required, holds_if, is_late, required
 from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import ZERO, Poly, poly
+from symgraph.lower.sizes import ZERO, Poly, Recipe, poly
 from symgraph.lower.steps import Demand, Program
 from symgraph.lower.verify_program import verify_program
 
@@ -42,10 +42,15 @@ def plan(
     """
     with graph.interner:
         sheet = Sheet(verify, in_place)
-        body = Body(sheet, graph, [*graph.inputs, *shared], lengths)
+        leaves = [*graph.inputs, *shared]
+        found = None if original is None else required(original, leaves)
+        sized = 0
+        if found is not None and graph.kept:
+            sized = len(found.sizes)
+        body = Body(sheet, graph, leaves, lengths, sized=sized)
         kept = None
-        if original is not None:
-            kept = _Before(sheet, body, original, graph)
+        if found is not None:
+            kept = _Before(sheet, body, found, graph)
         body.write()
         program = sheet.program
         program.steps, program.sources = body.steps, body.sources
@@ -60,8 +65,9 @@ def plan(
             for k, v in enumerate(body.leaves)
         ]
         program.outputs = [(v.type.dtype, extents.shape(v)) for v in body.graph.outputs]
-        if kept is not None:
+        if kept is not None and original is not None:
             kept.put_first()
+            original.__dict__.pop("_required", None)  # it is large
         if verify != "off":
             verify_program(program)
         return program
@@ -72,18 +78,19 @@ class _Before:
 
     Rewriting took extents that meet as equal. Where one of them is 1 and broadcasts,
     that check must fail before those of what was made of it. Checks of values that the
-    function computes are made when it has them, by the rewritten graph alone. What only
-    a branch requires is demanded where its condition has been computed.
+    function computes are made when it has them. What only a branch requires is demanded
+    where its condition has been computed.
     """
 
-    def __init__(self, sheet: Sheet, body: Body, original: Graph, graph: Graph) -> None:
+    def __init__(self, sheet: Sheet, body: Body, found: Required, graph: Graph) -> None:
         self.sheet, self.atoms = sheet, body.extents.atoms
-        self.before, guards = required(original, body.leaves)
+        self.before = found.extents
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
-        for number, guard in enumerate(
-            guards if len(graph.kept) == len(guards) else ()
-        ):
+        is_kept = len(graph.kept) == len(found.guards) + len(found.sizes)
+        self.lates = dict(zip(found.sizes, body.sizes, strict=True)) if is_kept else {}
+        self.late = [self._check(check) for check in found.checks if is_kept]
+        for number, guard in enumerate(found.guards if is_kept else ()):
             checks = [sheet.guarded(self._check(c), self.atoms) for c in guard.checks]
             ranges = [sheet.guarded(self._range(r), self.atoms) for r in guard.ranges]
             self.checks += checks
@@ -98,7 +105,8 @@ class _Before:
         for monomial, coefficient in size.terms:
             term = poly(coefficient)
             for atom in monomial:
-                number = self.atoms.number(self.before.atoms.recipes[atom])
+                recipe = self.before.atoms.recipes[atom]
+                number = self.atoms.number(_with_lates(recipe, self.lates))
                 term = term * Poly((((number,), 1),))
             result = result + term
         return result
@@ -124,7 +132,9 @@ class _Before:
             for c in program.checks
             if c.guard is not None or (c.left, c.right) not in known
         ]
-        program.checks = [*first, *self.checks, *rest]
+        told = {(c.left, c.right) for c in rest}
+        late = [c for c in self.late if (c.left, c.right) not in told]
+        program.checks = [*first, *self.checks, *rest, *late]
         ranges = [
             self._range(r)
             for r in before.ranges
@@ -138,3 +148,18 @@ class _Before:
         ]
         program.ranges = [*ranges, *self.ranges, *others]
         self.sheet.take_recipes(self.atoms)
+
+
+def _with_lates(recipe: Recipe, lates: Mapping[int, Recipe]) -> Recipe:
+    """A recipe of the graph before rewriting with the computed values of this one."""
+    match recipe:
+        case ("late", number):
+            return lates[number]
+        case ("poly", terms):
+            return (
+                "poly",
+                tuple((c, tuple(_with_lates(r, lates) for r in rs)) for c, rs in terms),
+            )
+        case ("call", name, *arguments):
+            return ("call", name, *(_with_lates(a, lates) for a in arguments))
+    return recipe

@@ -422,6 +422,8 @@ _POLYNOMIAL = frozenset({"add", "sub", "mul", "neg", "floordiv", "broadcast_exte
 #: ops whose result is the integer that they are given
 _SAME = ("cast", "materialize")
 
+#: what a NaN or an infinity is as an int64, on every machine that symgraph knows
+LEAST_INT = -(2**63)
 SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -449,7 +451,7 @@ SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "not": lambda a: not a if isinstance(a, bool) else ~a,
     "where": lambda c, a, b: a if c else b,
     "broadcast_extent": lambda a, b: b if a == 1 else a,
-    "to_int": int,
+    "to_int": lambda a: int(a) if math.isfinite(a) else LEAST_INT,
     "to_float64": float,
     "to_float32": float,
     "to_bool": bool,
