@@ -125,12 +125,25 @@ identity = linear
 
 
 def log_softmax(x: Any) -> Variable:
-    """out = x - log of the sum of exp(x) along the last axis."""
+    """out = x - log of the sum of exp(x) along the last axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_softmax(np.zeros(2)).eval().round(4)
+    array([-0.6931, -0.6931])
+    """
     return T.nnet.logsoftmax(x)
 
 
 def softsign(x: Any) -> Variable:
-    """out = x / (1 + abs(x))."""
+    """out = x / (1 + abs(x)).
+
+    Examples
+    --------
+    >>> [round(float(softsign(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [-0.5, 0.3333, 0.8889]
+    """
     return T.nnet.softsign(x)
 
 
@@ -156,6 +169,11 @@ def gelu_tanh(x: Any) -> Variable:
     References
     ----------
     Hendrycks and Gimpel 2016, section 2. arXiv:1606.08415
+
+    Examples
+    --------
+    >>> [round(float(gelu_tanh(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [-0.1588, 0.3457, 8.0]
     """
     x = T.as_tensor_variable(x)
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
@@ -188,6 +206,11 @@ def mish(x: Any) -> Variable:
     ----------
     Misra 2019, Mish: a self regularized non-monotonic activation function.
     arXiv:1908.08681
+
+    Examples
+    --------
+    >>> [round(float(mish(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [-0.3034, 0.3752, 8.0]
     """
     return T.as_tensor_variable(x) * T.tanh(T.nnet.softplus(x))
 
@@ -198,6 +221,11 @@ def relu6(x: Any) -> Variable:
     References
     ----------
     Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10
+
+    Examples
+    --------
+    >>> [round(float(relu6(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [0.0, 0.5, 6.0]
     """
     return T.clip(x, 0, 6)
 
@@ -208,6 +236,11 @@ def hard_sigmoid(x: Any) -> Variable:
     References
     ----------
     Courbariaux et al. 2015, BinaryConnect, section 2.2 for the idea. arXiv:1511.00363
+
+    Examples
+    --------
+    >>> [round(float(hard_sigmoid(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [0.3, 0.6, 1.0]
     """
     return T.nnet.hard_sigmoid(x)
 
@@ -218,6 +251,11 @@ def hard_tanh(x: Any) -> Variable:
     References
     ----------
     Collobert 2004, Large scale machine learning, thesis, section 2.2
+
+    Examples
+    --------
+    >>> [round(float(hard_tanh(x).eval()), 4) for x in (-1.0, 0.5, 8.0)]
+    [-1.0, 0.5, 1.0]
     """
     return T.clip(x, -1, 1)
 

@@ -319,6 +319,13 @@ def binary_focal_loss(
     References
     ----------
     Lin et al. 2017, Focal loss for dense object detection, equation 5. arXiv:1708.02002
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = np.array([0.9, 0.5])
+    >>> binary_focal_loss(p, np.array([1, 1])).eval().round(4)
+    array([0.0003, 0.0433])
     """
     p, t = align_targets(T.as_tensor_variable(predictions), targets)
     t = _adapted(t, p)

@@ -371,6 +371,15 @@ def adamw(
     ----------
     Loshchilov and Hutter 2017, Decoupled weight decay regularization, algorithm 2, with
     the decay times the learning rate, as in PyTorch. arXiv:1711.05101
+
+    Examples
+    --------
+    >>> import numpy as np, symgraph as sg
+    >>> w = sg.shared(np.array([1.0, -2.0]), name="w")
+    >>> step = sg.function([], updates=adamw(T.sum(w**2), [w], 0.1))
+    >>> _ = step()
+    >>> w.get_value().round(4)
+    array([ 0.899, -1.898])
     """
     updates = adam(loss_or_grads, params, learning_rate, beta1, beta2, epsilon)
     for w in _decayed(params, decayed):
@@ -396,6 +405,15 @@ def nadam(
     References
     ----------
     Dozat 2016, Incorporating Nesterov momentum into Adam, algorithm 2 with its schedule
+
+    Examples
+    --------
+    >>> import numpy as np, symgraph as sg
+    >>> w = sg.shared(np.array([1.0, -2.0]), name="w")
+    >>> step = sg.function([], updates=nadam(T.sum(w**2), [w], 0.1))
+    >>> _ = step()
+    >>> w.get_value().round(4)
+    array([ 0.8944, -1.8944])
     """
     pairs = _pairs(loss_or_grads, params)
     updates: Updates = {}
@@ -443,6 +461,15 @@ def lamb(
     ----------
     You et al. 2019, Large batch optimization for deep learning, algorithm 2.
     arXiv:1904.00962
+
+    Examples
+    --------
+    >>> import numpy as np, symgraph as sg
+    >>> w = sg.shared(np.array([1.0, -2.0]), name="w")
+    >>> step = sg.function([], updates=lamb(T.sum(w**2), [w], 0.1))
+    >>> _ = step()
+    >>> w.get_value().round(4)
+    array([ 0.8427, -1.8411])
     """
     pairs = _pairs(loss_or_grads, params)
     shrinking = set(_decayed([w for w, _ in pairs], decayed))
@@ -491,6 +518,15 @@ def lion(
     ----------
     Chen et al. 2023, Symbolic discovery of optimization algorithms, algorithm 2.
     arXiv:2302.06675
+
+    Examples
+    --------
+    >>> import numpy as np, symgraph as sg
+    >>> w = sg.shared(np.array([1.0, -2.0]), name="w")
+    >>> step = sg.function([], updates=lion(T.sum(w**2), [w], 0.1))
+    >>> _ = step()
+    >>> w.get_value().round(4)
+    array([ 0.9, -1.9])
     """
     pairs = _pairs(loss_or_grads, params)
     shrinking = set(_decayed([w for w, _ in pairs], decayed))

@@ -160,6 +160,12 @@ def rrelu(layer: Any, **kwargs: Any) -> RandomizedRectifierLayer:
     ----------
     layer : Layer
     kwargs : of `RandomizedRectifierLayer`
+
+    Examples
+    --------
+    >>> from symgraph.nn.layers import DenseLayer, InputLayer, rrelu
+    >>> rrelu(DenseLayer(InputLayer((None, 3)), 4), lower=0.1, upper=0.3).output_shape
+    (None, 4)
     """
     _bare(layer, kwargs, "rrelu")
     return RandomizedRectifierLayer(layer, **kwargs)
