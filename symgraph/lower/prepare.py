@@ -11,13 +11,15 @@ from collections.abc import Container, Sequence
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner, all_applies
 from symgraph.core.node import Apply, Variable, at_place_of
-from symgraph.core.op import Op
+from symgraph.core.op import PUBLIC, Op
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import VIEWS, has_body
 from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
 from symgraph.lower.views import View, matrix_of, row_lies_contiguous, view_of
 from symgraph.ops.families import Elementwise
+from symgraph.ops.reduction import Reduce
+from symgraph.ops.shape import extents as sizes_of
 
 #: convolution → which of its operands must lie contiguous
 IMAGES = {
@@ -111,9 +113,20 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
                 given = node.inputs[k]
                 if is_view(inputs[k]) and matrix_of(given, extents, flat) is None:
                     inputs[k] = copy(inputs[k])
-        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        op = node.op
+        if isinstance(op, Reduce):
+            shape = extents.shape(node.inputs[0])
+            rest = tuple(axis for axis in op.axes if shape[axis] != ONE)
+            if rest != op.axes:  # a sum of one term is no loop, and never in one
+                inputs[0], axes = _without_ones(inputs[0], op.axes, rest)
+                if not axes:
+                    return (inputs[0],)
+                op = op.replace(axes=axes)
+        if op is node.op and all(
+            a is b for a, b in zip(inputs, node.inputs, strict=True)
+        ):
             return node.outputs
-        return node.op.make(*inputs)
+        return op.make(*inputs)
 
     with graph.interner:
         for node in applies(graph.roots):
@@ -127,6 +140,17 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
                 new = copy(new)
             roots.append(new)
     return graph.with_roots(roots)
+
+
+def _without_ones(
+    x: Variable, axes: Sequence[int], rest: Sequence[int]
+) -> tuple[Variable, tuple[int, ...]]:
+    """X without those of `axes` that are not in `rest`, and where these are then."""
+    gone = set(axes) - set(rest)
+    kept = [axis for axis in range(x.ndim) if axis not in gone]
+    sizes = [sizes_of(x)[axis] for axis in kept]
+    made = PUBLIC["reshape"](x, tuple(sizes), len(sizes))
+    return made, tuple(kept.index(axis) for axis in rest)
 
 
 def _is_contiguous(
