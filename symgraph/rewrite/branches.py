@@ -22,7 +22,7 @@ from symgraph.extend.scalar_function import PREFIX as USER
 from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.loops.ifelse import IfElse
 from symgraph.ops.families import Cast, Elementwise
-from symgraph.ops.shape import Extent
+from symgraph.ops.shape import Extent, SpecifyShape
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.firings import Recorder
 
@@ -280,10 +280,19 @@ def _write(
                 new = _written(node, table, contents, branches)
             else:
                 new = node.op.make(*(table.get(v, v) for v in node.inputs))
-        for old, fresh in zip(node.outputs, new, strict=True):
+        for old, fresh in zip(
+            node.outputs, map(_as_known, new, node.outputs), strict=True
+        ):
             table[old] = fresh
             if fresh.name is None and fresh.owner is not None:
                 fresh.name = old.name
+
+
+def _as_known(new: Variable, old: Variable) -> Variable:
+    """A value with the extents that were known of it; inside, less follows by itself."""
+    pairs = zip(new.type.shape, old.type.shape, strict=True)
+    shape = tuple(o if n is None else n for n, o in pairs)
+    return new if shape == new.type.shape else SpecifyShape(shape).make(new)[0]
 
 
 def _written(
