@@ -15,6 +15,7 @@ from symgraph.core.dtypes import is_float, is_integer
 from symgraph.core.node import Variable, listing
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.loops.build import scan
+from symgraph.ops.gather import CheckIndex
 
 #: a logarithm of a probability that counts as 0: exp of it is 0, sums of it are finite
 NEVER = -1e30
@@ -54,6 +55,8 @@ def ctc_loss(
     ShapeError : ranks or batches do not fit
     DtypeError : predictions that are not floats, labels or lengths that are not integers
     ArgumentError : blank is not a class
+    IndexRangeError : when it runs, labels that are no class or the blank, lengths beyond
+        the axis
 
     References
     ----------
@@ -81,11 +84,9 @@ def ctc_loss(
     # the states that a path goes through: blank, label, blank, label, ..., blank
     batch, most = labels.shape[0], labels.shape[1]
     used = T.lt(T.arange(most).dimshuffle("x", 0), counts.dimshuffle(0, "x"))
-    wrong = T.or_(
-        T.lt(labels, 0), T.eq(labels, blank)
-    )  # no class, so that reading fails
-    labels = T.cast(labels, "int64")
-    labels = T.switch(used, T.switch(wrong, p.shape[2], labels), blank)
+    labels = T.switch(T.eq(labels, blank), -1, T.cast(labels, "int64"))  # no class
+    labels = T.switch(used, labels, blank)
+    labels = CheckIndex(-1, "the classes but the blank", False)(labels, p.shape[2])
     states = T.full((batch, 2 * most + 1), blank, dtype="int64")
     states = T.set_subtensor(states[:, 1::2], labels)
     border = T.full((batch, 2), blank, dtype="int64")
@@ -150,4 +151,5 @@ def _lengths(name: str, given: Any, of: Any) -> Any:
         raise ShapeError(f"ctc_loss: {name} must be (batch,){listing(found)}")
     if not is_integer(found.dtype):
         raise DtypeError(f"ctc_loss: {name} must be integers{listing(found)}")
-    return found
+    lengths = CheckIndex(-1, f"the possible {name}", False)
+    return lengths(found, T.cast(of.shape[1] + 1, "int64"))

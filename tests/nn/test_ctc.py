@@ -115,8 +115,24 @@ def test_extreme_predictions_stay_finite(value):
 
 @pytest.mark.parametrize("label", [-1, 0, 3])
 def test_labels_that_are_no_class_or_the_blank_are_refused(label, value):
-    with pytest.raises(IndexRangeError):
+    with pytest.raises(IndexRangeError, match="the classes but the blank"):
         value(ctc_loss(probabilities(1, 3, 3), np.array([[label]])))
+
+
+@pytest.mark.parametrize("length", [-1, 4])
+def test_lengths_beyond_the_axis_are_refused(length, value):
+    p, y, own = probabilities(1, 3, 3), np.array([[1, 2, 1]]), np.array([length])
+    with pytest.raises(IndexRangeError, match="the possible target_lengths"):
+        value(ctc_loss(p, y, target_lengths=own))
+    with pytest.raises(IndexRangeError, match="the possible prediction_lengths"):
+        value(ctc_loss(p, y, own))
+
+
+def test_batches_and_labels_may_be_empty(value):
+    p = probabilities(2, 3, 3)
+    assert value(ctc_loss(p[:0], np.zeros((0, 2), int))).shape == (0,)
+    found = value(ctc_loss(p, np.zeros((2, 0), int)))
+    np.testing.assert_allclose(found, -np.log(p[:, :, 0]).sum(axis=1))
 
 
 def test_wrong_arguments():
