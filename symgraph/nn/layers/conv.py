@@ -92,9 +92,8 @@ class BaseConvLayer(Layer):
     pad : elements of value 0 at both ends of each spatial axis: int, or one for each
         axis; "valid" is 0, "full" is filter_size - 1, "same" keeps the extents where
         stride = 1 and gives ceil(extent / stride) otherwise. "same" is (filter_size - 1)
-        / 2 on both sides of an odd filter; an even one, in `Conv1DLayer`, `Conv2DLayer`
-        and `Conv3DLayer`, has one zero more after than before where that is needed, as in
-        TensorFlow
+        / 2 on both sides of an odd filter; an even one has one zero more
+        after than before where that is needed, as in TensorFlow
     untie_biases : True for one bias for each filter and place
     W : (num_filters, channels / num_groups, ...filter_size), see
         `symgraph.nn.utils.create_param`

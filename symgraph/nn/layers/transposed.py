@@ -29,6 +29,7 @@ class _TransposedConvLayer(BaseConvLayer):
     """What TransposedConv2DLayer and TransposedConv3DLayer share: all but the rank."""
 
     spatial: int
+    unequal_borders = True
 
     saved = (
         *SAVED_FILTERS, "stride", "crop", "flip_filters", "num_groups", "output_size"
@@ -96,7 +97,7 @@ class _TransposedConvLayer(BaseConvLayer):
                 self._crops(),
                 strict=True,
             )
-            size = [conv_input_length(*place) for place in places]
+            size = [_extent(*place) for place in places]
         return (input_shape[0], self.num_filters, *size)
 
     def convolve(self, input: Any, **kwargs: Any) -> Variable:
@@ -114,17 +115,30 @@ class _TransposedConvLayer(BaseConvLayer):
                 found if known is None else T.constant(known, dtype="int64")
                 for known, found in zip(fixed, given[2:], strict=True)
             ]
-        pixels = [
-            pixels_of(*p) for p in zip(self._crops(), self.filter_size, strict=True)
-        ]
         operation = ConvolutionInput(
             strides=self.stride,
-            padding=tuple((p, p) for p in pixels),
+            padding=self.borders(),
             dilation=(1,) * self.n,
             groups=self.num_groups,
             flip=not self.flip_filters,
         )
         return operation(input, self.W, *extents)
+
+    def borders(self) -> tuple[tuple[int, int], ...]:
+        """The crop before and after each axis: the padding of the convolution."""
+        known: Any = self.output_size if isinstance(self.output_size, tuple) else ()
+        found = []
+        for axis, (crop, size) in enumerate(
+            zip(self._crops(), self.filter_size, strict=True)
+        ):
+            if crop != "same":
+                found.append((pixels_of(crop, size),) * 2)
+            elif self.output_size is None:  # of (extent - 1) * stride + 1 elements
+                found.append(((size - 1) // 2, size // 2))
+            else:
+                extent = known[axis] if known else None
+                found.append(self._same(extent, size, self.stride[axis]))
+        return tuple(found)
 
     def _crops(self) -> tuple[Any, ...]:
         return self.crop if isinstance(self.crop, tuple) else (self.crop,) * self.n
@@ -142,14 +156,16 @@ class TransposedConv2DLayer(_TransposedConvLayer):
     incoming : Layer or shape, (batch, channels, rows, columns)
     stride : int or pair; the output is about so many times larger
     crop : the `pad` of the convolution whose gradient this is: int, pair, "valid",
-        "full" or "same"
+        "full" or "same", which cuts one element more behind than before for an even
+        filter, with TensorFlow's borders
     W : (channels, num_filters / num_groups, rows, columns): the first two axes are
         those of a convolution, exchanged
     flip_filters : False slides the filter as it is over the spread input, which is why
         it arrives turned around; True convolves
     output_size : int, pair, or integer vector variable; extents of the output where the
         input leaves a choice.  By default the smallest, (extent - 1) stride - 2 crop +
-        filter_size; those up to stride - 1 larger fit too.
+        filter_size, (extent - 1) stride + 1 for "same"; those up to stride - 1 larger
+        fit too.
     others : see `BaseConvLayer`
 
     References
@@ -188,3 +204,10 @@ class TransposedConv3DLayer(_TransposedConvLayer):
 
 
 Deconv3DLayer = TransposedConv3DLayer
+
+
+def _extent(length: Any, size: int, stride: int, crop: Any) -> Any:
+    """`conv_input_length`; "same" takes size - 1 off an even filter too, not size."""
+    found = conv_input_length(length, size, stride, crop)
+    even = crop == "same" and size % 2 == 0
+    return found + 1 if even and found is not None else found

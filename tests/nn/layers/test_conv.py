@@ -14,7 +14,6 @@ from symgraph.nn.layers import (
     Conv3DLayer,
     DilatedConv2DLayer,
     InputLayer,
-    TransposedConv2DLayer,
     conv_input_length,
     conv_output_length,
     get_output,
@@ -344,6 +343,6 @@ def test_same_padding_keeps_extents_of_even_filters_in_three_axes():
     assert layer.output_shape == (None, 3, 5, 6, 7)
 
 
-def test_same_crop_of_even_filters_is_refused():
+def test_same_padding_of_even_filters_is_refused_where_a_layer_has_equal_borders():
     with pytest.raises(NotSupportedError, match="requires odd filter size"):
-        TransposedConv2DLayer((None, 3, 8, 8), 4, (3, 4), crop="same")
+        BaseConvLayer((None, 3, 8, 8), 4, (3, 4), pad="same")

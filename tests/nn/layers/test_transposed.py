@@ -7,6 +7,7 @@ import symgraph.tensor as T
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.nn import init, nonlinearities
 from symgraph.nn.layers import (
+    Conv2DLayer,
     Deconv2DLayer,
     Deconv3DLayer,
     TransposedConv2DLayer,
@@ -115,3 +116,30 @@ def test_what_is_refused():
             TransposedConv2DLayer((None, 2, 4, 4), 3, 3, 2, output_size=size)
     with pytest.raises(ArgumentError, match="stride=0"):
         TransposedConv2DLayer((None, 2, 4, 4), 3, 3, 0)
+
+
+@pytest.mark.parametrize("size", [2, 4, (2, 3)])
+@pytest.mark.parametrize(
+    ("stride", "output", "known"),
+    [(1, None, True), (2, None, False), (2, (8, 10), True), (3, (12, 13), True),
+     (3, None, False)],
+)  # fmt: skip
+def test_same_crop_of_even_filters_is_the_adjoint(
+    size, stride, output, known, run_layer, generator
+):
+    shape = (None, 3, 4, 5) if known else (None, 3, None, None)
+    layer = TransposedConv2DLayer(
+        shape, 2, size, stride, "same", b=None, nonlinearity=None, output_size=output
+    )
+    x = generator.randn(2, 3, 4, 5)
+    out = run_layer(layer, x)
+    if output is None:
+        assert out.shape[2:] == (3 * stride + 1, 4 * stride + 1)
+    forward = Conv2DLayer(
+        (None, *out.shape[1:]), 3, size, stride, "same", W=layer.W, b=None,
+        nonlinearity=None,
+    )  # fmt: skip
+    v = generator.randn(*out.shape)
+    taken = run_layer(forward, v)
+    assert taken.shape == x.shape
+    np.testing.assert_allclose((out * v).sum(), (x * taken).sum())
