@@ -241,8 +241,8 @@ def _unsavable(layer: Any) -> str:
         )
     return (
         f"save_model: cannot describe a {kind}; it knows {', '.join(sorted(SAVED))}\n"
-        f'Say in the class what a file keeps: saved = ("argument", ...), each an argument '
-        "of the constructor and an attribute."
+        'Say in a class of your own what a file keeps: saved = ("argument", ...), each '
+        "an argument of the constructor and an attribute."
     )
 
 

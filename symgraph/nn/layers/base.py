@@ -66,6 +66,9 @@ class Layer:
     params : dictionary parameter → set of tags
     get_output_kwargs : list of str
         keywords that `get_output_for` understands beside those of its signature.
+    saved : tuple of str, or None
+        arguments of the constructor that a model file keeps, each also an attribute; a
+        class with a constructor of its own says it anew. None: a file cannot hold it.
 
     Examples
     --------
@@ -73,6 +76,7 @@ class Layer:
     >>> from symgraph.nn import init
     >>> from symgraph.nn.layers import InputLayer, Layer, get_output
     >>> class Scaled(Layer):
+    ...     saved = ("factor",)
     ...     def __init__(self, incoming, factor=init.Constant(2), **kwargs):
     ...         super().__init__(incoming, **kwargs)
     ...         self.factor = self.add_param(factor, (), "factor")
@@ -85,10 +89,8 @@ class Layer:
     array([[2., 2., 2.]])
     """
 
-    #: arguments of the constructor that a model file keeps, each also an attribute:
-    #: settings, parameters, functions with a name, networks inside the layer. It speaks
-    #: for the constructor beside which it stands; a class with another constructor says
-    #: it anew. None: a file cannot hold the layer.
+    #: settings, parameters, functions with a name, networks inside the layer: what each
+    #: is, its value says
     saved: ClassVar[Saved] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
