@@ -64,6 +64,15 @@ class Op(Record):
     #: False where `repr` does not tell in every process what is computed: the code of
     #: functions with such an op is not kept on disk
     portable: ClassVar[bool] = True
+    #: False where it stays although all inputs are constants: random numbers, calls of
+    #: the user, repetition (the array would cost memory), markers of differentiation
+    foldable: ClassVar[bool] = True
+    #: True where lowering has loops for it, so that `decompose` waits for it to look
+    has_loops: ClassVar[bool] = False
+    #: True where its elements are those of its first input, in other places
+    is_view: ClassVar[bool] = False
+    #: True where a step of a loop does it again rather than take the result from outside
+    is_repeated: ClassVar[bool] = False
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -135,6 +144,20 @@ class Op(Record):
     ) -> Sequence[Variable | None]:
         """Gradients of the inputs of an application of this op."""
         return self.grad(node.inputs, node.outputs, gradients)
+
+    def is_light(self, node: Apply) -> bool:
+        """Whether to compute an application again costs little beside loading operands.
+
+        The reverse step of a loop does so; results of all others are kept for it.
+        """
+        return self.is_view
+
+    def always_fits(self, node: Apply) -> bool:
+        """Whether an application takes operands of all sizes, and so cannot fail.
+
+        A branch may compute it though it is not chosen.
+        """
+        return False
 
     def reads(self, condition: bool) -> list[int]:
         """Which inputs an op that `chooses` needs if its first one is so."""

@@ -86,6 +86,7 @@ class Perform(Op):
     name = "perform"
     host: ClassVar[bool] = True
     can_fail: ClassVar[bool] = True
+    foldable = False
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """As `make_node` said."""
@@ -139,6 +140,7 @@ class PerformFirst(Op):
     name = "perform_first"
     host: ClassVar[bool] = True
     can_fail: ClassVar[bool] = True
+    foldable = False
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """0-d int64 numbers."""

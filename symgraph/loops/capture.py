@@ -16,13 +16,7 @@ from symgraph.core.shared import SharedVariable
 from symgraph.core.traverse import ancestors, applies, replace
 from symgraph.errors import MissingInputError
 from symgraph.loops.conditions import conditions_of, unsafe
-from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise
-from symgraph.ops.indexing import Subtensor
-from symgraph.ops.movement import DimShuffle
-from symgraph.ops.shape import Extent, MakeVector, SpecifyShape
-
-VIEWS = (BroadcastTo, DimShuffle, Extent, MakeVector, SpecifyShape, Subtensor)
 
 
 def is_view(v: Variable) -> bool:
@@ -30,7 +24,7 @@ def is_view(v: Variable) -> bool:
     node = v.owner
     if node is None:
         return False
-    if isinstance(node.op, VIEWS):
+    if node.op.is_repeated:
         return True
     number = v.ndim == 0 and v.type.dtype == "int64"
     return number and isinstance(node.op, Elementwise | Cast)

@@ -12,14 +12,9 @@ from itertools import zip_longest
 from symgraph.core.node import Apply, Variable
 from symgraph.core.traverse import applies
 from symgraph.loops.ifelse import IfElse
-from symgraph.ops.contraction import Dot
-from symgraph.ops.families import Cast, Elementwise
-from symgraph.ops.movement import DimShuffle
-from symgraph.ops.reduction import Reduce
-from symgraph.ops.shape import Extent, MakeVector, extent_key, inferred_extents
+from symgraph.ops.families import Elementwise
+from symgraph.ops.shape import extent_key, inferred_extents
 
-#: ops that take operands of all sizes
-SAFE = (Cast, DimShuffle, Extent, MakeVector)
 #: conditions, and whether they hold, from the outermost to the innermost
 Path = tuple[tuple[Variable, bool], ...]
 
@@ -77,10 +72,6 @@ def always_fits(node: Apply) -> bool:
     op = node.op
     if op.can_fail:
         return False
-    if isinstance(op, Dot):
-        a, b = (inferred_extents(v) for v in node.inputs)
-        inner = b[0] if len(b) == 1 else b[-2]
-        return extent_key(a[-1]) == extent_key(inner)
     if isinstance(op, Elementwise):
         shapes = [inferred_extents(v)[::-1] for v in node.inputs]
         sizes = [
@@ -88,9 +79,7 @@ def always_fits(node: Apply) -> bool:
             for axis in zip_longest(*shapes, fillvalue=1)
         ]
         return all(len(axis) < 2 for axis in sizes)
-    if isinstance(op, Reduce):
-        return op.combine not in ("max", "min")
-    return isinstance(op, SAFE)
+    return op.always_fits(node)
 
 
 def shared(one: Path, other: Path) -> Path:

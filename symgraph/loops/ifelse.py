@@ -37,6 +37,7 @@ class IfElse(Op):
     name = "ifelse"
     can_fail: ClassVar[bool] = True
     chooses: ClassVar[bool] = True
+    foldable = False
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Types that hold for either branch: extents that differ are unknown."""

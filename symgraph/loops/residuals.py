@@ -11,39 +11,15 @@ from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
-from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.node import Apply, Variable
 from symgraph.core.op import scalar_constant
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.ops.broadcast import BroadcastTo, SumTo
-from symgraph.ops.families import Cast, Elementwise
-from symgraph.ops.families import is_cheap as is_cheap_op
-from symgraph.ops.indexing import SetSubtensor, Subtensor
-from symgraph.ops.movement import Concatenate, DimShuffle, Reshape
-from symgraph.ops.shape import (
-    Extent,
-    MakeVector,
-    SpecifyShape,
-    inferred_extents,
-    variable,
-)
+from symgraph.ops.shape import Extent, inferred_extents, variable
 
 if TYPE_CHECKING:
     from symgraph.loops.scan import Scan
-
-VIEWS = (BroadcastTo, DimShuffle, Reshape, SpecifyShape, Subtensor)
-MOVES = (*VIEWS, Cast, Concatenate, Extent, MakeVector, SetSubtensor)
-
-
-def is_cheap(node: Apply) -> bool:
-    """Whether a node costs little beside loading its operands."""
-    op = node.op
-    if isinstance(op, Elementwise):
-        known = isinstance(node.inputs[-1], Constant)
-        return is_cheap_op(op) or (op.scalar == "pow" and known)
-    if op.name == "scan":
-        return op.recomputed  # type: ignore[attr-defined]
-    return isinstance(op, MOVES)
 
 
 class Residuals:
@@ -74,7 +50,7 @@ class Residuals:
             if any(v in self._varying for v in node.inputs):
                 self._varying.update(node.outputs)
             held = any(v in self._heavy and not self._is_output(v) for v in node.inputs)
-            if held or not is_cheap(node):
+            if held or not node.op.is_light(node):
                 self._heavy.update(node.outputs)
         self._cuts: dict[Variable, Variable] = {}
         self.roots = self._rebuilt(roots)
@@ -134,7 +110,7 @@ class Residuals:
             elif (
                 u in self._heavy
                 and u.owner not in self._unchosen
-                and not isinstance(u.owner.op, VIEWS)
+                and not u.owner.op.is_view
                 and not has_varying_shape(u, self._varying)
             ):
                 self._cuts[u] = Variable(u.type, None, 0, u.name, u.place)

@@ -25,7 +25,7 @@ import numpy as np
 
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.inner import Inner
-from symgraph.core.node import Variable, listing
+from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import Op, Shape
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import TensorType, fast_type
@@ -100,6 +100,7 @@ class Scan(Op):
 
     name = "scan"
     can_fail = True
+    foldable = False
 
     # --- roles ---------------------------------------------------------------------
 
@@ -346,6 +347,10 @@ class Scan(Op):
     def insides(self) -> tuple[tuple[str, Inner], ...]:
         """The graphs inside, for printing."""
         return (("step", self.inner),)
+
+    def is_light(self, node: Apply) -> bool:
+        """As it was told."""
+        return self.recomputed
 
     def render(self, parts: list[str]) -> str:
         """scan(n steps over x, from h, with W)"""

@@ -36,6 +36,9 @@ class BroadcastTo(Op):
     ndim: int
 
     name = "broadcast_to"
+    foldable = False
+    is_view = True
+    is_repeated = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The given extents; those of x, aligned at the last axis, are equal or 1."""

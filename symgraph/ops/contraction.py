@@ -13,12 +13,18 @@ import numpy as np
 
 from symgraph.core.bundle import bundle_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
-from symgraph.core.node import Variable, listing
+from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
-from symgraph.ops.shape import extents, normalize_axis, product
+from symgraph.ops.shape import (
+    extent_key,
+    extents,
+    inferred_extents,
+    normalize_axis,
+    product,
+)
 
 Gradients = Sequence[Variable | None]
 
@@ -119,6 +125,12 @@ class Dot(Op):
             raise _mismatch("dot", a, b)
         with np.errstate(all="ignore"):
             return (np.asarray(np.dot(a, b)),)
+
+    def always_fits(self, node: Apply) -> bool:
+        """Whether the inner extents are known to be equal."""
+        a, b = (inferred_extents(v) for v in node.inputs)
+        inner = b[0] if len(b) == 1 else b[-2]
+        return extent_key(a[-1]) == extent_key(inner)
 
 
 class BatchedDot(Op):

@@ -29,7 +29,7 @@ from symgraph.core.dtypes import (
     to_float,
     upcast,
 )
-from symgraph.core.node import Constant, Variable, constant_of, listing
+from symgraph.core.node import Apply, Constant, Variable, constant_of, listing
 from symgraph.core.op import Extent, Op, Shape, as_operands, as_variable, public
 from symgraph.core.primitives import PRIMITIVES, is_cheap_body
 from symgraph.core.record import Record
@@ -248,6 +248,11 @@ class Elementwise(Op):
                 np.asarray(scalar.numpy(*arrays)).astype(NUMPY[result], copy=False),
             )
 
+    def is_light(self, node: Apply) -> bool:
+        """As the scalar function is; powers that are known become products."""
+        known = isinstance(node.inputs[-1], Constant)
+        return SCALARS[self.scalar].is_cheap or (self.scalar == "pow" and known)
+
     def __str__(self) -> str:
         return self.scalar
 
@@ -300,6 +305,14 @@ class Cast(Op):
         """NumPy's astype."""
         with np.errstate(all="ignore"):
             return (np.asarray(arrays[0]).astype(NUMPY[self.dtype]),)
+
+    def is_light(self, node: Apply) -> bool:
+        """One conversion for each element."""
+        return True
+
+    def always_fits(self, node: Apply) -> bool:
+        """Any shape is taken."""
+        return True
 
     def render(self, parts: list[str]) -> str:
         """float32(x)"""

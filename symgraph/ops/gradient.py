@@ -48,6 +48,7 @@ class DisconnectedGrad(_Unchanged):
     """out = x; no gradient path leads through it."""
 
     name = "disconnected_grad"
+    foldable = False
 
     def grad(
         self,
@@ -67,6 +68,7 @@ class ZeroGrad(_Unchanged):
     """out = x; the gradient is 0."""
 
     name = "zero_grad"
+    foldable = False
 
     def grad(
         self,
@@ -86,6 +88,7 @@ class GradClip(_Unchanged):
     upper: float
 
     name = "grad_clip"
+    foldable = False
 
     def grad(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Constant, Variable, listing
+from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
@@ -87,6 +87,8 @@ class Subtensor(Op):
     spec: Spec
 
     name = "subtensor"
+    is_view = True
+    is_repeated = True
 
     @property
     def can_fail(self) -> bool:  # type: ignore[override]
@@ -211,6 +213,10 @@ class SetSubtensor(Op):
             )
         out[key] = y if self.mode == "set" else part + y
         return (out,)
+
+    def is_light(self, node: Apply) -> bool:
+        """Its elements are copied."""
+        return True
 
     def render(self, parts: list[str]) -> str:
         """set_subtensor(x[1:3], y)"""

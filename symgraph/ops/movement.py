@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Variable, listing
+from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, ShapeError
@@ -47,6 +47,8 @@ class DimShuffle(Op):
     pattern: Pattern
 
     name = "dimshuffle"
+    is_view = True
+    is_repeated = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The extents in the order of the pattern."""
@@ -116,6 +118,10 @@ class DimShuffle(Op):
             [1 if p == "x" else x.shape[int(p)] for p in self.pattern]
         ),)  # fmt: skip
 
+    def always_fits(self, node: Apply) -> bool:
+        """Any shape is taken."""
+        return True
+
     def render(self, parts: list[str]) -> str:
         """x.T, or dimshuffle(x, 0, 'x')"""
         if self.pattern == (1, 0):
@@ -129,6 +135,7 @@ class Reshape(Op):
     ndim: int
 
     name = "reshape"
+    is_view = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Known extents from constants; the numbers of elements must agree."""
@@ -271,6 +278,10 @@ class Concatenate(Op):
     def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """NumPy's concatenate."""
         return (np.concatenate(arrays, axis=self.axis),)
+
+    def is_light(self, node: Apply) -> bool:
+        """Its elements are copied."""
+        return True
 
     def render(self, parts: list[str]) -> str:
         """concatenate([a, b], axis=0)"""

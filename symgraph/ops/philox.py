@@ -126,6 +126,7 @@ class RandomBits(_Source):
     ndim: int
 
     name = "random_bits"
+    foldable = False
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A uint64 of the shape that the extents tell."""
@@ -169,6 +170,7 @@ class Permutation(_Source):
     """
 
     name = "permutation"
+    foldable = False
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A vector of n int64."""

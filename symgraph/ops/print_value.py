@@ -52,6 +52,7 @@ class Print(Op):
 
     name = "print"
     host: ClassVar[bool] = True
+    foldable = False
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from symgraph.core.dtypes import (
     is_float,
     sum_dtype,
 )
-from symgraph.core.node import Variable, listing
+from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
@@ -151,6 +151,10 @@ class Reduce(Op):
             out = COMBINES[self.combine].reduce(x, **named)
             return (np.asarray(out).astype(x.dtype, copy=False),)
 
+    def always_fits(self, node: Apply) -> bool:
+        """There is no largest and no smallest element of none."""
+        return self.combine not in ("max", "min")
+
     def __str__(self) -> str:
         return f"reduce{{combine={self.combine}, axes={self.axes}}}"
 
@@ -242,6 +246,7 @@ class ArgReduce(Op):
     axes: tuple[int, ...]
 
     name = "arg_reduce"
+    has_loops = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """int64, without the axes."""

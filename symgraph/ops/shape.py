@@ -15,7 +15,7 @@ import numpy as np
 
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import NUMPY, is_discrete, is_integer
-from symgraph.core.node import Constant, Variable, listing
+from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import (
@@ -39,6 +39,7 @@ class Extent(Op):
     axis: int
 
     name = "extent"
+    is_repeated = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A 0-d int64."""
@@ -70,6 +71,14 @@ class Extent(Op):
         """Entry of NumPy's shape."""
         return (np.asarray(np.shape(arrays[0])[self.axis], dtype=np.int64),)
 
+    def is_light(self, node: Apply) -> bool:
+        """It is known without computing."""
+        return True
+
+    def always_fits(self, node: Apply) -> bool:
+        """Any shape is taken."""
+        return True
+
     def render(self, parts: list[str]) -> str:
         """x.shape[0]"""
         text = parts[0] if parts[0].isidentifier() else f"({parts[0]})"
@@ -82,6 +91,7 @@ class MakeVector(Op):
     dtype: str
 
     name = "make_vector"
+    is_repeated = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A vector with one element for each input."""
@@ -120,6 +130,14 @@ class MakeVector(Op):
         """NumPy's array of the elements."""
         return (np.array([a[()] for a in arrays], dtype=NUMPY[self.dtype]),)
 
+    def is_light(self, node: Apply) -> bool:
+        """Its elements are copied."""
+        return True
+
+    def always_fits(self, node: Apply) -> bool:
+        """Any shape is taken."""
+        return True
+
     def render(self, parts: list[str]) -> str:
         """[a, b, c]"""
         return f"[{', '.join(parts)}]"
@@ -134,6 +152,8 @@ class SpecifyShape(Op):
     shape: tuple[int | None, ...]
 
     name = "specify_shape"
+    is_view = True
+    is_repeated = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The same dtype, the given shape; a known extent cannot become another."""

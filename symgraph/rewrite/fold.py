@@ -12,16 +12,13 @@ from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import PUBLIC
 from symgraph.errors import SymgraphError
+from symgraph.ops.families import Cast, Elementwise
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, rule
 
 LIMIT = 10**6
 #: a result may be this many times larger than the inputs
 GROWTH = 16
-NEVER = frozenset(
-    ("random_bits", "permutation", "broadcast_to", "scan", "ifelse", "disconnected_grad",
-     "zero_grad", "grad_clip", "perform", "perform_first", "print")
-)  # fmt: skip
 
 
 def value_of(v: Variable) -> np.ndarray | None:
@@ -44,14 +41,14 @@ def value_of(v: Variable) -> np.ndarray | None:
 )  # fmt: skip
 def fold(node: Apply, context: Context) -> Variable | None:
     """A node whose inputs are all known is replaced by its value."""
-    if not node.inputs or node.op.name in NEVER:
+    if not node.inputs or not node.op.foldable:
         return None
     for v in node.inputs:
         if v.owner is not None and v.owner.op.name != "broadcast_to":
             return None
         if v.owner is None and not isinstance(v, Constant):
             return None
-    elementwise = node.op.name in ("elementwise", "cast")
+    elementwise = isinstance(node.op, Elementwise | Cast)
     if elementwise and not all(isinstance(v, Constant) for v in node.inputs):
         return None  # the repetition is moved out instead
     out = node.outputs[0]

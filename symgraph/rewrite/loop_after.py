@@ -16,7 +16,7 @@ from symgraph.core.node import Apply, Variable
 from symgraph.core.traverse import ancestors, applies, replace
 from symgraph.core.types import fast_type
 from symgraph.loops.capture import is_view
-from symgraph.loops.residuals import VIEWS, has_varying_shape
+from symgraph.loops.residuals import has_varying_shape
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.contraction import Dot
 from symgraph.ops.families import Elementwise, cast, elementwise
@@ -315,7 +315,7 @@ class _Later:
 def moves(v: Variable) -> bool:
     """Whether v is other values moved about, or an extent."""
     node = v.owner
-    return node is not None and (isinstance(node.op, VIEWS) or is_view(v))
+    return node is not None and (node.op.is_view or is_view(v))
 
 
 def _vector(v: Variable, pattern: tuple[int | str, ...]) -> Variable | None:

@@ -12,7 +12,6 @@ from symgraph.core.node import Variable
 from symgraph.core.traverse import applies
 from symgraph.loops.capture import is_view
 from symgraph.loops.conditions import conditions_of, unsafe
-from symgraph.loops.residuals import is_cheap
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise, elementwise
 from symgraph.ops.shape import extents, variable
@@ -48,7 +47,7 @@ def push_before(loop: Loop) -> None:
         if found is None:
             continue
         known.update(zip(node.outputs, found, strict=True))
-        if any(v in worth for v in node.inputs) or not is_cheap(node):
+        if any(v in worth for v in node.inputs) or not node.op.is_light(node):
             worth.update(node.outputs)
     frontier: list[Variable] = []
     for node in nodes:

@@ -17,9 +17,6 @@ from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import EXACT, Rule, rule
 from symgraph.rewrite.rules.algebra import div_by_power_of_two_to_mul
 
-#: compositions that lowering has loops of its own for
-KEPT = frozenset(("arg_reduce",))
-
 
 @rule(
     "gradient_marker_to_operand", on=("DisconnectedGrad", "ZeroGrad", "GradClip"),
@@ -37,7 +34,7 @@ def gradient_marker_to_operand(node: Apply, context: Context) -> Variable | None
 def composition_to_primitives(node: Apply, context: Context) -> Variable | None:
     """softmax, log_softmax, logsumexp, ... become exp, sum, max and arithmetic."""
     decompose = getattr(node.op, "decompose", None)
-    if decompose is None or node.op.name in KEPT:
+    if decompose is None or node.op.has_loops:
         return None
     made: Variable = decompose(*node.inputs)
     return context.fit(made, node.outputs[0])
