@@ -8,7 +8,7 @@ and the methods of variables look them up by name.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from symgraph.errors import ConversionError, GradientError, NotSupportedError
 #: an extent in shape reasoning: a known int, or a 0-d int64 variable
 Extent = int | Variable
 Shape = tuple[Extent, ...]
+#: how an array lies in memory: wherever its elements are; one after the other; so along
+#: all axes but the first; as BLAS takes a matrix; one after the other and nothing else's
+Layout = Literal["any", "contiguous", "rows", "matrix", "own"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 OPS: dict[str, type["Op"]] = {}
@@ -73,6 +76,29 @@ class Op(Record):
     is_view: ClassVar[bool] = False
     #: True where a step of a loop does it again rather than take the result from outside
     is_repeated: ClassVar[bool] = False
+    #: True where it runs inner graphs (core/inner.py)
+    has_inner: ClassVar[bool] = False
+
+    # How compiled functions compute it. An op without any of these, and without loops of
+    # its own (lower/opaque.py), has to be rewritten to others.
+    #: True where kernels compute its elements one by one, beside those of other ops
+    is_fused: ClassVar[bool] = False
+    #: True where its elements follow from their places and from extents, without memory
+    is_implied: ClassVar[bool] = False
+    #: True where cheap scalars made of it are computed again by each kernel that reads them
+    is_inlined: ClassVar[bool] = False
+    #: True where its first input is read at other places, so that it must be in memory
+    gathers: ClassVar[bool] = False
+    #: True where it is its first input with some elements changed, and may overwrite it
+    changes: ClassVar[bool] = False
+    #: True for a product that is added to its first input, which it may overwrite
+    accumulates: ClassVar[bool] = False
+    #: which inputs a product multiplies, as matrices
+    factors: ClassVar[tuple[int, int] | None] = None
+    #: True for a product of many matrices, along the first axis of its factors
+    is_batched: ClassVar[bool] = False
+    #: what a convolution computes: "forward", "input" or "filters"
+    convolves: ClassVar[str] = ""
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -158,6 +184,14 @@ class Op(Record):
         A branch may compute it though it is not chosen.
         """
         return False
+
+    def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        """The inputs that are arrays in memory; the others are extents, known as sizes."""
+        return inputs
+
+    def layout(self, position: int) -> Layout:
+        """How an input must lie in memory."""
+        return "contiguous" if self.host else "any"
 
     def reads(self, condition: bool) -> list[int]:
         """Which inputs an op that `chooses` needs if its first one is so."""

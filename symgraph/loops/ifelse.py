@@ -16,7 +16,16 @@ from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Extent, Op, Shape, Under, as_variable, public
+from symgraph.core.op import (
+    PUBLIC,
+    Extent,
+    Layout,
+    Op,
+    Shape,
+    Under,
+    as_variable,
+    public,
+)
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
@@ -38,6 +47,7 @@ class IfElse(Op):
     can_fail: ClassVar[bool] = True
     chooses: ClassVar[bool] = True
     foldable = False
+    has_inner = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Types that hold for either branch: extents that differ are unknown."""
@@ -112,6 +122,10 @@ class IfElse(Op):
         branch = self.then if condition else self.orelse
         needed = set(leaves(branch.outputs))
         return [0, *(k for k, v in enumerate(branch.inputs, 1) if v in needed)]
+
+    def layout(self, position: int) -> Layout:
+        """Branches read what they capture as it is."""
+        return "contiguous"
 
     def __str__(self) -> str:
         return "ifelse"

@@ -26,7 +26,7 @@ import numpy as np
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import Op, Shape
+from symgraph.core.op import Layout, Op, Shape
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
@@ -101,6 +101,7 @@ class Scan(Op):
     name = "scan"
     can_fail = True
     foldable = False
+    has_inner = True
 
     # --- roles ---------------------------------------------------------------------
 
@@ -351,6 +352,16 @@ class Scan(Op):
     def is_light(self, node: Apply) -> bool:
         """As it was told."""
         return self.recomputed
+
+    def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        """All but the number of steps."""
+        return inputs[1:]
+
+    def layout(self, position: int) -> Layout:
+        """A step reads rows of sequences, and all of the rest as it is."""
+        if position == 0:
+            return "any"
+        return "rows" if position <= self.sequences else "contiguous"
 
     def render(self, parts: list[str]) -> str:
         """scan(n steps over x, from h, with W)"""

@@ -17,7 +17,7 @@ from symgraph.lower.blocks import in_blocks
 from symgraph.lower.bounds import OUTSIDE, with_bounds
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
-from symgraph.lower.contractions import CONVOLUTIONS, Contractions
+from symgraph.lower.contractions import Contractions
 from symgraph.lower.extents import Extents
 from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
@@ -119,7 +119,7 @@ class Body(Contractions, Nested):
             assert variable.owner is not None
             text = text_of(variable.owner, self.extents, self._size)
             self.program.failures[code] = text
-        self.nested = any(isinstance(u, Apply) and self._has_body(u) for u in units)
+        self.nested = any(isinstance(u, Apply) and u.op.has_inner for u in units)
         self.storage = place(
             graph, self.fusion, written, self.leaves, self.sheet.in_place
         )
@@ -190,17 +190,17 @@ class Body(Contractions, Nested):
             return Nest(self.fusion, unit, self.sheet.codes).write()
         if (
             self._is_product(unit)
-            or unit.op.name in CONVOLUTIONS
+            or unit.op.convolves
             or unit.op.host
-            or self._has_body(unit)
+            or unit.op.has_inner
         ):
             return None
         return opaque.write(self.fusion, unit, self.sheet.codes)
 
     def _is_product(self, node: Apply) -> bool:
-        if node.op.name == "gemm":
+        if node.op.accumulates:
             return True
-        if node.op.name not in ("dot", "batched_dot"):
+        if node.op.factors is None:
             return False
         return node.outputs[0].type.dtype in FLOAT_PRODUCTS and all(
             matrix_of(v, self.extents) is not None for v in node.inputs
@@ -217,9 +217,9 @@ class Body(Contractions, Nested):
         assert isinstance(unit, Apply)
         if unit.op.host:
             self._host(unit)
-        elif self._has_body(unit):
+        elif unit.op.has_inner:
             self._body(unit)
-        elif unit.op.name in CONVOLUTIONS:
+        elif unit.op.convolves:
             self._convolution(unit)
         else:
             self._product(unit)

@@ -25,15 +25,8 @@ from symgraph.lower.steps import (
     Step,
 )
 from symgraph.lower.views import Matrix, matrix_of, view_of
-from symgraph.ops.epilogue import ACTIVATIONS
+from symgraph.ops.epilogue import ACTIVATIONS, ConvolutionEpilogue
 
-#: op → which of image, filters and result it computes
-CONVOLUTIONS = {
-    "convolution": "forward",
-    "convolution_epilogue": "forward",
-    "convolution_input": "input",
-    "convolution_weight": "filters",
-}
 AXES = 3
 
 
@@ -71,20 +64,20 @@ class Contractions:
                 f"{op.name} of images with the channels first, for which there are no "
                 "loops: the rewrites that lowering needs have not run"
             )
-        kind = CONVOLUTIONS[op.name]
         one, other = node.inputs[:2]
         x, w, y = {
             "forward": (one, other, out),
             "input": (out, other, one),
             "filters": (one, out, other),
-        }[kind]
+        }[op.convolves]
         image, result, filters = (self.extents.shape(v) for v in (x, y, w))
-        bias = node.inputs[2] if op.name == "convolution_epilogue" else None
+        bias = node.inputs[2] if isinstance(op, ConvolutionEpilogue) else None
         activation = ACTIVATIONS[getattr(op, "activation", "none")]
         front = [low for low, _ in op.padding]
         self._add(
             Convolution(
-                kind, out.type.dtype, self._memory(x), self._memory(w), self._memory(y),
+                op.convolves, out.type.dtype,
+                self._memory(x), self._memory(w), self._memory(y),
                 self._size(image[0]), self._size(image[-1]), self._size(result[-1]),
                 self._size(filters[1]), self._lifted(image[1:-1]),
                 self._lifted(result[1:-1]), self._lifted(filters[2:]),
@@ -111,7 +104,7 @@ class Contractions:
         (out,) = node.outputs
         alpha: Any = 1.0
         beta: Any = 0.0
-        if node.op.name == "gemm":
+        if node.op.accumulates:
             z, alpha_v, a, b, beta_v = node.inputs
             alpha, beta = self._factor(alpha_v), self._factor(beta_v)
             if self._buffer(z) != self._buffer(out):
@@ -123,7 +116,7 @@ class Contractions:
         assert left is not None and right is not None
         a_shape, b_shape = self.extents.shape(a), self.extents.shape(b)
         count = step = None
-        if node.op.name == "batched_dot":
+        if node.op.is_batched:
             count = self._size(a_shape[0])
             a_shape, b_shape = a_shape[1:], b_shape[1:]
             step = self._size(a_shape[0] * b_shape[1])

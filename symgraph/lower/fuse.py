@@ -15,8 +15,6 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import (
-    COMPUTING,
-    VIEWS,
     Axes,
     Axis,
     Group,
@@ -25,6 +23,7 @@ from symgraph.lower.groups import (
     can_fail,
     fit_together,
     is_cheap,
+    is_computed,
     late_homes,
 )
 from symgraph.lower.joins import join_in_place
@@ -54,12 +53,12 @@ class Fusion(Reading):
         self.inline = inline_values(self, nodes)
         summed = summed_products(self, nodes)
         for position, node in enumerate(nodes):
-            if node.op.name in VIEWS or node.outputs[0] in self.inline:
+            if not is_computed(node) or node.outputs[0] in self.inline:
                 continue
             if node.outputs[0] in summed:
                 continue
             unit: Unit = node
-            if node.op.name in COMPUTING:
+            if node.op.is_fused:
                 unit = self.single(node)
                 below = node.inputs[0]
                 if below in summed:
@@ -481,7 +480,7 @@ class Fusion(Reading):
             whole = dims == shape and (out not in group.domains or single)
             if not (whole or (inner and single)):
                 return
-            if out.owner.op.name == "take":  # type: ignore[union-attr]
+            if out.owner.op.gathers:  # type: ignore[union-attr]
                 return
         known = [a for v, a in group.members.items() if self.dims(v) == shape]
         known += list(group.domains.values())

@@ -13,32 +13,18 @@ from symgraph.lower.builder import is_ramp
 from symgraph.lower.sizes import Poly
 from symgraph.ops.families import is_cheap as is_cheap_op
 
-COMPUTING = frozenset(
-    {"elementwise", "cast", "reduce", "random_bits", "check_index", "take"}
-)
 RENAMING = frozenset({"dimshuffle", "broadcast_to"})
-VIEWS = RENAMING | {"subtensor", "reshape", "iota", "extent"}
-#: op → how many of its inputs are arrays; the others are extents, known as sizes
-SIZED = {
-    "convolution_input": 2,
-    "convolution_weight": 2,
-    "pool_sum_input": 1,
-}
 #: how many cheap operations a costly one is as long as: exp, log, tanh in vectors
 COSTLY = 16
 #: length and number of values of a group, at most. The time that LLVM takes for a body
 #: grows faster than the body: per tanh 0.4 ms in bodies of 25, 1.0 ms in those of 50, 5 ms
 #: in those of 800; a kernel of 100 operations per load and store waits for no memory.
 HEAVY, MEMBERS = 2000, 100
-INLINE_SOURCES = frozenset({"extent", "iota", "check_index"})
 
 
-def operands(node: Apply) -> tuple[Variable, ...]:
-    """What a node that is a unit of its own reads from memory."""
-    if node.op.name == "scan":  # the number of steps is a size
-        return node.inputs[1:]
-    count = SIZED.get(node.op.name)
-    return tuple(node.inputs if count is None else node.inputs[:count])
+def is_computed(node: Apply) -> bool:
+    """Whether a node makes values, rather than telling where others find theirs."""
+    return not (node.op.is_view or node.op.is_implied)
 
 
 def late_homes(graph: Graph) -> dict[Variable, Variable]:
@@ -151,10 +137,5 @@ def can_fail(unit: Unit) -> bool:
         [v.owner for v in unit.members] if isinstance(unit, Group) else [unit]
     )
     return any(
-        node is not None and (node.op.can_fail or has_body(node)) for node in nodes
+        node is not None and (node.op.can_fail or node.op.has_inner) for node in nodes
     )
-
-
-def has_body(node: Apply) -> bool:
-    """Whether a node runs inner graphs."""
-    return node.op.name in ("scan", "ifelse")

@@ -19,8 +19,6 @@ from symgraph.lower.groups import Group, can_fail, made_by
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
 from symgraph.lower.sizes import Poly
 
-#: ops whose result is their first operand with some elements changed
-CHANGING = ("set_subtensor", "scatter_add", "scatter_set")
 #: ("leaf", k), ("output", k) or ("temp", k)
 Storage = tuple[str, int]
 
@@ -123,7 +121,7 @@ def _overwritten(
     """Changed copy → what it is a copy of, where nothing reads that any more."""
     found: dict[Variable, Variable] = {}
     for number, unit in enumerate(fusion.units):
-        if isinstance(unit, Group) or unit.op.name not in CHANGING:
+        if isinstance(unit, Group) or not unit.op.changes:
             continue
         (new,), base = unit.outputs, unit.inputs[0]
         if (
@@ -147,16 +145,16 @@ def _is_base_alone(
     """
     if isinstance(unit, Group):
         return True
-    name = unit.op.name
-    if build is not None and name not in CHANGING:
+    op = unit.op
+    if build is not None and not op.changes:
         return True  # its own statements tell
-    first = 1 if name in CHANGING or name == "gemm" else 0
+    first = 1 if op.changes or op.accumulates else 0
     return all(fusion.behind(v).source is not base for v in unit.inputs[first:])
 
 
 def is_change(node: Group | Apply, placement: Placement) -> bool:
     """Whether a node changes its first operand where that lies, and need not copy it."""
-    if isinstance(node, Group) or node.op.name not in CHANGING:
+    if isinstance(node, Group) or not node.op.changes:
         return False
     home = placement.of.get(node.inputs[0])
     return home is not None and home == placement.of.get(node.outputs[0])
@@ -195,7 +193,7 @@ def _same_places(
     if build is None:  # a product may read only the matrix it adds to
         assert isinstance(unit, Apply)
         return target not in unit.inputs[1:] and (
-            unit.op.name == "gemm" or target not in unit.inputs
+            unit.op.accumulates or target not in unit.inputs
         )
     read, written = build.buffers.get(target), build.buffers[new]
     if build.rest:  # what one kernel writes, another may read

@@ -16,7 +16,6 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record
 from symgraph.lower.extents import Extents
 from symgraph.lower.extents import Shape as Sizes
-from symgraph.lower.groups import has_body
 from symgraph.lower.inside import (
     bodies,
     leaf_shapes,
@@ -76,9 +75,6 @@ class Nested:
         def _add(self, step: Step) -> None: ...
         def _size(self, size: Poly) -> int: ...
         def _buffer(self, variable: Variable) -> int: ...
-
-    def _has_body(self, node: Apply) -> bool:
-        return has_body(node)
 
     def _body(self, node: Apply) -> None:
         if node.op.name == "scan":

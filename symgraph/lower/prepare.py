@@ -11,24 +11,17 @@ from collections.abc import Container, Sequence
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner, all_applies
 from symgraph.core.node import Apply, Variable, at_place_of
-from symgraph.core.op import PUBLIC, Op
+from symgraph.core.op import PUBLIC, Layout, Op
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import VIEWS, has_body
+from symgraph.lower.groups import is_computed
 from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
 from symgraph.lower.views import View, matrix_of, row_lies_contiguous, view_of
+from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise
+from symgraph.ops.movement import Reshape
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import extents as sizes_of
-
-#: convolution → which of its operands must lie contiguous
-IMAGES = {
-    "convolution": (0, 1),
-    "convolution_epilogue": (0, 1, 2),
-    "convolution_input": (0, 1),
-    "convolution_weight": (0, 1),
-}
-PRODUCTS = {"dot": (0, 1), "batched_dot": (0, 1), "gemm": (2, 3)}
 
 
 def decompose(graph: Graph) -> Graph:
@@ -41,7 +34,7 @@ def decompose(graph: Graph) -> Graph:
             for node in graph.applies():
                 inputs = [made.get(v, v) for v in node.inputs]
                 write_out = getattr(node.op, "decompose", None)
-                op = _decomposed_op(node.op) if has_body(node) else node.op
+                op = _decomposed_op(node.op) if node.op.has_inner else node.op
                 with at_place_of(node.outputs[0]):
                     if write_out is not None:
                         made[node.outputs[0]] = write_out(*inputs)
@@ -74,44 +67,29 @@ def prepare(graph: Graph, extents: Extents) -> Graph:
     flat: set[Variable] = set()  # reshapes whose operand is copied
 
     def is_view(variable: Variable) -> bool:
-        return variable.owner is not None and variable.owner.op.name in VIEWS
+        return variable.owner is not None and not is_computed(variable.owner)
 
-    def contiguous(variable: Variable) -> Variable:
-        return copy(variable) if is_view(variable) else variable
-
-    def lying(node: Apply, k: int, new: Variable) -> Variable:
-        """An operand of what reads memory as it lies: whole arrays, or rows."""
-        given = node.inputs[k]
-        if not is_view(new) or (node.op.name == "scan" and k == 0):
-            return new
-        if node.op.name == "scan" and k <= node.op.sequences:  # type: ignore[attr-defined]
-            fits = row_lies_contiguous(given, extents, flat)
-        else:
-            fits = _is_contiguous(given, extents, flat)
-        return new if fits else copy(new)
+    def lies(given: Variable, layout: Layout) -> bool:
+        """Whether a view lies in memory as it must."""
+        match layout:
+            case "contiguous":
+                return _is_contiguous(given, extents, flat)
+            case "rows":
+                return row_lies_contiguous(given, extents, flat)
+            case "matrix":
+                return matrix_of(given, extents, flat) is not None
+        return layout == "any"
 
     def prepared(node: Apply) -> tuple[Variable, ...]:
         inputs = [made.get(v, v) for v in node.inputs]
-        name = node.op.name
-        if node.op.host or has_body(node):
-            inputs = [
-                lying(node, k, new)
-                for k, (given, new) in enumerate(zip(node.inputs, inputs, strict=True))
-            ]
-        elif name == "reshape" and not _keeps_layout(node, extents, flat):
-            inputs[0] = contiguous(inputs[0])
-            flat.add(node.outputs[0])
-        elif name in IMAGES:
-            for k in IMAGES[name]:
-                given = node.inputs[k]
-                if is_view(inputs[k]) and not _is_contiguous(given, extents, flat):
-                    inputs[k] = copy(inputs[k])
-        elif name in PRODUCTS:
-            if name == "gemm":
-                inputs[0] = contiguous(inputs[0])
-            for k in PRODUCTS[name]:
-                given = node.inputs[k]
-                if is_view(inputs[k]) and matrix_of(given, extents, flat) is None:
+        if isinstance(node.op, Reshape):
+            if not _keeps_layout(node, extents, flat):
+                if is_view(inputs[0]):
+                    inputs[0] = copy(inputs[0])
+                flat.add(node.outputs[0])
+        else:
+            for k, given in enumerate(node.inputs):
+                if is_view(inputs[k]) and not lies(given, node.op.layout(k)):
                     inputs[k] = copy(inputs[k])
         op = node.op
         if isinstance(op, Reduce):
@@ -183,9 +161,9 @@ def _keeps_layout(node: Apply, extents: Extents, stored: Container[Variable]) ->
     ]:
         return True
     owner = source.owner
-    if owner is None or owner.op.name not in VIEWS or owner.op.name == "iota":
+    if owner is None or is_computed(owner) or isinstance(owner.op, Iota):
         return True
-    if owner.op.name == "reshape":
+    if isinstance(owner.op, Reshape):
         return _keeps_layout(owner, extents, stored)
     view = view_of(source, extents, stored)
     return view is not None and _in_order(view, extents.shape(source))

@@ -14,13 +14,12 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import (
-    VIEWS,
     Axes,
     Axis,
     Group,
     Unit,
     Use,
-    operands,
+    is_computed,
     weight_of,
 )
 from symgraph.lower.sizes import ONE, Poly
@@ -105,7 +104,7 @@ class Reading:
         """Follow renamings down to what is computed or stored."""
         while True:
             node = variable.owner
-            if node is None or node.op.name not in VIEWS:
+            if node is None or is_computed(node):
                 return Use(variable, axes, True)
             name = node.op.name
             if name == "dimshuffle":
@@ -133,12 +132,7 @@ class Reading:
 
     def behind(self, variable: Variable) -> Use:
         """The computed or stored variable below slices and reshapes."""
-        while variable.owner is not None and variable.owner.op.name in VIEWS:
-            if not variable.owner.inputs or variable.owner.op.name in (
-                "iota",
-                "extent",
-            ):
-                return Use(variable, (), False)
+        while variable.owner is not None and variable.owner.op.is_view:
             variable = variable.owner.inputs[0]
         return Use(variable, (), False)
 
@@ -161,7 +155,7 @@ class Reading:
             found = []
             for k, operand in enumerate(node.inputs):
                 use = self.trace(operand, self.operand_axes(group, out, k))
-                if node.op.name == "take" and k == 0:
+                if node.op.gathers and k == 0:
                     use = Use(use.source, use.axes, False)
                 found.append(use)
             self._reads[out] = found
@@ -174,7 +168,7 @@ class Reading:
                 for use in self.reads(unit, out):
                     yield from self.beneath(use.source)
         else:
-            for operand in operands(unit):
+            for operand in unit.op.in_memory(unit.inputs):
                 yield self.behind(operand).source
 
     def beneath(self, source: Variable) -> Iterator[Variable]:
@@ -211,7 +205,7 @@ class Reading:
                 found.update(size.atoms())
             node = variable.owner
             if node is None or not (
-                variable in own or variable in self.inline or node.op.name in VIEWS
+                variable in own or variable in self.inline or not is_computed(node)
             ):
                 continue
             stack += [v for v in node.inputs if v not in seen]

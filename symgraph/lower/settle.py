@@ -11,7 +11,6 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.op import Op
 from symgraph.loops.conditions import conditions_of
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import has_body
 from symgraph.lower.inside import leaf_shapes
 from symgraph.lower.sizes import ONE
 from symgraph.ops.movement import DimShuffle
@@ -32,7 +31,7 @@ def _settled(graph: Graph, extents: Extents) -> Graph:
     with graph.interner:
         for node in graph.applies():
             inputs = [made.get(v, v) for v in node.inputs]
-            if has_body(node):
+            if node.op.has_inner:
                 op = _settled_op(node, extents)
                 made.update(zip(node.outputs, op.make(*inputs), strict=True))
                 continue

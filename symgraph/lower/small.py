@@ -45,11 +45,12 @@ def thin_products(graph: Graph, extents: Extents) -> tuple[Graph, frozenset[int]
             found = _points(node, extents)
             if found is not None:
                 points |= found
-                at = 2 if node.op.name == "gemm" else 0
-                order = _wanted_order(node.inputs[at], node.inputs[at + 1], extents)
+                assert node.op.factors is not None
+                left, right = node.op.factors
+                order = _wanted_order(node.inputs[left], node.inputs[right], extents)
                 if order is not None:
-                    (copy,) = _COPY.make(_shuffled(inputs[at + 1], order))
-                    inputs[at + 1] = _shuffled(copy, order)
+                    (copy,) = _COPY.make(_shuffled(inputs[right], order))
+                    inputs[right] = _shuffled(copy, order)
                 made[node.outputs[0]] = _sum_of_products(node, inputs)
                 continue
             if node.op.name == "reduce":
@@ -90,11 +91,11 @@ def _count(shape: tuple[Poly, ...], points: frozenset[int]) -> int:
 
 def _points(node: Apply, extents: Extents) -> frozenset[int] | None:
     """The points of a thin product of floats; None for any other node."""
-    if node.op.name not in ("dot", "gemm"):
+    if node.op.factors is None or node.op.is_batched:
         return None
     if node.outputs[0].type.dtype not in ("float32", "float64"):
         return None
-    a, b = node.inputs[2:4] if node.op.name == "gemm" else node.inputs
+    a, b = (node.inputs[k] for k in node.op.factors)
     left, right = extents.shape(a), extents.shape(b)
     sizes = (
         left[0] if a.ndim == 2 else ONE,
@@ -158,7 +159,7 @@ def _is_small(size: Poly) -> bool:
 
 
 def _sum_of_products(node: Apply, inputs: list[Variable]) -> Variable:
-    if node.op.name == "dot":
+    if not node.op.accumulates:
         return _product(*inputs)
     z, alpha, a, b, beta = inputs
     return _binary(_ADD, _scaled(beta, z), _scaled(alpha, _product(a, b)))

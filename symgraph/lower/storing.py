@@ -11,13 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.groups import (
-    COMPUTING,
-    INLINE_SOURCES,
-    VIEWS,
     Unit,
     is_cheap,
+    is_computed,
     is_iota,
-    operands,
 )
 from symgraph.lower.reading import Reading
 
@@ -39,9 +36,9 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, in
     found: dict[Variable, int] = {}
     needed = {reading.behind(root).source for root in reading.graph.roots}
     for node in nodes:
-        if node.op.name not in COMPUTING and node.op.name not in VIEWS:
+        if is_computed(node) and not node.op.is_fused:
             needed.update(reading.behind(v).source for v in node.inputs)
-        if node.op.name in ("take", "reshape", "subtensor"):
+        if node.op.gathers:
             needed.add(reading.behind(node.inputs[0]).source)
     for node in nodes:
         if node.op.name not in ("elementwise", "cast") or not is_cheap(node):
@@ -57,7 +54,7 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, in
                 isinstance(v, Constant)
                 or v in found
                 or (v.owner is None and v.ndim == 0)
-                or (v.owner is not None and v.owner.op.name in INLINE_SOURCES)
+                or (v.owner is not None and v.owner.op.is_inlined)
                 for v in below
             )
         ):
@@ -76,7 +73,7 @@ def stored_values(
     for unit in units:
         if isinstance(unit, Apply):
             stored.update(unit.outputs)
-            for operand in operands(unit):
+            for operand in unit.op.in_memory(unit.inputs):
                 stored.add(reading.behind(operand).source)
             continue
         for out in unit.members:
@@ -102,7 +99,7 @@ def stored_values(
             reading.inline.update(recipe)
             for member in recipe:
                 stored.update(reading.beneath(member))
-    return {v for v in stored if v.owner is None or v.owner.op.name not in VIEWS}
+    return {v for v in stored if v.owner is None or is_computed(v.owner)}
 
 
 def _recipe(

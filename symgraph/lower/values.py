@@ -13,7 +13,7 @@ from itertools import product
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import RENAMING, VIEWS, Axes, Axis, Group, is_cheap
+from symgraph.lower.groups import RENAMING, Axes, Axis, Group, is_cheap, is_computed
 from symgraph.lower.ir import Access, Const, Expression, Load, SizeValue
 from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
 from symgraph.ops.families import SCALARS
@@ -244,7 +244,7 @@ class Values:
         self, variable: Variable, positions: Sequence[Position]
     ) -> tuple[Variable, Positions | None]:
         """What lies below renamings of axes, and where; None through other views."""
-        while variable.owner is not None and variable.owner.op.name in VIEWS:
+        while variable.owner is not None and not is_computed(variable.owner):
             node = variable.owner
             if node.op.name in RENAMING:
                 positions = self.build.renamed(node, positions)

@@ -14,7 +14,7 @@ import numpy as np
 from symgraph.core.bundle import bundle_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
 from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_operands, public
+from symgraph.core.op import PUBLIC, Layout, Op, Shape, as_operands, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
@@ -81,6 +81,7 @@ class Dot(Op):
     """out[i, j] = sum over k of a[i, k] * b[k, j]; a may lack i, b may lack j."""
 
     name = "dot"
+    factors = (0, 1)
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Ranks 1 or 2, equal dtypes, equal inner extents."""
@@ -132,11 +133,17 @@ class Dot(Op):
         inner = b[0] if len(b) == 1 else b[-2]
         return extent_key(a[-1]) == extent_key(inner)
 
+    def layout(self, position: int) -> Layout:
+        """As BLAS takes it, without a copy."""
+        return "matrix"
+
 
 class BatchedDot(Op):
     """out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]."""
 
     name = "batched_dot"
+    factors = (0, 1)
+    is_batched = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Rank 3 both, equal dtypes, equal batch and inner extents."""
@@ -176,6 +183,10 @@ class BatchedDot(Op):
             raise _mismatch("batched_dot", a, b)
         with np.errstate(all="ignore"):
             return (np.matmul(a, b),)
+
+    def layout(self, position: int) -> Layout:
+        """As BLAS takes it, without a copy."""
+        return "matrix"
 
 
 # --- public functions --------------------------------------------------------------

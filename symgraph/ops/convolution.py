@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import Op, Shape
+from symgraph.core.op import Layout, Op, Shape
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.shape import (
@@ -84,6 +84,10 @@ class _Convolution(Op):
                 spatial, window, self.strides, self.padding, self.dilation, strict=True
             )
         )
+
+    def layout(self, position: int) -> Layout:
+        """Images and filters lie as they are; the rest are extents."""
+        return "contiguous" if position < 2 else "any"
 
     def like(self, op: type["_Convolution"]) -> "_Convolution":
         """Another of the three with this geometry."""
@@ -199,6 +203,7 @@ class Convolution(_Convolution):
     """y[n,k,o] = sum over c, r of x[n, c, o*stride - low + r*dilation] * w[k,c,r]."""
 
     name = "convolution"
+    convolves = "forward"
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """One float dtype, ranks of the geometry, channels and windows that fit."""
@@ -250,6 +255,7 @@ class ConvolutionInput(_Convolution):
     """
 
     name = "convolution_input"
+    convolves = "input"
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A gradient of the shape that the extents and filters make."""
@@ -317,6 +323,10 @@ class ConvolutionInput(_Convolution):
         )
         return (self._ungrouped(dx[in_last_axes(inside)]),)
 
+    def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        """The last ones are spatial extents."""
+        return inputs[:2]
+
 
 class ConvolutionWeight(_Convolution):
     """The adjoint of `Convolution` in w: x, g and the window's extents give dw.
@@ -325,6 +335,7 @@ class ConvolutionWeight(_Convolution):
     """
 
     name = "convolution_weight"
+    convolves = "filters"
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """(K, C / groups, *window), where x and g agree about batch and positions."""
@@ -389,6 +400,10 @@ class ConvolutionWeight(_Convolution):
                 part = np.swapaxes(_flat(padded[where]), -1, -2)
                 weights[r] = np.sum(flat @ part, axis=0)
         return (dw,)
+
+    def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        """The last ones are the extents of a filter."""
+        return inputs[:2]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

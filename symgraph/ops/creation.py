@@ -44,6 +44,8 @@ class Iota(Op):
     """out[i] = i for i in 0..n-1, int64."""
 
     name = "iota"
+    is_implied = True
+    is_inlined = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A vector; its length is known if n is a constant."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import Shape
+from symgraph.core.op import Layout, Shape
 from symgraph.core.types import TensorType
 from symgraph.errors import ShapeError
 from symgraph.ops.convolution import Convolution
@@ -53,3 +53,7 @@ class ConvolutionEpilogue(Convolution):
         elif self.activation == "leaky_relu":
             y = np.where(y > 0, y, y.dtype.type(self.slope) * y)
         return (y.astype(x.dtype, copy=False),)
+
+    def layout(self, position: int) -> Layout:
+        """The bias lies as it is, too."""
+        return "contiguous"

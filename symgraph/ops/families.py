@@ -193,6 +193,7 @@ class Elementwise(Op):
     scalar: str
 
     name = "elementwise"
+    is_fused = True
 
     @property
     def symbol(self) -> str:
@@ -270,6 +271,7 @@ class Cast(Op):
     dtype: str
 
     name = "cast"
+    is_fused = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Same shape, the new dtype."""

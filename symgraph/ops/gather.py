@@ -80,6 +80,8 @@ class Take(Op):
     safe: bool = False
 
     name = "take"
+    is_fused = True
+    gathers = True
 
     @property
     def can_fail(self) -> bool:  # type: ignore[override]
@@ -199,6 +201,7 @@ class ScatterAdd(_Scatter):
     safe: bool = False
 
     name = "scatter_add"
+    changes = True
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
@@ -225,6 +228,7 @@ class ScatterSet(_Scatter):
     safe: bool = False
 
     name = "scatter_set"
+    changes = True
 
     def grad(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable],
@@ -287,6 +291,8 @@ class CheckIndex(Op):
 
     name = "check_index"
     can_fail = True
+    is_fused = True
+    is_inlined = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """An int64 of the shape of the index."""

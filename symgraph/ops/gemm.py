@@ -6,7 +6,7 @@ import numpy as np
 
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.op import PUBLIC, Layout, Op, Shape
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ShapeError
 from symgraph.ops.contraction import Dot, adjoint, check_dtypes, check_extents
@@ -22,6 +22,8 @@ class Gemm(Op):
     """
 
     name = "gemm"
+    factors = (2, 3)
+    accumulates = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Matrices of one dtype whose shapes fit."""
@@ -81,3 +83,7 @@ class Gemm(Op):
             raise ShapeError(f"gemm: z has shape {z.shape}, the product {shape}")
         with np.errstate(all="ignore"):
             return (np.asarray(beta * z + alpha * np.dot(a, b)).astype(a.dtype),)
+
+    def layout(self, position: int) -> Layout:
+        """What is added to is overwritten, so it has memory of its own."""
+        return ("own", "any", "matrix", "matrix", "any")[position]  # type: ignore[return-value]

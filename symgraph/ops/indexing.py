@@ -89,6 +89,7 @@ class Subtensor(Op):
     name = "subtensor"
     is_view = True
     is_repeated = True
+    gathers = True
 
     @property
     def can_fail(self) -> bool:  # type: ignore[override]
@@ -147,6 +148,7 @@ class SetSubtensor(Op):
     mode: str
 
     name = "set_subtensor"
+    changes = True
 
     @property
     def can_fail(self) -> bool:  # type: ignore[override]

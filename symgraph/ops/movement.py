@@ -136,6 +136,7 @@ class Reshape(Op):
 
     name = "reshape"
     is_view = True
+    gathers = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Known extents from constants; the numbers of elements must agree."""

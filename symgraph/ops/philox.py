@@ -127,6 +127,7 @@ class RandomBits(_Source):
 
     name = "random_bits"
     foldable = False
+    is_fused = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A uint64 of the shape that the extents tell."""

@@ -342,6 +342,10 @@ class PoolSumInput(_Pool):
         parts = ((g, where) for _, where in self._places(spatial))
         return (self._spread(spatial, g, parts),)
 
+    def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
+        """The last ones are spatial extents."""
+        return inputs[:1]
+
 
 class _PoolMax(_Pool):
     """What the two gradients of a maximum share: which elements it goes to."""

@@ -92,6 +92,7 @@ class Reduce(Op):
     total: bool = False
 
     name = "reduce"
+    is_fused = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """Same dtype, without the axes."""

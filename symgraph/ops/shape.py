@@ -40,6 +40,8 @@ class Extent(Op):
 
     name = "extent"
     is_repeated = True
+    is_implied = True
+    is_inlined = True
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """A 0-d int64."""

@@ -52,13 +52,13 @@ class Equalities:
         for node in nodes:
             op = node.op
             pairs: list[tuple[Axis, Axis]] = []
-            if op.name in ("dot", "batched_dot", "gemm"):
-                a, b = node.inputs[2:4] if op.name == "gemm" else node.inputs
+            if op.factors is not None:
+                a, b = (node.inputs[k] for k in op.factors)
                 left, right = context.axes(a), context.axes(b)
                 if left is None or right is None:
                     continue
                 pairs.append((left[-1], right[0 if b.ndim == 1 else -2]))
-                if op.name == "batched_dot":
+                if op.is_batched:
                     pairs.append((left[0], right[0]))
             elif broadcasting and isinstance(op, Elementwise) and len(node.inputs) > 1:
                 found = [axes for v in node.inputs if (axes := context.axes(v))]
