@@ -13,7 +13,8 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.cpu import backend
-from symgraph.compile import build
+from symgraph.compile import batches, build
+from symgraph.core.graph import freeze
 from symgraph.errors import IndexRangeError, ShapeError
 
 PROGRAM = """
@@ -309,3 +310,33 @@ def test_shape_messages_after_a_hit_name_the_new_line_too() -> None:
 def test_without_the_cache_everything_works(tmp_path: Path) -> None:
     assert run(tmp_path, SYMGRAPH_FLAGS="cache=False")[1:] == ["False", "True"]
     assert entries(tmp_path) == []
+
+
+def test_lengths_that_an_executor_is_made_for_are_in_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, y = T.dmatrix("x"), T.dvector("y")
+    graph = freeze([x, y], [T.exp(x).sum() * y])
+    options = sg.function([x, y], T.exp(x).sum() * y).options
+    lengths = [(), (5, 7), (7, 5), (None, 5), (5, None), (None, None)]
+
+    def make() -> None:
+        for rows in lengths:
+            build.build(graph, [], [], options, rows)
+
+    keys = _keys(monkeypatch, make)
+    assert len(set(keys)) == len(keys) == len(lengths)
+
+
+def test_functions_of_often_used_lengths_are_right_for_other_lengths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batches, "OFTEN", 2)
+    for rows in (4, 6, 3, 9):
+        x = T.dmatrix("x")
+        w = sg.shared(np.zeros(2))
+        f = sg.function([x], x.sum() + w.sum(), updates=[(w, w + x.mean(axis=0))])
+        a = np.arange(2.0 * rows).reshape(rows, 2)
+        total = f.repeat(5, a)
+        np.testing.assert_allclose(total, a.sum() + np.arange(5) * a.mean(0).sum())
+        np.testing.assert_allclose(w.get_value(), 5 * a.mean(0))

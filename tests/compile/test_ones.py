@@ -121,3 +121,36 @@ def test_an_operand_that_gives_only_its_extent_is_kept(make: Any) -> None:
     assert f([0.0], [5.0]).tolist() == []
     with pytest.raises(ShapeError, match=r"2 and 3|3 and 2"):
         f([2.0], [5.0, 6.0, 7.0])
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_other_extents_are_one_in_later_calls_of_the_same_shapes(mode: str) -> None:
+    x, y = T.dvectors("x", "y")
+    one, other = T.vector("one", "bool"), T.vector("other", "bool")
+    out = (x[one] * y[other], T.sum(y[other] - x[one]))
+    f = sg.function([x, y, one, other], out, mode=mode)
+    whole = mask(1, 1, 1)
+    for turn in (mask(0, 1, 0), mask(0, 0, 1), mask(1, 1, 0)):
+        for first, second in (
+            (turn, whole),
+            (whole, turn),
+            (turn, turn),
+            (turn, whole),
+        ):
+            if turn.sum() > 1:
+                second = first
+            found, total = f(V, V + 1, first, second)
+            wanted = V[first] * (V + 1)[second]
+            np.testing.assert_array_equal(found, wanted)
+            assert total == np.sum((V + 1)[second] - V[first])
+
+
+def test_three_masks_that_select_one_in_turn() -> None:
+    v = T.dvector("v")
+    masks = [T.vector(name, "bool") for name in ("one", "two", "three")]
+    f = sg.function([v, *masks], v[masks[0]] + v[masks[1]] * v[masks[2]])
+    single, whole = mask(0, 1, 0), mask(1, 1, 1)
+    for number in (1, 2, 4, 3, 6, 5, 7, 1, 0):
+        given = [single if number >> k & 1 else whole for k in range(3)]
+        wanted = V[given[0]] + V[given[1]] * V[given[2]]
+        np.testing.assert_array_equal(f(V, *given), wanted)

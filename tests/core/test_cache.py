@@ -123,6 +123,23 @@ def test_a_flip_of_any_byte_is_noticed_and_removed(folder, stored):
         assert not stored.exists(), place
 
 
+@pytest.mark.parametrize("place", [0, 1, 2, 31, 62, 63])
+def test_an_entry_under_a_key_of_one_other_digit_is_not_used(folder, stored, place):
+    digit = f"{15 - int(KEY[place], 16):x}"
+    other = KEY[:place] + digit + KEY[place + 1 :]
+    (folder / f"{other}.sgo").write_bytes(stored.read_bytes())
+    assert fresh(folder).get(other) is None
+    assert not (folder / f"{other}.sgo").exists()
+    assert fresh(folder).get(KEY) == (METADATA, CODE)
+
+
+@pytest.mark.parametrize("length", [32, 40, 126])
+def test_an_entry_under_a_shorter_or_longer_key_is_not_used(folder, stored, length):
+    other = (KEY * 2)[:length]
+    stored.rename(folder / f"{other}.sgo")
+    assert fresh(folder).get(other) is None
+
+
 def test_truncation_and_growth_are_noticed(folder, stored):
     good = stored.read_bytes()
     for damaged in [

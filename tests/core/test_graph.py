@@ -1,4 +1,4 @@
-"""Interning by several threads: each has its own interners, a graph has each node once."""
+"""Frozen graphs: each node once, also by several threads; fingerprints tell them apart."""
 
 import sys
 import threading
@@ -9,7 +9,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.core.graph import Interner, freeze, verify
+from symgraph.core.graph import Interner, fingerprint, freeze, verify
 from symgraph.core.node import building
 
 SECONDS = 60.0
@@ -159,3 +159,46 @@ def test_a_frozen_graph_is_interned() -> None:
     graph = freeze([x], [T.exp(x) + T.exp(x)])
     verify(graph)
     assert len(graph.applies()) == 2
+
+
+def test_graphs_that_compute_or_change_something_else_have_other_fingerprints() -> None:
+    x, y = T.dvectors("x", "y")
+    v, w, i = (sg.shared(value) for value in (np.ones(3), np.ones(3), np.arange(3)))
+    a, b = x + v * w, x * v - w
+    graphs = [
+        freeze(*parts)
+        for parts in (
+            ([x], [a]),
+            ([x], [b]),
+            ([x], [a, b]),
+            ([x], [b, a]),
+            ([x], [a, a]),
+            ([x, y], [a]),
+            ([y, x], [a]),
+            ([x], [a], [(v, b)]),
+            ([x], [a], [(w, b)]),
+            ([x], [b], [(v, a)]),
+            ([x], [], [(v, a), (w, b)]),
+            ([x], [], [(w, a), (v, b)]),
+            ([x], [a], [(v, w), (w, v)]),
+            ([x], [a], [(v, v), (w, w)]),
+            ([x], [x + v * v]),
+            ([x], [v + x * w]),
+            ([x], [x[i]]),
+            ([x], [x[i[::-1]]]),
+            ([x], [x + T.constant(np.ones(3))]),
+            ([x], [x + T.constant(np.ones((1, 3)))]),
+            ([x], [x + T.constant(np.array([1.0, 1.0, 2.0]))]),
+        )
+    ]
+    assert len({fingerprint(graph) for graph in graphs}) == len(graphs)
+    assert fingerprint(graphs[0]) == fingerprint(freeze([x], [x + v * w]))
+    assert fingerprint(graphs[0], ["extra"]) != fingerprint(graphs[0])
+
+
+def test_names_and_values_of_variables_are_not_in_a_fingerprint() -> None:
+    def made(name: str, value: float) -> str:
+        x, w = T.dvector(name), sg.shared(np.full(3, value), name=name + "w")
+        return fingerprint(freeze([x], [x * w], [(w, w - x)]))
+
+    assert made("x", 1.0) == made("y", 2.0)

@@ -231,3 +231,35 @@ def test_shared_variables_take_part_in_expressions() -> None:
     assert float(evaluate([out], {x: np.ones(3)})[0]) == 18
     assert isinstance(w, T.Variable)
     assert isinstance(w, T.TensorSharedVariable)
+
+
+@pytest.mark.parametrize(
+    ("first", "shape"),
+    [((), ()), ((4,), (4,)), ((4,), (9,)), ((3, 2), (3, 2)), ((3, 2), (5, 1)),
+     ((0, 2), (3, 2)), ((3, 2), (0, 2))],
+)  # fmt: skip
+def test_an_array_that_could_be_kept_is_copied_unless_borrowed(
+    first: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    s = shared(np.ones(first))
+    data = aligned_empty(shape, "float64")
+    data[...] = 2
+    s.set_value(data)
+    kept = s.get_value(borrow=True)
+    assert kept is not data
+    assert not np.shares_memory(kept, data)
+    data[...] = 7
+    s.get_value()[...] = 8
+    assert (s.get_value() == 2).all()
+
+
+def test_a_value_is_not_shared_by_two_variables() -> None:
+    data = aligned_empty((3,), "float64")
+    data[...] = [1, 2, 3]
+    one, other = shared(data), shared(data)
+    other.set_value(one.get_value(borrow=True))
+    other.get_value(borrow=True)[0] = 9
+    one.set_value(other.get_value(borrow=True)[:2])
+    other.get_value(borrow=True)[1] = 9
+    assert one.get_value().tolist() == [9, 2]
+    assert data.tolist() == [1, 2, 3]

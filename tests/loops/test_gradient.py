@@ -218,3 +218,29 @@ def test_values_whose_shape_differs_from_step_to_step_are_computed_again() -> No
     np.testing.assert_allclose(slow(values, mask), wanted)
     fast = sg.function([x, m], sg.grad(out.sum(), x))
     np.testing.assert_allclose(fast(values, mask), wanted)
+
+
+@pytest.mark.parametrize("taps", [[-1], [-2], [-3, -1]])
+@pytest.mark.parametrize("row", range(-5, 5))
+def test_the_gradient_of_any_single_row(taps: list[int], row: int) -> None:
+    depth = -min(taps)
+    x, start = T.dvector("x"), T.dvector("start")
+
+    def step(value: Any, *old: Any) -> Any:
+        return T.sin(value + sum(old) * 0.7)
+
+    rows, _ = sg.scan(
+        step, x, dict(initial=start if depth > 1 else start[0], taps=taps)
+    )
+    states = [start[k] for k in range(depth)]
+    for t in range(5):
+        states.append(step(x[t], *(states[t + depth + tap] for tap in taps)))
+    written = T.stack(states[depth:])
+
+    def of(h: Any) -> Any:
+        return sg.grad(h[row] * 3 + h[-1] * h[row // 2], [x, start])
+
+    f = compiled([x, start], [*of(rows), *of(written)])
+    one, begun, other, wanted = f(VECTOR, VECTOR[:3])
+    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(begun, wanted, rtol=1e-12, atol=1e-14)

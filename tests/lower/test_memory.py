@@ -1,9 +1,11 @@
 """Memory is written over only where nobody reads what stood there."""
 
 import numpy as np
+import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.errors import IndexRangeError
 
 
 def test_a_value_that_is_read_later_is_not_changed_where_it_lies() -> None:
@@ -68,3 +70,47 @@ def test_a_part_or_a_turned_matrix_is_not_overwritten_while_it_is_read() -> None
         w = sg.shared(a)
         sg.function([x], updates=[(w, product(w))], on_unused_input="ignore")(b)
         np.testing.assert_allclose(w.get_value(), wanted, 1e-10)
+
+
+def test_a_row_that_every_result_reads_is_not_overwritten() -> None:
+    x = T.dmatrix("x")
+    a = np.random.default_rng(0).standard_normal((40, 40))
+    v = a[0]
+    steps = [
+        (lambda w: T.max(T.tanh(x * w), axis=1), np.tanh(a * v).max(1)),
+        (lambda w: T.tanh(x + w).sum(axis=1), np.tanh(a + v).sum(1)),
+        (lambda w: T.exp(x.T * w).sum(axis=0), np.exp(a.T * v).sum(0)),
+        (lambda w: w - w.max(), v - v.max()),
+        (lambda w: w * T.sqr(w).sum(), v * (v**2).sum()),
+        (lambda w: w[::-1] + x[0] * 2, v[::-1] + a[0] * 2),
+        (lambda w: w[0] + w * 2, v[0] + v * 2),
+        (lambda w: T.switch(w > w[-1], w, 0.0), np.where(v > v[-1], v, 0)),
+        (lambda w: T.softmax(w) + w.min(), np.exp(v) / np.exp(v).sum() + v.min()),
+    ]
+    for step, wanted in steps:
+        w = sg.shared(v)
+        sg.function([x], updates=[(w, step(w))], on_unused_input="ignore")(a)
+        np.testing.assert_allclose(w.get_value(), wanted, 1e-10)
+
+
+def test_what_may_fail_does_not_write_over_the_old_value() -> None:
+    v, i = T.dvector("v"), T.lvector("i")
+    old = np.arange(4.0)
+    changes = [
+        lambda w: w + v[i],
+        lambda w: w[i] + v,
+        lambda w: T.inc_subtensor(w[i], v),
+        lambda w: T.set_subtensor(w[i], w[:4] * v),
+        lambda w: w * T.take(v, i) - T.take(w, i),
+        lambda w: T.inc_subtensor(T.tanh(w)[i], v[i]),
+        lambda w: T.switch(v[i] > 0, w + 1, w - 1),
+    ]
+    for change in changes:
+        w = sg.shared(old)
+        f = sg.function([v, i], updates=[(w, change(w))])
+        for bad in ([0, 1, 2, 4], [0, 3, -5, 1], [9, 0, 0, 0]):
+            with pytest.raises(IndexRangeError):
+                f(np.ones(4), bad)
+            np.testing.assert_array_equal(w.get_value(), old)
+        f(np.ones(4), [3, 2, 1, 0])
+        assert (w.get_value() != old).any()

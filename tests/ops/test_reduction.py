@@ -79,6 +79,29 @@ def test_gradient_of_a_product_is_right_beside_zeros(
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "FAST_RUN"])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_both_derivatives_of_products_beside_none_one_and_more_zeros(
+    axes: tuple[int, ...], mode: str
+) -> None:
+    random = np.random.default_rng(3)
+    x = T.tensor3("x", dtype="float64")
+    weights = random.normal(size=(2, 2, 3))
+    value = T.sum(T.prod(x, axis=axes) * T.sum(T.constant(weights), axis=axes))
+    first = grad(value, x)
+    total = T.sum(first * T.constant(weights))
+    f = sg.function([x], [value, total, first, grad(total, x)], mode=mode)
+    for _ in range(4):
+        a = random.integers(-1, 3, (2, 2, 3)).astype("float64")
+        one, other, slope, bend = f(a)
+        for place in np.ndindex(*a.shape):  # both are linear in each element
+            moved = a.copy()
+            moved[place] += 1
+            there = f(moved)
+            assert slope[place] == pytest.approx(there[0] - one, abs=1e-11)
+            assert bend[place] == pytest.approx(there[1] - other, abs=1e-11)
+
+
 def test_second_derivative_of_a_product() -> None:
     x = T.vector("x")
     second = grad(grad(x.prod(), x)[0], x)

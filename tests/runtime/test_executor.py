@@ -8,6 +8,7 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.memory import HOST
+from symgraph.core.shared import aligned_empty
 from symgraph.errors import ShapeError
 from symgraph.runtime import executor as executors
 from symgraph.runtime.buffers import ALIGNMENT, Arena, layout
@@ -108,3 +109,81 @@ def test_temporaries_that_cannot_be_are_told_with_the_line() -> None:
     with pytest.raises(ShapeError, match=r"too large[^$]*"):
         f(np.ones(3), 10**14)
     assert f(np.ones(3), 2) == 6
+
+
+def test_all_bindings_point_into_the_arena_that_a_large_call_made() -> None:
+    f = made()
+    values = [np.ones((rows, 3)) / 3 for rows in (2, 150, 5, 300, 2)]
+    for value in [*values, *values[::-1]]:
+        h = np.tanh(value @ value.T)
+        np.testing.assert_allclose(f(value), (h @ h).sum(axis=1))
+        binding = f._executor.bind([value])
+        for slot, offset in binding.offsets:
+            assert binding.slots[slot] == f._executor.arena.address + offset
+            assert 0 <= offset < f._executor.arena.size
+        assert binding.offsets
+
+
+@pytest.mark.parametrize("way", ["call", "repeat"])
+def test_slots_follow_the_storage_of_shared_variables(way: str) -> None:
+    x = T.dvector("x")
+    v, w = sg.shared(np.ones(3)), sg.shared(np.ones(3))
+    f = sg.function([x], x * v + w, updates=[(w, w + v)])
+    kept = []  # so that no storage is given twice
+    for number, width in enumerate((3, 3, 4, 3, 3, 4)):
+        for variable in (v, w):
+            kept.append(variable.get_value(borrow=True))
+            fresh = aligned_empty((width,), "float64")
+            fresh[...] = number
+            variable.set_value(fresh, borrow=number % 2 == 0)
+        given = np.ones(width)
+        out = f(given) if way == "call" else f.repeat(1, given)[0]
+        assert out.tolist() == [2.0 * number] * width
+        assert w.get_value().tolist() == [2.0 * number] * width
+        binding = f._executor.bind([given])
+        for k, variable in enumerate(f._executor.shared):
+            slot = f._executor.slot_of[("leaf", 1 + k)]
+            assert binding.slots[slot] == variable.container.address
+
+
+def test_values_of_shared_integers_and_of_inputs_size_each_call() -> None:
+    x, k = T.dvector("x"), T.lscalar("k")
+    n, m = sg.shared(2, name="n"), sg.shared(np.array([1, 3]), name="m")
+    f = sg.function(
+        [x, k], [x[:n], T.zeros((m[0], m[1])), T.arange(k, k + n)], updates=[(n, n + 1)]
+    )
+    a = np.arange(8.0)
+    for first in (1, 1, 4, 1):
+        for size in (2, 2, 5):
+            n.set_value(size)
+            m.set_value([first, size])
+            for more in range(2):
+                head, block, row = f(a, first)
+                assert head.tolist() == a[: size + more].tolist()
+                assert block.shape == (first, size)
+                assert row.tolist() == list(range(first, first + size + more))
+
+
+def test_a_run_leaves_the_slots_of_calls_alone() -> None:
+    f = made()
+    value = np.arange(12.0).reshape(4, 3) / 10
+    wanted = f(value)
+    executor = f._executor
+    binding = executor.bind([value])
+    before = binding.slots.copy()
+    for steps in (1, 3):
+        f.repeat(steps, value)
+        f.epoch(np.concatenate([value, value]), batch_size=4)
+        np.testing.assert_array_equal(binding.slots, before)
+    first, arena = executor._own_slots(binding)
+    second, other = executor._own_slots(binding)
+    assert not np.shares_memory(first, binding.slots)
+    places = {id(executor.arena), id(arena), id(other)}
+    assert (
+        len(places) == len({executor.arena.address, arena.address, other.address}) == 3
+    )
+    for slots, own in ((first, arena), (second, other)):
+        for slot, offset in binding.offsets:
+            assert slots[slot] == own.address + offset
+    np.testing.assert_array_equal(binding.slots, before)
+    np.testing.assert_array_equal(f(value), wanted)

@@ -27,9 +27,32 @@ def test_pieces_cover_the_rest_exactly(lanes: int, short: bool) -> None:
 def test_reductions_over_rests_are_right(dtype: str, extent: int) -> None:
     x = T.TensorType(dtype, (None, extent))("x")
     f = sg.function([x], [x.sum(axis=1), x.max(axis=1), x.min(axis=1), x + 1])
-    value = np.random.RandomState(3).randint(-50, 50, (9, extent)).astype(dtype)
-    total, high, low, more = f(value)
-    np.testing.assert_allclose(total, value.sum(1, dtype=total.dtype), rtol=1e-5)
-    np.testing.assert_array_equal(high, value.max(1))
-    np.testing.assert_array_equal(low, value.min(1))
-    np.testing.assert_array_equal(more, value + np.array(1, dtype))
+    for low, high in ((-50, 50), (3, 50), (-50, -3)):
+        value = np.random.RandomState(3).randint(low, high, (9, extent)).astype(dtype)
+        total, largest, least, more = f(value)
+        np.testing.assert_allclose(total, value.sum(1, dtype=total.dtype), rtol=1e-5)
+        np.testing.assert_array_equal(largest, value.max(1))
+        np.testing.assert_array_equal(least, value.min(1))
+        np.testing.assert_array_equal(more, value + np.array(1, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("extent", [2, 3, 5, 17, 18, 33, 50, 63])
+def test_every_combination_over_rests_begins_at_its_identity(
+    dtype: str, extent: int
+) -> None:
+    x = T.TensorType(dtype, (None, extent))("x")
+    positive = x > 0
+    outputs = [x.prod(axis=1), positive.all(axis=1), positive.any(axis=1),
+               x.max(axis=1), x.argmin(axis=1)]  # fmt: skip
+    f = sg.function([x], outputs)
+    rows = np.array([[1.0], [2.0], [-1.0], [0.0]]) * np.ones(extent)
+    rows = np.concatenate([rows, rows])
+    rows[4:, -1] = [-1, 1, 1, 1]
+    value = rows.astype(dtype)
+    product, every, some, largest, least = f(value)
+    np.testing.assert_array_equal(product, value.prod(1))
+    np.testing.assert_array_equal(every, (value > 0).all(1))
+    np.testing.assert_array_equal(some, (value > 0).any(1))
+    np.testing.assert_array_equal(largest, value.max(1))
+    np.testing.assert_array_equal(least, value.argmin(1))
