@@ -11,25 +11,23 @@ validation part decides; test images are used once, for the best.
 
 import argparse
 import itertools
-import time
 from pathlib import Path
 
 import numpy as np
 
 import symgraph as sg
-import symgraph.tensor as T
 from symgraph import nn
-from symgraph.data import held_out, load_cifar10, load_image_folder
-from symgraph.train import fit
+from symgraph.data import Rescale, held_out, load_cifar10, load_image_folder
 from symgraph.train.augment import random_flip
+from symgraph.train.callbacks import Lambda, Linear
 
 FILTERS = (32, 64, 64, 128)  # of the first, second, ... layer
 OPTIONS = ("depth", "dropout", "l2", "batch_size", "learning_rate")
 
 
-def build_network(images, shape, classes, depth, dropout):
+def build_model(shape, classes, depth, dropout, l2, learning_rate):
     """Declare `depth` convolutions, with a pooling behind the first and the third."""
-    layer = nn.layers.InputLayer((None, *shape), images)
+    layer = nn.layers.InputLayer((None, *shape))
     for number, filters in enumerate(FILTERS[:depth]):
         layer = nn.layers.Conv2DLayer(
             layer, filters, 3, pad="same", W=nn.init.HeNormal("relu")
@@ -38,58 +36,41 @@ def build_network(images, shape, classes, depth, dropout):
             layer = nn.layers.MaxPool2DLayer(layer, 2)
     layer = nn.layers.DenseLayer(layer, 512)
     layer = nn.layers.DropoutLayer(layer, p=dropout)
-    return nn.layers.DenseLayer(layer, classes, nonlinearity=nn.nonlinearities.softmax)
+    layer = nn.layers.DenseLayer(layer, classes, nonlinearity=nn.nonlinearities.softmax)
+    return nn.Model(
+        layer,
+        learning_rate=learning_rate,
+        regularization=l2,
+        metrics=["accuracy"],
+        preprocessing=Rescale(1 / 255),  # bytes in, from 0 to 1 in the network
+    )
 
 
-def compile_functions(shape, classes, depth, dropout, l2, learning_rate):
-    """Compile the training step and the share of right answers; both take bytes."""
-    x, y = T.TensorType("uint8", (None, *shape))("x"), T.ivector("y")
-    images = T.cast(x, "float32") / np.float32(255)
-    network = build_network(images, shape, classes, depth, dropout)
-    loss = T.nnet.categorical_crossentropy(nn.layers.get_output(network), y).mean()
-    if l2:
-        loss += l2 * nn.regularization.regularize_network_params(
-            network, nn.regularization.l2
-        )
-    params = nn.layers.get_all_params(network, trainable=True)
-    rate = sg.shared(np.float32(learning_rate), name="rate")
-    step = sg.function([x, y], loss, updates=nn.updates.adam(loss, params, rate))
-    answers = T.argmax(nn.layers.get_output(network, deterministic=True), axis=1)
-    right = sg.function([x, y], T.sum(T.eq(answers, y), dtype="int64"))
-
-    def accuracy(images, labels):
-        counts = right.epoch(images, labels, batch_size=min(250, len(labels)))
-        return float(np.sum(counts) / len(labels))
-
-    return step, accuracy, rate
+def show(run):
+    """Print an epoch."""
+    loss, right = (run.numbers[name] for name in ("loss", "validation_accuracy"))
+    print(f"  epoch {run.epoch}: loss {loss:.4f}, validation {right:.4f}")
 
 
 def run(data, options, depth, dropout, l2, batch_size, learning_rate):
-    """Train one network; return its validation accuracy and how to measure it."""
+    """Train one network; return its validation accuracy, seconds, and the model."""
     rows, held = held_out(data.y_train, 0.1, options.seed)
     nn.random.set_rng(np.random.RandomState(options.seed))
-    step, accuracy, rate = compile_functions(
+    model = build_model(
         data.image_shape, len(data.classes), depth, dropout, l2, learning_rate
     )
-    start = time.perf_counter()
-    history = fit(
-        step,
+    history = model.fit(
         data.x_train[rows],
         data.y_train[rows],
         epochs=options.epochs,
         batch_size=batch_size,
+        validation=(data.x_train[held], data.y_train[held]),
+        callbacks=[Linear(by="epoch"), Lambda(show)],
+        augmentation=random_flip if options.flip else None,
         seed=options.seed,
-        validate=lambda: {"accuracy": accuracy(data.x_train[held], data.y_train[held])},
-        monitor="accuracy",
-        before_epoch=lambda epoch: rate.set_value(
-            np.float32(learning_rate * (1 - (epoch - 1) / options.epochs))
-        ),
-        augment=random_flip if options.flip else None,
-        callbacks=[lambda r: print(f"  epoch {r.epoch}: loss {r.loss:.4f}, "
-                                   f"validation {r.validation['accuracy']:.4f}")],
-    )  # fmt: skip
-    seconds = time.perf_counter() - start
-    return history.records[-1].validation["accuracy"], seconds, accuracy
+        verbose=0,
+    )
+    return history["validation_accuracy"][-1], history.seconds, model
 
 
 def main(argv=None):
@@ -119,7 +100,8 @@ def main(argv=None):
     for accuracy, seconds, _, values in results:
         print(f"{accuracy:10.4f}   {seconds:7.1f}   " + "   ".join(map(str, values)))
     best = max(results, key=lambda result: result[0])
-    print(f"test accuracy of the best: {best[2](data.x_test, data.y_test):.4f}")
+    accuracy = best[2].evaluate(data.x_test, data.y_test)["accuracy"]
+    print(f"test accuracy of the best: {accuracy:.4f}")
 
 
 if __name__ == "__main__":

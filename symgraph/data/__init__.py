@@ -1,8 +1,9 @@
-"""Data sets and mini-batches: NumPy arrays in, NumPy arrays out, no symbolic graph.
+"""Data sets, mini-batches, preprocessing: NumPy arrays in, NumPy arrays out.
 
 ``digits`` is bundled with the package; ``mnist``, ``cifar10`` and ``idx`` read files that
 the user has or that are downloaded; ``images`` reads folders and archives of pictures;
-``toy`` makes small problems; ``batches`` cuts arrays into mini-batches.
+``toy`` makes small problems; ``batches`` cuts arrays into mini-batches; ``preprocessing``
+scales and centres what goes into a network.
 """
 
 from symgraph.data.batches import iterate_minibatches
@@ -12,13 +13,17 @@ from symgraph.data.idx import read_idx, write_idx
 from symgraph.data.image_set import ImageSet, held_out
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import Mnist, download_mnist, load_mnist, load_mnist_images
+from symgraph.data.preprocessing import Preprocessing, Rescale, Standardize
 from symgraph.data.toy import gate, gate_names, moons
 
 __all__ = [
     "Digits",
     "ImageSet",
     "Mnist",
+    "Preprocessing",
+    "Rescale",
     "Split",
+    "Standardize",
     "download_cifar10",
     "download_mnist",
     "gate",

@@ -3,8 +3,12 @@
 ``layers`` stack expressions and hold parameters, ``init`` gives their first values,
 ``nonlinearities``, ``objectives`` and ``regularization`` are functions of expressions,
 ``updates`` turns a loss into the updates of a training step, ``random`` holds the
-generator that initial values come from, ``utils`` has small tools.
+generator that initial values come from, ``utils`` has small tools. `Model` trains any
+stack of layers; it lives in `symgraph.train` and loads when it is first asked for.
 """
+
+import importlib
+from typing import Any
 
 from symgraph.nn import (
     init,
@@ -18,6 +22,7 @@ from symgraph.nn import (
 )
 
 __all__ = [
+    "Model",
     "init",
     "layers",
     "nonlinearities",
@@ -27,3 +32,17 @@ __all__ = [
     "updates",
     "utils",
 ]
+
+#: what loads when it is first asked for: name → module
+LATE = {"Model": "symgraph.train.model"}
+
+
+def __getattr__(name: str) -> Any:
+    """The names in `LATE`, loaded when asked for."""
+    if name in LATE:
+        return getattr(importlib.import_module(LATE[name]), name)
+    raise AttributeError(f"symgraph.nn has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,37 +26,50 @@ from symgraph.train import architecture
 
 FORMAT, VERSION = "symgraph-model", 1
 DEFAULT_NAME = "model"
+#: what the names of arrays begin with that belong to the training, not to a layer
+TRAINING = "training/"
 #: most bytes of an architecture, and of weights
 MAX_TEXT, MAX_WEIGHTS = 1 << 24, 1 << 34
 
 
 @dataclass(frozen=True)
-class Model:
+class SavedNetwork:
     """A loaded network.
 
     Attributes
     ----------
-    output : the output layer, with its weights
+    output : the output layer, with its weights; the last of several
     inputs : the input layers, in the order of the file; each has an ``input_var``
     metadata : what ``save_model`` was given
+    outputs : all output layers
+    training : what a `Model` keeps beside its layers, empty where a network was saved
+    arrays : the numbers that go with it, by name
     """
 
     output: Any
     inputs: tuple[Any, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[Any, ...] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def save_model(
-    path: str | Path, output: Any, metadata: Mapping[str, Any] | None = None
+    path: str | Path,
+    output: Any,
+    metadata: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    numbers: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[Path, Path]:
-    """Write a network to two files.
+    """Write a network to two files, both whole or not at all.
 
     Parameters
     ----------
     path : an existing folder (for ``model.safetensors`` and ``model.json`` in it), or a
         name with or without one of the two suffixes
-    output : the output layer
+    output : the output layer, or a list of them
     metadata : anything that JSON can hold, given back by ``load_model``
+    training, numbers : what a `Model` keeps beside its layers, and its arrays
 
     Returns
     -------
@@ -75,6 +88,11 @@ def save_model(
         "layers": layers,
         "metadata": dict(metadata or {}),
     }
+    if isinstance(output, list | tuple):
+        order = nn.layers.get_all_layers(output)
+        document["outputs"] = [order.index(layer) for layer in output]
+    if training:
+        document["training"] = dict(training)
     try:
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -87,12 +105,19 @@ def save_model(
         name: np.ascontiguousarray(variable.get_value())
         for name, variable in variables.items()
     }
-    _write(weights_path, save(arrays, metadata={"format": FORMAT}))
-    _write(architecture_path, text.encode())
+    for name, value in (numbers or {}).items():
+        # numpy.ascontiguousarray would give a number an axis
+        arrays[TRAINING + name] = np.array(value, order="C")
+    write_files(
+        {
+            weights_path: save(arrays, metadata={"format": FORMAT}),
+            architecture_path: text.encode(),
+        }
+    )
     return weights_path, architecture_path
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: str | Path) -> SavedNetwork:
     """Read a network that ``save_model`` wrote.
 
     Parameters
@@ -101,7 +126,7 @@ def load_model(path: str | Path) -> Model:
 
     Returns
     -------
-    Model
+    SavedNetwork
 
     Raises
     ------
@@ -110,11 +135,13 @@ def load_model(path: str | Path) -> Model:
     """
     weights_path, architecture_path = model_files(path)
     document = _read_architecture(architecture_path)
-    arrays = _read_weights(weights_path)
+    found = read_arrays(weights_path)
+    arrays = {n: a for n, a in found.items() if not n.startswith(TRAINING)}
     most = sum(array.size for array in arrays.values())
     try:
         layers = architecture.build(document["layers"], str(architecture_path), most)
         _fill(layers, document["layers"], arrays, weights_path)
+        outputs = tuple(layers[i] for i in document.get("outputs", [-1]))
     except DataError:
         raise
     except Exception as error:  # a text that somebody changed may say anything
@@ -122,7 +149,14 @@ def load_model(path: str | Path) -> Model:
             f"{architecture_path}: not a valid architecture: {one_line(error)}"
         ) from error
     inputs = tuple(layer for layer in layers if isinstance(layer, nn.layers.InputLayer))
-    return Model(layers[-1], inputs, document["metadata"])
+    return SavedNetwork(
+        layers[-1],
+        inputs,
+        document["metadata"],
+        outputs,
+        document.get("training", {}),
+        {n.removeprefix(TRAINING): a for n, a in found.items() if n not in arrays},
+    )
 
 
 def model_files(path: str | Path) -> tuple[Path, Path]:
@@ -156,13 +190,26 @@ def _read_architecture(path: Path) -> dict[str, Any]:
             f"this symgraph reads version {VERSION}"
         )
     layers, metadata = document.get("layers"), document.get("metadata")
-    if not isinstance(layers, list) or not layers or not isinstance(metadata, dict):
+    fine = isinstance(document.get("training", {}), dict)
+    if not (
+        isinstance(layers, list) and layers and isinstance(metadata, dict) and fine
+    ):
         raise DataError(f"{path}: needs a list 'layers' and an object 'metadata'")
     return document
 
 
-def _read_weights(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file.
+
+    Raises
+    ------
+    DataError : it is missing or damaged
+    """
+    return opened(path)[0]
+
+
+def opened(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a safetensors file, and the texts of its header."""
     from safetensors.numpy import load
 
     data = read_file(path, MAX_WEIGHTS)
@@ -173,8 +220,9 @@ def _read_weights(path: Path) -> dict[str, np.ndarray]:
             f"{header}"
         )
     try:
-        return dict(load(data))
-    except (SafetensorError, Exception) as error:  # whatever is wrong in the header
+        texts = json.loads(data[8 : 8 + header]).get("__metadata__", {})
+        return dict(load(data)), dict(texts)
+    except Exception as error:  # whatever is wrong in the header
         raise DataError(
             f"{path}: damaged safetensors file: {one_line(error)}"
         ) from error
@@ -209,17 +257,32 @@ def _fill(
         put()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files so that a reader never sees half of one.
+
+    All are written beside their places first; a full disk leaves the old ones as they
+    were.
+    """
+    made: list[tuple[Path, Path]] = []
+    mask = os.umask(0)
+    os.umask(mask)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)  # mkstemp made it private
-        Path(temporary).replace(path)
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(
+                prefix=f".{path.name}.", dir=path.parent
+            )
+            made.append((Path(temporary), path))
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o666 & ~mask)  # mkstemp made it private
+        for number, (temporary_path, path) in enumerate(made):
+            temporary_path.replace(path)
+            made[number] = (path, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for temporary_path, path in made:
+            if temporary_path != path:
+                temporary_path.unlink(missing_ok=True)
         raise

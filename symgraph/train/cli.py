@@ -101,10 +101,8 @@ def _train(options: argparse.Namespace) -> None:
             raise errors.ArgumentError(f"{flag} does not go with {options.data!r}")
     if digits:
         settings = Settings(**_chosen(options, Settings))
-        with Progress() as progress:
-            result = train_digits(
-                settings, options.output or "digits-model", [progress], progress.within
-            )
+        folder = options.output or "digits-model"
+        result = train_digits(settings, folder, [Progress()])
     else:
         start = time.perf_counter()
         data, name = _images(options)
@@ -119,15 +117,8 @@ def _train(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         changes = _chosen(options, images.Settings)
         chosen = images.recipe(name, changes.pop("model", "cnn"), changes)
-        with Progress() as progress:
-            result = images.train_images(
-                data,
-                chosen,
-                options.output or f"{name}-model",
-                [progress],
-                name,
-                progress.within,
-            )
+        folder = options.output or f"{name}-model"
+        result = images.train_images(data, chosen, folder, [Progress()], name)
     _write("\n".join(_summary(result, imported)))
 
 
@@ -166,8 +157,9 @@ def _images(options: argparse.Namespace) -> tuple[Any, str]:
 
 def _summary(result: Result, import_seconds: float) -> list[str]:
     right = round(result.test_accuracy * result.test_rows)
-    ran = len(result.history.records)
-    lines = [f"stopped after epoch {ran}"] if result.history.stopped_early else []
+    history = result.history
+    ran = len(history.epochs)
+    lines = [f"stopped after epoch {ran}: {history.stopped}"] if history.stopped else []
     return [
         *lines,
         f"test accuracy {result.test_accuracy:.4f} "

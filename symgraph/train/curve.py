@@ -1,24 +1,30 @@
-"""The learning curve of a training as a picture.
+"""The learning curves of a training as a picture.
 
-In: a ``History``.  Out: a picture, drawn by matplotlib without a screen (Agg);
-matplotlib is loaded on the first call only.
+In: a `History`.  Out: a picture, drawn by matplotlib without a screen (Agg); matplotlib is
+loaded on the first call only.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from symgraph.errors import ArgumentError, NotSupportedError
-from symgraph.train.loop import History
+from symgraph.train.history import History
 
 #: of pictures, told by the suffix
 FORMATS = (".png", ".pdf", ".svg")
 TRAINING, VALIDATION = "#1f5fa8", "#c8501e"  # also apart for the colour-blind
+#: numbers that are no measure
+_OTHERS = ("seconds", "learning_rate")
+COLUMNS = 3
 
 
 def plot_history(history: History, path: str | Path, title: str = "") -> Path:
-    """Draw losses, and accuracy where there is one, against the epoch.
+    """Draw losses and measures of training and validation against the epoch.
 
     Parameters
     ----------
@@ -35,49 +41,61 @@ def plot_history(history: History, path: str | Path, title: str = "") -> Path:
     ArgumentError : a history without epochs, or another suffix
     NotSupportedError : matplotlib is not installed
     """
-    if not history.records:
+    if not history.epochs:
         raise ArgumentError("plot_history: the history has no epochs")
     check_plotting(path)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NotSupportedError(
-            "plot_history needs matplotlib: pip install 'symgraph[train]'"
-        ) from error
-    records = history.records
-    with_accuracy = "accuracy" in records[-1].validation
-    panels = 2 if with_accuracy else 1
-    figure = Figure(figsize=(5 * panels, 3.6), layout="constrained", dpi=110)
+    path = Path(path)
+    figure = draw_history(history, title)
+    figure.savefig(path, format=path.suffix[1:].lower() or "png")
+    return path
+
+
+def draw_history(history: History, title: str = "") -> Any:
+    """Draw the picture of `plot_history` and return matplotlib's figure."""
+    if not history.epochs:
+        raise ArgumentError("plot_history: the history has no epochs")
+    check_plotting("")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(
+        dict.fromkeys(
+            name.removeprefix("validation_")
+            for name, column in history.items()
+            if name not in _OTHERS and np.ndim(column[-1]) == 0
+        )
+    )
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(5 * columns, 3.6 * rows), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    epochs = [record.epoch for record in records]
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    epochs = history.epochs
     marker = "o" if len(epochs) < 3 else None  # one or two epochs make no line
-    losses = [record.loss for record in records]
-    axes[0].plot(epochs, losses, color=TRAINING, label="training", marker=marker)
-    if "loss" in records[-1].validation:
-        values = [record.validation["loss"] for record in records]
-        axes[0].plot(
-            epochs, values, color=VALIDATION, label="validation", marker=marker
-        )
-    axes[0].set(xlabel="epoch", ylabel="loss", yscale="log")
-    if with_accuracy:
-        values = [record.validation["accuracy"] for record in records]
-        axes[1].plot(
-            epochs, values, color=VALIDATION, label="validation", marker=marker
-        )
-        axes[1].set(xlabel="epoch", ylabel="accuracy")
-    for panel in axes:
+    for name, panel in zip(names, panels, strict=False):
+        for key, colour, label in (
+            (name, TRAINING, "training"),
+            (f"validation_{name}", VALIDATION, "validation"),
+        ):
+            if key in history:
+                panel.plot(
+                    epochs, history[key], color=colour, label=label, marker=marker
+                )
+        positive = all(v > 0 for k in (name,) if k in history for v in history[k])
+        is_loss = name.endswith("loss") and positive
+        panel.set(xlabel="epoch", ylabel=name.replace("_", " "))
+        if is_loss:
+            panel.set_yscale("log")
         if history.best is not None:
             panel.axvline(history.best, color="0.4", linestyle=":", label="best epoch")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.25)
         panel.legend()
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
     if title:
         figure.suptitle(title)
-    path = Path(path)
-    figure.savefig(path, format=path.suffix[1:].lower() or "png")
-    return path
+    return figure
 
 
 def check_plotting(path: str | Path) -> None:

@@ -23,10 +23,10 @@ from symgraph.backends.cpu import library
 from symgraph.data.digits import CLASSES, IMAGE_SHAPE, load_digits, split
 from symgraph.errors import ArgumentError
 from symgraph.train.augment import random_shift
-from symgraph.train.checkpoint import save_model
-from symgraph.train.curve import check_plotting, plot_history
-from symgraph.train.loop import EpochRecord, History, fit
-from symgraph.train.metrics import accuracy
+from symgraph.train.callbacks import Callback, EarlyStopping, Linear
+from symgraph.train.curve import check_plotting
+from symgraph.train.history import History
+from symgraph.train.model import Model
 
 INPUTS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 
@@ -112,8 +112,7 @@ def build_network(settings: Settings) -> Any:
 def train_digits(
     settings: Settings,
     folder: str | Path | None = None,
-    callbacks: Sequence[Callable[[EpochRecord], object]] = (),
-    progress: Callable[[int, int, int], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Result:
     """Train on the bundled digits and measure on the test part, once, at the end.
 
@@ -122,8 +121,7 @@ def train_digits(
     settings : of the job
     folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
         made when missing; None writes nothing
-    callbacks : called with each epoch's record
-    progress : called within an epoch with its number, steps done, all steps
+    callbacks : of the training
 
     Returns
     -------
@@ -141,62 +139,38 @@ def train_digits(
         nn.random.set_rng(np.random.RandomState(settings.seed))
         start = time.perf_counter()
         network = build_network(settings)
-        rate = sg.shared(np.float32(settings.learning_rate), name="learning_rate")
-        step, evaluate = _compile(network, rate)
-        compile_seconds = time.perf_counter() - start
-
-    def set_rate(epoch: int) -> None:
-        left = 1 - (epoch - 1) / settings.epochs
-        rate.set_value(np.float32(settings.learning_rate * left))
-
-    def validate() -> dict[str, float]:
-        x, y = validation
-        loss, probabilities = evaluate(x, y)
-        return {"loss": float(loss), "accuracy": accuracy(probabilities, y)}
-
-    start = time.perf_counter()
-    with _single_threaded_products():
-        history = fit(
-            step,
-            *train,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            validate=validate,
-            patience=settings.patience,
-            params=nn.layers.get_all_params(network) if settings.patience else (),
-            before_epoch=set_rate,
-            augment=_augmentation(settings.shift),
-            callbacks=callbacks,
-            progress=progress,
+        model = Model(
+            network, learning_rate=settings.learning_rate, metrics=["accuracy"]
         )
-    train_seconds = time.perf_counter() - start
-    x_test, y_test = test
-    test_accuracy = accuracy(evaluate(x_test, y_test)[1], y_test)
-    files = _save(folder, network, history, test_accuracy) if folder is not None else ()
+        told: list[Callback] = [Linear(by="epoch"), *callbacks]
+        if settings.patience:
+            told.append(EarlyStopping(patience=settings.patience))
+        with _single_threaded_products():
+            history = model.fit(
+                *train,
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                validation=validation,
+                callbacks=told,
+                augmentation=_augmentation(settings.shift),
+                seed=settings.seed,
+                verbose=0,
+            )
+        train_seconds = time.perf_counter() - start - model.functions.seconds
+        x_test, y_test = test
+        test_accuracy = model.evaluate(x_test, y_test)["accuracy"]
+    files: tuple[Path, ...] = ()
+    if folder is not None:
+        files = _save(folder, model, history, test_accuracy)
     return Result(
         settings,
         history,
         test_accuracy,
         len(y_test),
-        compile_seconds,
+        model.functions.seconds,
         train_seconds,
         files,
     )
-
-
-def _compile(network: Any, rate: Any) -> tuple[Any, Any]:
-    """Compile the training step and the evaluation of a network."""
-    layer: Any = nn.layers.get_all_layers(network)[0]
-    x, y = layer.input_var, T.ivector("y")
-    loss = nn.objectives.categorical_crossentropy(nn.layers.get_output(network), y)
-    params = nn.layers.get_all_params(network, trainable=True)
-    updates = nn.updates.adam(loss.mean(), params, learning_rate=rate)
-    step = sg.function([x, y], loss.mean(), updates=updates, name="train")
-    probabilities = nn.layers.get_output(network, deterministic=True)
-    validation_loss = nn.objectives.categorical_crossentropy(probabilities, y).mean()
-    evaluate = sg.function([x, y], [validation_loss, probabilities], name="evaluate")
-    return step, evaluate
 
 
 @contextlib.contextmanager
@@ -227,7 +201,7 @@ def _augmentation(
 
 
 def _save(
-    folder: str | Path, network: Any, history: History, test_accuracy: float
+    folder: str | Path, model: Model, history: History, test_accuracy: float
 ) -> tuple[Path, ...]:
     folder = Path(folder)
     metadata = {
@@ -235,9 +209,9 @@ def _save(
         "image_shape": list(IMAGE_SHAPE),
         "ink": "normalized",
         "classes": [str(digit) for digit in range(CLASSES)],
-        "epochs": len(history.records),
+        "epochs": model.epoch,
         "test_accuracy": test_accuracy,
     }
-    files = save_model(folder, network, metadata)
+    files = model.save(folder, metadata)
     title = f"digits, test accuracy {test_accuracy:.4f}"
-    return (*files, plot_history(history, folder / "curve.png", title))
+    return (*files, history.plot(folder / "curve.png", title))

@@ -9,8 +9,9 @@ around the job is ``cli.py``; ``predict.py`` uses what is saved here.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,16 @@ from typing import Any
 import numpy as np
 
 import symgraph as sg
-import symgraph.tensor as T
 from symgraph import nn
 from symgraph.data.image_set import ImageSet, held_out
+from symgraph.data.preprocessing import Rescale
 from symgraph.errors import ArgumentError
 from symgraph.train import networks
 from symgraph.train.augment import random_flip
-from symgraph.train.checkpoint import save_model
-from symgraph.train.curve import check_plotting, plot_history
+from symgraph.train.callbacks import Callback, EarlyStopping, Linear
+from symgraph.train.curve import check_plotting
 from symgraph.train.digits import Result
-from symgraph.train.loop import EpochRecord, fit
-
-EVALUATION_BATCH = 250  # images at once when nothing is learned
+from symgraph.train.model import Model
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,10 @@ class Settings:
             raise ArgumentError("train images: patience needs a validation part")
 
 
-_ADAM_RATE, _MOMENTUM = 0.001, 0.9
-_RULES: dict[str, Callable[[Any, Any, Any], dict[Any, Any]]] = {
-    "adam": lambda loss, params, rate: nn.updates.adam(loss, params, rate),
-    "nesterov": lambda loss, params, rate: nn.updates.nesterov_momentum(
-        loss, params, rate, _MOMENTUM
-    ),
-    "sgd": lambda loss, params, rate: nn.updates.sgd(loss, params, rate),
+_RULES: dict[str, Any] = {
+    "adam": nn.updates.adam,
+    "nesterov": functools.partial(nn.updates.nesterov_momentum, momentum=0.9),
+    "sgd": nn.updates.sgd,
 }
 _CIFAR = Settings()
 #: (data, model) → settings that suit them; "" stands for any other data
@@ -159,9 +155,8 @@ def train_images(
     images: ImageSet,
     settings: Settings,
     folder: str | Path | None = None,
-    callbacks: Sequence[Callable[[EpochRecord], object]] = (),
+    callbacks: Sequence[Callback] = (),
     name: str = "images",
-    progress: Callable[[int, int, int], object] | None = None,
 ) -> Result:
     """Train on images and measure on the test part, once, at the end.
 
@@ -171,8 +166,7 @@ def train_images(
     settings : of the job
     folder : where ``model.safetensors``, ``model.json`` and ``curve.png`` are written;
         made when missing; None writes nothing
-    callbacks : called with each epoch's record
-    progress : called within an epoch with its number, steps done, all steps
+    callbacks : of the training
     name : of the data, for the model's metadata and the curve's title
 
     Returns
@@ -184,39 +178,29 @@ def train_images(
         check_plotting("curve.png")
     rows, held = held_out(images.y_train, settings.validation, settings.seed)
     x, y = images.x_train, images.y_train
+    validation = (x[held], y[held]) if len(held) else None
     if len(held):
         x, y = x[rows], y[rows]
-    batch = min(settings.batch_size, len(x))
-    steps = settings.epochs * -(-len(x) // batch)
+    told: list[Callback] = [Linear(), *callbacks]
+    if settings.patience:
+        told.append(EarlyStopping(patience=settings.patience))
     with sg.config.override(floatX="float32"):
         nn.random.set_rng(np.random.RandomState(settings.seed))
         start = time.perf_counter()
-        network = build_network(settings, images)
-        step = compile_step(network, settings, steps)
-        evaluate = compile_evaluation(network)
-        compile_seconds = time.perf_counter() - start
-
-    def validate() -> dict[str, float]:
-        loss, accuracy = evaluate(images.x_train[held], images.y_train[held])
-        return {"loss": loss, "accuracy": accuracy}
-
-    start = time.perf_counter()
-    history = fit(
-        step,
-        x,
-        y,
-        epochs=settings.epochs,
-        batch_size=batch,
-        seed=settings.seed,
-        validate=validate if len(held) else None,
-        patience=settings.patience,
-        params=nn.layers.get_all_params(network) if settings.patience else (),
-        augment=random_flip if settings.flip else None,
-        callbacks=callbacks,
-        progress=progress,
-    )
-    train_seconds = time.perf_counter() - start
-    _, test_accuracy = evaluate(images.x_test, images.y_test)
+        model = build_model(settings, images)
+        history = model.fit(
+            x,
+            y,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            validation=validation,
+            callbacks=told,
+            augmentation=random_flip if settings.flip else None,
+            seed=settings.seed,
+            verbose=0,
+        )
+        train_seconds = time.perf_counter() - start - model.functions.seconds
+        test_accuracy = model.evaluate(images.x_test, images.y_test)["accuracy"]
     files: tuple[Path, ...] = ()
     if folder is not None:
         metadata = {
@@ -224,73 +208,36 @@ def train_images(
             "image_shape": _shape_for_prediction(images),
             "classes": list(images.classes),
             "model": settings.model,
-            "epochs": len(history.records),
+            "epochs": model.epoch,
             "test_accuracy": test_accuracy,
         }
-        files = save_model(folder, network, metadata)
+        files = model.save(folder, metadata)
         title = f"{name}, test accuracy {test_accuracy:.4f}"
-        files = (*files, plot_history(history, Path(folder) / "curve.png", title))
+        files = (*files, history.plot(Path(folder) / "curve.png", title))
     return Result(
         settings,
         history,
         test_accuracy,
         len(images.y_test),
-        compile_seconds,
+        model.functions.seconds,
         train_seconds,
         files,
     )
 
 
-def compile_step(network: Any, settings: Settings, steps: int) -> Any:
-    """Compile the training step: bytes and labels in, mean loss of the batch out.
+def build_model(settings: Settings, images: ImageSet) -> Model:
+    """Declare the model: bytes in, of which the network sees floats from 0 to 1.
 
-    loss = mean cross-entropy + l2 * sum(W**2), before the update; the learning rate of
-    step t of `steps` is learning_rate * (1 - t / steps), 0 behind the last.
+    loss = mean cross-entropy + l2 * sum(W**2)
     """
-    x, y, given = _inputs(network)
-    probabilities = nn.layers.get_output(network, given)
-    loss = nn.objectives.categorical_crossentropy(probabilities, y).mean()
-    if settings.l2:
-        loss = loss + np.float32(
-            settings.l2
-        ) * nn.regularization.regularize_network_params(network, nn.regularization.l2)
-    done = sg.shared(np.float32(0), name="done")
-    left = T.maximum(np.float32(1) - done, np.float32(0))
-    rate = np.float32(settings.learning_rate) * left
-    params = nn.layers.get_all_params(network, trainable=True)
-    updates = _RULES[settings.rule](loss, params, rate)
-    updates[done] = done + np.float32(1 / steps)
-    return sg.function([x, y], loss, updates=updates, name="train")
-
-
-def compile_evaluation(
-    network: Any,
-) -> Callable[[np.ndarray, np.ndarray], tuple[float, float]]:
-    """Compile a measure of labelled images: mean cross-entropy and share of right ones."""
-    x, y, given = _inputs(network)
-    probabilities = nn.layers.get_output(network, given, deterministic=True)
-    losses = nn.objectives.categorical_crossentropy(probabilities, y)
-    right = T.eq(T.argmax(probabilities, axis=1), y)
-    sums = [T.sum(losses), T.sum(T.cast(right, "int64"))]
-    measure = sg.function([x, y], sums, name="evaluate")
-
-    def evaluate(images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        batch = min(EVALUATION_BATCH, len(images))
-        losses, right = measure.epoch(images, labels, batch_size=batch)
-        count = len(labels)
-        return float(np.sum(losses, dtype=np.float64)) / count, int(
-            np.sum(right)
-        ) / count
-
-    return evaluate
-
-
-def _inputs(network: Any) -> tuple[Any, Any, dict[Any, Any]]:
-    """Bytes and labels, and what the network's input layer is given of them."""
-    layer: Any = nn.layers.get_all_layers(network)[0]
-    x = T.TensorType("uint8", (None, *layer.shape[1:]))("x")
-    scaled = T.cast(x, "float32") * np.float32(1 / 255)
-    return x, T.ivector("y"), {layer: scaled}
+    return Model(
+        build_network(settings, images),
+        updates=_RULES[settings.rule],
+        learning_rate=settings.learning_rate,
+        regularization=settings.l2 or None,
+        metrics=["accuracy"],
+        preprocessing=Rescale(1 / 255),
+    )
 
 
 def _shape_for_prediction(images: ImageSet) -> list[int]:

@@ -1,224 +1,366 @@
-"""The training loop: epochs, validation, early stopping.
+"""The loop of a training: epochs, validation, callbacks.
 
-In: a compiled training step and arrays.  Out: a ``History`` of one record per epoch;
-the shared parameters that the step updates are trained.  Each epoch is one native call
-(``step.epoch``); Python runs between epochs only.  What is shown while it runs is a
-callback's business (``progress.py``).
+In: a model's functions, a source of rows, a `Run`.  Out: the history of the run; the
+parameters are trained.  An epoch of rows in memory is one native call (``step.epoch``),
+and while nobody needs to look between epochs, Python only keeps what they gave.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from math import gcd
 from typing import Any
 
 import numpy as np
 
-from symgraph.compile.callable import CompiledFunction
-from symgraph.errors import ArgumentError, NaNError
+from symgraph.errors import NaNError
+from symgraph.train.callbacks.base import Callback, Run
+from symgraph.train.functions import Functions, Measured
+from symgraph.train.measures import joined
+from symgraph.train.sources import Arrays, Chunk, Stream, Whole
+from symgraph.train.task import Task
+
+#: seconds after which a training that nobody steers tells what it did
+PERIOD = 0.1
+#: rows of a NaN's batch that an error names
+NAMED = 8
+Outputs = list[np.ndarray]
 
 
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch gave.
-
-    Attributes
-    ----------
-    epoch : from 1
-    epochs : how many were asked for
-    loss : mean over all rows of the losses of the steps, each before its update
-    seconds : of the epoch's steps, without validation
-    validation : the numbers that ``validate`` returned, empty without it
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    seconds: float
-    validation: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class History:
-    """All epochs of one training.
-
-    Attributes
-    ----------
-    records : one for each epoch that ran
-    best : epoch (from 1) with the best monitored value, None without validation
-    stopped_early : whether patience or a callback ended the training
-    """
-
-    records: tuple[EpochRecord, ...]
-    best: int | None = None
-    stopped_early: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of all training steps."""
-        return sum(record.seconds for record in self.records)
-
-
-def fit(
-    step: Any,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int = 0,
-    validate: Callable[[], Mapping[str, float]] | None = None,
-    monitor: str = "loss",
-    patience: int | None = None,
-    params: Sequence[Any] = (),
-    before_epoch: Callable[[int], None] | None = None,
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
-    callbacks: Sequence[Callable[[EpochRecord], object]] = (),
-    progress: Callable[[int, int, int], object] | None = None,
-) -> History:
-    """Train with mini-batches for a number of epochs.
+def train(
+    functions: Functions,
+    source: Whole | Stream,
+    run: Run,
+    callbacks: Sequence[Callback],
+    validate: Callable[[], dict[str, Any]] | None,
+) -> None:
+    """Run all epochs of a training.
 
     Parameters
     ----------
-    step : compiled function of (x, y) whose only output is the mean loss of the batch
-    x, y : (n, ...), training rows; shuffled anew in each epoch
-    epochs : at least 1
-    batch_size : rows of a step; the last, shorter batch of an epoch is used too
-    seed : of shuffling and augmentation
-    validate : gives named numbers, for example loss and accuracy, after each epoch; once
-        before the first, for their names
-    monitor : name of the validation number that tells the best epoch; higher is better
-        when the name ends in "accuracy", otherwise lower
-    patience : stop after so many epochs without a better monitored value
-    params : shared variables that get back their values of the best epoch at the end
-    before_epoch : called with the number of the epoch (from 1), for example to set a
-        shared learning rate
-    augment : gives changed copies of x for one epoch
-    callbacks : called with each record; one that returns True ends the training
-    progress : called now and then within an epoch, with its number, the steps done and
-        all steps of it
-
-    Returns
-    -------
-    History
+    functions : of the model
+    source : gives the rows of each epoch
+    run : is kept up to date and shown to the callbacks
+    validate : gives the numbers of the validation part
 
     Raises
     ------
-    ArgumentError : a number is out of range, the step gives something else than one
-        number, patience or params lack validation, or validate lacks what is monitored;
-        told before the first step
-    NaNError : the loss became NaN or infinite
+    NaNError : a loss became NaN or infinite, and no callback ends the training for it
     """
-    _check(x, y, epochs, batch_size, patience, params, validate)
-    _check_step(step)
-    if validate:  # its names are told before an epoch is spent
-        _monitored(validate(), monitor)
-    random = np.random.default_rng(seed)
-    sign = 1.0 if monitor.endswith("accuracy") else -1.0
-    records: list[EpochRecord] = []
-    best: int | None = None
-    best_score, best_values = -math.inf, None
-    stopped = False
-    for epoch in range(1, epochs + 1):
-        if before_epoch:
-            before_epoch(epoch)
-        rows = augment(x, random) if augment else x
-        start = time.perf_counter()
-        within = partial(progress, epoch) if progress else None
-        losses = np.asarray(_epoch(step, rows, y, batch_size, random, within))
-        seconds = time.perf_counter() - start
-        loss = _mean_loss(losses, len(x), batch_size)
-        if not math.isfinite(loss):
+    loop = _Loop(functions, source, run, callbacks, validate)
+    run.steps, run.rows, run.batch_size = source.steps, source.rows, source.batch_size
+    run.callbacks = list(callbacks)
+    begun: list[Callback] = []
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(run)
+            begun.append(callback)
+        loop.prepare()
+        while run.epoch < run.last and not run.stopped:
+            if loop.quiet and not run.done:
+                loop.several()
+            else:
+                loop.one()
+    finally:
+        for callback in reversed(begun):
+            callback.on_train_end(run)
+    if run.epoch < run.last:
+        run.history.stopped = run.stopped
+
+
+class _Loop:
+    """The epochs of one training."""
+
+    def __init__(
+        self,
+        functions: Functions,
+        source: Whole | Stream,
+        run: Run,
+        callbacks: Sequence[Callback],
+        validate: Callable[[], dict[str, Any]] | None,
+    ) -> None:
+        self.functions = functions
+        self.source = source
+        self.run = run
+        self.callbacks = callbacks
+        self.validate = validate
+        self.watching = [c for c in callbacks if c.watches]
+        self.told = [
+            c
+            for c in callbacks
+            if c.batches and type(c).on_batches is not Callback.on_batches
+        ]
+        self.every: int | None = None
+        for callback in self.told:
+            self.every = gcd(self.every or 0, callback.batches or 1)
+        #: who sets the rate of each step
+        self.schedule: Any = next(
+            (c for c in callbacks if getattr(c, "by_step", False)), None
+        )
+        self.quiet = (
+            isinstance(source, Whole)
+            and validate is None
+            and not source.augmentation
+            and all(c.deferrable for c in callbacks)
+        )
+
+    def prepare(self) -> None:
+        """Compile the step where its data is known already."""
+        if isinstance(self.source, Whole):
+            self.measured(self.source.arrays)
+
+    def measured(self, arrays: Arrays) -> Measured:
+        """The training step for some rows."""
+        steps = self.source.steps if self.schedule is not None else None
+        return self.functions.step(arrays.signature, steps).measured
+
+    # --- many epochs ----------------------------------------------------------------------
+
+    def several(self) -> None:
+        """Epochs until it is time to tell of them."""
+        run, source = self.run, self.source
+        assert isinstance(source, Whole)
+        measured = self.measured(source.arrays)
+        function = measured.function
+        until = time.perf_counter() + PERIOD
+        made: list[tuple[int, Any, float]] = []
+        left = run.last - run.epoch
+        start = run.epoch
+        if source.steps == 1:
+            made = self._repeated(function, source, left, until)
+        else:
+            within = self._within(start + 1)
+            for epoch in range(start + 1, run.last + 1):
+                (chunk,) = source.chunks(epoch, None)
+                before = time.perf_counter()
+                outputs = _epoch(function, chunk, within)
+                now = time.perf_counter()
+                made.append((epoch, outputs, now - before))
+                if now > until:
+                    break
+        for epoch, outputs, seconds in made:
+            run.epoch = epoch
+            self.begin_epoch()
+            if not self.end_epoch(measured, [outputs], [None], seconds):
+                return
+
+    def _repeated(
+        self, function: Any, source: Whole, left: int, until: float
+    ) -> list[tuple[int, Any, float]]:
+        """Epochs of one batch each: as many as fit into the time, in a few calls."""
+        made: list[tuple[int, Any, float]] = []
+        count = 1
+        epoch = self.run.epoch
+        while left:
+            count = min(count, left)
+            before = time.perf_counter()
+            outputs = _listed(function.repeat(count, *source.arrays.all))
+            now = time.perf_counter()
+            share = (now - before) / count
+            for number in range(count):
+                epoch += 1
+                parts = [a[number : number + 1] for a in outputs]
+                made.append((epoch, parts, share))
+            left -= count
+            if now > until:
+                break
+            count = min(2 * count, max(1, int((until - now) / max(share, 1e-9))))
+        return made
+
+    # --- one epoch ------------------------------------------------------------------------
+
+    def one(self) -> None:
+        """One epoch, with everything that callbacks may want."""
+        run = self.run
+        run.epoch += 1
+        done, parts = run.done, list(run.partial)
+        run.done, run.partial = 0, []
+        self.begin_epoch()
+        if self.schedule is not None:
+            self._set_rates(done)
+        orders: list[Any] = [None] * len(parts)
+        measured: Any = None
+        within = self._within(run.epoch)
+        seconds = 0.0
+        for chunk in self.source.chunks(run.epoch, self.every, done):
+            measured = self.measured(chunk.arrays)
+            before = time.perf_counter()
+            outputs = _epoch(measured.function, chunk, within)
+            seconds += time.perf_counter() - before
+            outputs.append(_sizes(chunk))
+            parts.append(outputs)
+            orders.append(chunk.order)
+            done += len(outputs[0])
+            if self.told:
+                run.losses = np.concatenate([p[0] for p in parts])
+                run.done, run.partial = done, parts
+                for callback in self.told:
+                    if not done % (callback.batches or 1) or done == run.steps:
+                        callback.on_batches(run, done)
+        run.done, run.partial = 0, []
+        if measured is None and isinstance(self.source, Whole):
+            measured = self.measured(self.source.arrays)
+        self.end_epoch(measured, parts, orders, seconds)
+
+    def _set_rates(self, done: int) -> None:
+        run = self.run
+        assert run.steps is not None
+        rates = self.schedule.rates(run, run.steps)
+        self.functions.rates.set_value(np.asarray(rates, self.functions.rates.dtype))
+        self.functions.next.set_value(np.int64(done))
+        self.functions.rate.set_value(np.asarray(rates[-1], self.functions.rate.dtype))
+
+    def _within(self, epoch: int) -> Any:
+        if not self.watching:
+            return None
+
+        def tell(done: int, steps: int) -> None:
+            for callback in self.watching:
+                callback.within(epoch, done, steps)
+
+        return tell
+
+    def begin_epoch(self) -> None:
+        """Tell the callbacks."""
+        for callback in self.callbacks:
+            callback.on_epoch_begin(self.run)
+
+    def end_epoch(
+        self,
+        measured: Measured,
+        parts: Sequence[Outputs],
+        orders: Sequence[Any],
+        seconds: float,
+    ) -> bool:
+        """Measure, remember, tell the callbacks; False where the training ends by NaN."""
+        run, functions = self.run, self.functions
+        parts = [
+            p if len(p) > 1 + sum(measured.counts) else [*p, self._all_sizes(p[0])]
+            for p in parts
+        ]
+        losses, *sums, sizes = joined(parts)
+        run.losses = losses
+        loss = float(np.dot(losses.astype(np.float64), sizes) / sizes.sum())
+        if not np.isfinite(loss) and not np.isfinite(losses).all():
+            self._nan(losses, parts, orders)
+            return False
+        numbers = {"loss": loss, **measured.numbers(functions.task, sums)}
+        run.model.epoch = run.epoch
+        if self.validate is not None:
+            found = self.validate()
+            numbers |= {f"validation_{name}": value for name, value in found.items()}
+        if functions.rate is not None:
+            numbers["learning_rate"] = float(functions.rate.get_value())
+        numbers["seconds"] = seconds
+        run.numbers = numbers
+        run.history.append(run.epoch, numbers)
+        for callback in self.callbacks:
+            callback.on_epoch_end(run)
+        return True
+
+    def _all_sizes(self, losses: np.ndarray) -> np.ndarray:
+        source = self.source
+        assert isinstance(source, Whole)
+        sizes = np.full(len(losses), source.batch_size, np.float64)
+        sizes[-1] = source.rows - sizes[:-1].sum()
+        return sizes
+
+    def _nan(
+        self, losses: np.ndarray, parts: Sequence[Outputs], orders: Sequence[Any]
+    ) -> None:
+        """Name the batch; raise, unless a callback ends the training."""
+        run, source = self.run, self.source
+        batch = int(np.flatnonzero(~np.isfinite(losses))[0])
+        text = (
+            f"the loss of epoch {run.epoch} is {losses[batch]} from batch {batch + 1} of "
+            f"{len(losses)} on"
+        )
+        if isinstance(source, Whole) and source.steps != 1:
+            size = source.batch_size
+            rows = source.order(run.epoch)[batch * size : (batch + 1) * size]
+            named = ", ".join(map(str, rows[:NAMED]))
+            text += f" (rows {named}{', ...' if len(rows) > NAMED else ''})"
+        for callback in self.callbacks:
+            if callback.on_nan(run, text):
+                run.stop(text)
+        if not run.stopped:
             raise NaNError(
-                f"fit: the loss of epoch {epoch} is {loss}; "
-                "lower the learning rate or look for bad values in the data"
+                f"fit: {text}\nLower the learning rate, clip the gradients "
+                "(clip_norm=1.0), or look for bad values in the data."
             )
-        validation = dict(validate()) if validate else {}
-        records.append(EpochRecord(epoch, epochs, loss, seconds, validation))
-        if validate:
-            score = sign * _monitored(validation, monitor)
-            if best is None or score > best_score:
-                best, best_score = epoch, score
-                best_values = [p.get_value() for p in params]
-        wishes = [callback(records[-1]) for callback in callbacks]
-        out_of_patience = patience and best is not None and epoch - best >= patience
-        if out_of_patience or any(wish is True for wish in wishes):
-            stopped = epoch < epochs
-            break
-    for param, value in zip(params, best_values or (), strict=True):
-        param.set_value(value)
-    return History(tuple(records), best, stopped)
+        run.epoch -= 1
 
 
-def _epoch(
-    step: Any,
-    x: np.ndarray,
-    y: np.ndarray,
-    batch_size: int,
-    random: np.random.Generator,
-    within: Callable[[int, int], object] | None,
-) -> np.ndarray:
-    shuffle = int(random.integers(2**31))
+def _epoch(function: Any, chunk: Chunk, within: Any) -> Outputs:
     settings = {} if within is None else {"progress": within}
-    batch = min(batch_size, len(x))
-    return step.epoch(x, y, batch_size=batch, shuffle=shuffle, **settings)
-
-
-def _mean_loss(losses: np.ndarray, n: int, batch_size: int) -> float:
-    """Mean over rows: the shorter last batch counts by its rows."""
-    sizes = np.full(len(losses), min(batch_size, n), np.float64)
-    sizes[-1] = n - sizes[:-1].sum()
-    return float(np.dot(losses.astype(np.float64), sizes) / n)
-
-
-def _monitored(validation: Mapping[str, float], monitor: str) -> float:
-    if monitor not in validation:
-        known = ", ".join(validation) or "nothing"
-        raise ArgumentError(f"fit: monitor = {monitor!r}, but validate gave {known}")
-    return validation[monitor]
-
-
-def _check_step(step: Any) -> None:
-    """Refuse what a step cannot be before it has changed anything."""
-    if not isinstance(step, CompiledFunction):
-        return
-    request = step.request
-    if request.form != "single" or request.outputs[0].ndim:
-        what = f"{len(request.outputs)} outputs"
-        if request.form == "single":
-            what = f"an output of rank {request.outputs[0].ndim}"
-        raise ArgumentError(
-            f"fit: {step!r} gives {what}, expected one output of rank 0, the mean loss of "
-            "a batch\nCompile function([x, y], loss, updates=...) with loss.mean(); what "
-            "else is of interest belongs to validate."
+    return _listed(
+        function.epoch(
+            *chunk.arrays.all,
+            batch_size=chunk.batch_size,
+            shuffle=chunk.shuffle,
+            **settings,
         )
-    if len(request.inputs) != 2:
-        raise ArgumentError(
-            f"fit: {step!r} takes {len(request.inputs)} inputs, expected (x, y)"
-        )
+    )
 
 
-def _check(
-    x: np.ndarray,
-    y: np.ndarray,
-    epochs: int,
-    batch_size: int,
-    patience: int | None,
-    params: Sequence[Any],
-    validate: object,
-) -> None:
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ArgumentError(f"fit: {name} = {value}, must be at least 1")
-    if len(x) != len(y) or not len(x):
-        raise ArgumentError(
-            f"fit: x has {len(x)} rows and y has {len(y)}; "
-            "both need the same number, at least 1"
-        )
-    if patience is not None and patience < 1:
-        raise ArgumentError(f"fit: patience = {patience}, must be at least 1 or None")
-    if validate is None and (patience or params):
-        raise ArgumentError("fit: patience and params need validate to know the best")
+def _listed(outputs: Any) -> Outputs:
+    return list(outputs) if isinstance(outputs, list) else [outputs]
+
+
+def _sizes(chunk: Chunk) -> np.ndarray:
+    """Rows of each step of a chunk."""
+    rows, size = chunk.arrays.rows, chunk.batch_size
+    sizes = np.full(-(-rows // size), size, np.float64)
+    sizes[-1] = rows - sizes[:-1].sum()
+    return sizes
+
+
+def measure(
+    test: Callable[[Arrays], Measured], chunks: Iterable[Chunk], task: Task
+) -> dict[str, Any]:
+    """Loss and metrics over all rows of some chunks.
+
+    Parameters
+    ----------
+    test : gives the function for some rows; see `Functions.test`
+    """
+    losses, sizes, sums = [], [], []
+    found: Any = None
+    for chunk in chunks:
+        found = test(chunk.arrays)
+        for start, stop, size in _even(chunk.arrays.rows, chunk.batch_size):
+            part = chunk.arrays.taken(slice(start, stop))
+            loss, *others = found.function.epoch(*part.all, batch_size=size)
+            losses.append(loss.astype(np.float64) * size)
+            sizes.append(stop - start)
+            sums.append(_by_kind(found, others))
+    total = float(np.concatenate(losses).sum()) / sum(sizes)
+    return {"loss": total, **found.numbers(task, joined(sums))}
+
+
+def _by_kind(measured: Measured, outputs: Outputs) -> Outputs:
+    """Outputs of rows as one array of rows; others as they are."""
+    made, start = [], 0
+    for (_, metric), count in zip(measured.metrics, measured.counts, strict=True):
+        for each in outputs[start : start + count]:
+            made.append(each.reshape(-1) if metric.by_rows else each)
+        start += count
+    return made
+
+
+def predict(function: Any, inputs: list[np.ndarray], batch_size: int) -> Outputs:
+    """What a function of rows gives for all rows."""
+    parts: list[Outputs] = []
+    for start, stop, size in _even(len(inputs[0]), batch_size):
+        found = function.epoch(*(a[start:stop] for a in inputs), batch_size=size)
+        parts.append([a.reshape(-1, *a.shape[2:]) for a in found])
+    return [np.concatenate(each) if len(each) > 1 else each[0] for each in zip(*parts)]
+
+
+def _even(rows: int, batch_size: int) -> list[tuple[int, int, int]]:
+    """Parts of rows that divide evenly: (first, end, rows of a step)."""
+    size = min(batch_size, rows)
+    full = rows - rows % size if size else 0
+    found = [(0, full, size)] if full else []
+    return [*found, (full, rows, rows - full)] if full < rows else found

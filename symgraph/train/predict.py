@@ -25,7 +25,7 @@ from symgraph.data.idx import read_idx
 from symgraph.data.ink import normalized
 from symgraph.data.pictures import MAX_PIXELS, SUFFIXES, decode_picture, pillow_image
 from symgraph.errors import ArgumentError, DataError
-from symgraph.train.checkpoint import Model, load_model
+from symgraph.train.checkpoint import SavedNetwork, load_model
 
 INVERT = ("auto", "yes", "no")
 BATCH = 250  # images at once, fewer where the layers are large
@@ -193,7 +193,9 @@ def _opened(path: Path) -> tuple[str, Any]:
     return "picture", None
 
 
-def _metadata(model: Model, path: str | Path) -> tuple[tuple[int, ...], list[str]]:
+def _metadata(
+    model: SavedNetwork, path: str | Path
+) -> tuple[tuple[int, ...], list[str]]:
     """Image shape and class names; checked against the network's own shapes."""
     shape: Any = model.metadata.get("image_shape")
     labels: Any = model.metadata.get("classes")
@@ -221,7 +223,7 @@ def _input_shapes(shape: list[int]) -> tuple[tuple[int, ...], ...]:
     return (shape[0] * shape[1],), (1, *shape)
 
 
-def _batch(model: Model, path: str | Path) -> int:
+def _batch(model: SavedNetwork, path: str | Path) -> int:
     """How many images at once; DataError where one is too much."""
     sizes = [layer.output_shape[1:] for layer in nn.layers.get_all_layers(model.output)]
     units = sum(prod(n or 1 for n in shape) for shape in sizes)
@@ -232,7 +234,7 @@ def _batch(model: Model, path: str | Path) -> int:
     return min(BATCH, max(1, UNITS // units))
 
 
-def _compile(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+def _compile(model: SavedNetwork) -> Callable[[np.ndarray], np.ndarray]:
     output = nn.layers.get_output(model.output, deterministic=True)
     return sg.function([model.inputs[0].input_var], output, name="predict")
 

@@ -106,7 +106,7 @@ def test_mnist_files_are_learned_and_the_model_predicts(capsys, tmp_path, model)
     output = tmp_path / "run"
     code, out, err = _run(
         capsys, "train", "mnist", "--model", model, "--data", folder, "--output", output,
-        "--epochs", 3, "--batch-size", 20, "--learning-rate", 0.01,
+        "--epochs", 3, "--batch-size", 20, "--learning-rate", 0.02,
         *([] if model == "softmax" else ["--hidden", "32"]),
     )  # fmt: skip
     lines = out.splitlines()

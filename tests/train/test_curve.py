@@ -6,25 +6,20 @@ import pytest
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.train.curve import check_plotting, plot_history
 from symgraph.train.digits import Settings, train_digits
-from symgraph.train.loop import EpochRecord, History
+from symgraph.train.history import History
 
 
 def _history(epochs, validation=True):
-    return History(
-        tuple(
-            EpochRecord(
-                epoch,
-                epochs,
-                1 / epoch,
-                0.01,
-                {"loss": 1.2 / epoch, "accuracy": 1 - 0.5 / epoch}
-                if validation
-                else {},
-            )
-            for epoch in range(1, epochs + 1)
-        ),
-        best=epochs if validation else None,
-    )
+    history = History()
+    for epoch in range(1, epochs + 1):
+        numbers = {"loss": 1 / epoch, "seconds": 0.01}
+        if validation:
+            numbers |= {
+                "validation_loss": 1.2 / epoch, "validation_accuracy": 1 - 0.5 / epoch
+            }  # fmt: skip
+        history.append(epoch, numbers)
+    history.best = epochs if validation else None
+    return history
 
 
 def _pixels(path):
@@ -58,7 +53,7 @@ def test_curve_of_one_epoch_shows_a_point(tmp_path):
 
 def test_curve_of_no_epochs_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="no epochs"):
-        plot_history(History(()), tmp_path / "a.png")
+        plot_history(History(), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -67,12 +62,12 @@ def test_curve_of_no_epochs_is_refused(tmp_path):
     [("c.png", b"\x89PNG"), ("c.pdf", b"%PDF"), ("c.svg", b"<?xml"), ("c", b"\x89PNG")],
 )
 def test_the_suffix_decides_the_format(tmp_path, name, start):
-    history = History((EpochRecord(1, 1, 0.5, 0.1),))
+    history = _history(1, validation=False)
     assert plot_history(history, tmp_path / name).read_bytes().startswith(start)
 
 
 def test_another_suffix_is_refused(tmp_path):
-    history = History((EpochRecord(1, 1, 0.5, 0.1),))
+    history = _history(1, validation=False)
     with pytest.raises(ArgumentError, match=r"no format \.gif; there are \.png, \.pdf"):
         plot_history(history, tmp_path / "c.gif")
 
