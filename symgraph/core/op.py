@@ -21,6 +21,7 @@ from symgraph.core.dtypes import (
 )
 from symgraph.core.node import Apply, Constant, Variable, building, constant_of
 from symgraph.core.record import Record
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType
 from symgraph.errors import ConversionError, GradientError, NotSupportedError
 
@@ -184,6 +185,9 @@ class Op(Record):
         A branch may compute it though it is not chosen.
         """
         return False
+
+    def require(self, sizes: Sizes) -> None:
+        """State what sizes of the operands an application takes; by default, all."""
 
     def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
         """The inputs that are arrays in memory; the others are extents, known as sizes."""

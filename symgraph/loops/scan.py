@@ -27,6 +27,7 @@ from symgraph.core.dtypes import NUMPY
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import Layout, Op, Shape
+from symgraph.core.sizes import Sizes
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
@@ -362,6 +363,23 @@ class Scan(Op):
         if position == 0:
             return "any"
         return "rows" if position <= self.sequences else "contiguous"
+
+    def require(self, sizes: Sizes) -> None:
+        """No number is below 0, sequences are long enough, states have their taps."""
+        shapes = sizes.shapes
+        n = sizes.of(sizes.inputs[0])
+        lengths = [shapes[k][0] for k in range(1, 1 + self.sequences)]
+        if n.constant is None and n not in lengths:
+            text = "scan: the number of steps is {index}, below 0"
+            sizes.positive(n + 1, text, index=n)
+        for k in range(1, 1 + self.sequences):
+            room = shapes[k][0] - n + 1
+            if room.constant is None or room.constant <= 0:
+                text = "scan: {index} steps, more than a sequence has entries"
+                sizes.positive(room, text, (k,), n)
+        for k, taps in enumerate(self.states, 1 + self.sequences):
+            what = "entries of an initial state"
+            sizes.equal(shapes[k][0], sizes.of(-taps[0]), (k,), 0, what)
 
     def render(self, parts: list[str]) -> str:
         """scan(n steps over x, from h, with W)"""

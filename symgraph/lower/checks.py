@@ -1,6 +1,6 @@
 """What a call must find true of sizes: two that are equal, an index inside its axis.
 
-Made by lower/extents.py and lower/requirements.py, carried by a Program, and compared by
+Made by lower/extents.py of what ops require, carried by a Program, and compared by
 the runtime as soon as the sizes are known. What must be true only where a branch is
 entered has a *guard*: a slot that holds 0, or where it is not true the error flag with
 which the branch is left at once (a `Demand` step).

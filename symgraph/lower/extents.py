@@ -12,14 +12,77 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable, described
+from symgraph.core.node import Apply, Constant, Variable, described, listing
+from symgraph.core.op import Op
 from symgraph.loops.conditions import Path
 from symgraph.lower.checks import Check, Range
-from symgraph.lower.requirements import REQUIREMENTS
 from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product
 from symgraph.ops.shape import Extent as ExtentOf
 
 Shape = tuple[Poly, ...]
+
+
+class Required:
+    """What an op is given to state its requirements: `core.sizes.Sizes` of `Extents`."""
+
+    one = ONE
+
+    def __init__(self, extents: "Extents", node: Apply) -> None:
+        self.extents = extents
+        self.node = node
+        self.of = extents.atoms.poly
+        self.shapes = [extents.present(v) for v in node.inputs]
+
+    @property
+    def inputs(self) -> Sequence[Variable]:
+        """The operands."""
+        return self.node.inputs
+
+    def given(self, position: int) -> tuple[Any, ...]:
+        """Extents of an operand as ints and 0-d int64 variables."""
+        return self.extents.unbound(self.node.inputs[position])
+
+    def equal(
+        self,
+        left: Poly,
+        right: Poly,
+        operands: Sequence[int],
+        axis: int | None = None,
+        what: str = "",
+        broadcast: bool = False,
+    ) -> None:
+        """Two sizes are the same."""
+        self.extents.equate(left, right, self.node, operands, axis, what, broadcast)
+
+    def divides(self, number: int, size: Poly, operands: Sequence[int]) -> None:
+        """A number of channels is a multiple of the number of groups."""
+        if number == 1 or size.constant is not None:
+            return
+        whole = self.extents.atoms.quotient(size, number) * number
+        self.equal(size, whole, operands, what="channels by groups")
+
+    def inside(
+        self, index: Poly, extent: Poly, text: str, operands: Sequence[int] = (0,)
+    ) -> None:
+        """An index lies in an axis."""
+        self.extents.ranges.append(Range(index, extent, self._placed(text, operands)))
+
+    def positive(
+        self,
+        size: Poly,
+        text: str,
+        operands: Sequence[int] = (0,),
+        index: Poly | None = None,
+    ) -> None:
+        """A size is above 0."""
+        text = self._placed(text, operands)
+        shown = size if index is None else index
+        self.extents.ranges.append(Range(shown, size, text, True))
+
+    def _placed(self, text: str, operands: Sequence[int]) -> str:
+        file, line = self.node.outputs[0].place
+        shown = listing(*(self.node.inputs[i] for i in operands))
+        return f"{text}, at {file}:{line}{shown}"
 
 
 class Extents:
@@ -71,7 +134,7 @@ class Extents:
             self._visit_under((), under)
             # settle everything that a later check may have bound
             self._given = dict(self._shapes)
-            self._shapes = {v: self._polys(v) for v in self._given}
+            self._shapes = {v: self.present(v) for v in self._given}
 
     def _preset(self, leaf: Variable, shape: Shape) -> None:
         """Take the extents of a leaf of an inner graph from the outer one."""
@@ -144,11 +207,8 @@ class Extents:
         self._infer(node)
 
     def _require(self, node: Apply) -> None:
-        require = REQUIREMENTS.get(node.op.name)
-        if require is not None:
-            require(self, node, [self._polys(v) for v in node.inputs])
-        if node.op.name == "elementwise":
-            self._broadcast(node)
+        if type(node.op).require is not Op.require:
+            node.op.require(Required(self, node))
 
     def _visit_under(self, path: Path, under: Mapping[Path, Sequence[Apply]]) -> None:
         """What nodes require that are needed under more conditions than `path`."""
@@ -171,7 +231,7 @@ class Extents:
         if node.op.name == "elementwise":
             outputs: Sequence[Sequence[Any]] = [self._broadcast_shape(node)]
         else:
-            given = [self._as_given(v) for v in node.inputs]
+            given = [self.unbound(v) for v in node.inputs]
             outputs = node.op.extents_of(node, given)
         for variable, shape in zip(node.outputs, outputs, strict=True):
             self._shapes[variable] = tuple(
@@ -179,7 +239,7 @@ class Extents:
                 for known, given in zip(variable.type.shape, shape, strict=True)
             )
 
-    def _as_given(self, variable: Variable) -> tuple[Any, ...]:
+    def unbound(self, variable: Variable) -> tuple[Any, ...]:
         """Extents as ints and variables, the form that `infer_shape` takes."""
         found = self._raw(variable)
         return tuple(
@@ -187,7 +247,7 @@ class Extents:
             for e in found
         )
 
-    def _polys(self, variable: Variable) -> Shape:
+    def present(self, variable: Variable) -> Shape:
         found = self._present.get(variable)
         if found is None or found[0] != self.atoms.bindings:
             shape = tuple([self.atoms.poly(e) for e in self._raw(variable)])
@@ -198,7 +258,7 @@ class Extents:
         """The extent of each axis: that of the first operand that is not 1 there."""
         ndim = node.outputs[0].ndim
         result: list[Any] = []
-        pairs = [(self._raw(v), self._polys(v)) for v in node.inputs]
+        pairs = [(self._raw(v), self.present(v)) for v in node.inputs]
         for axis in range(-ndim, 0):
             best: Any = 1
             for shape, sizes in pairs:
@@ -210,22 +270,6 @@ class Extents:
                         break
             result.append(best)
         return tuple(result)
-
-    def _broadcast(self, node: Apply) -> None:
-        shapes = [self._polys(v) for v in node.inputs]
-        ndim = node.outputs[0].ndim
-        for axis in range(-ndim, 0):
-            first: int | None = None
-            for i, shape in enumerate(shapes):
-                if -axis > len(shape) or shape[axis] == ONE:
-                    continue
-                if first is None:
-                    first = i
-                elif shapes[first][axis] != shape[axis]:
-                    self.equate(
-                        shapes[first][axis], shape[axis], node, (first, i),
-                        axis + ndim, broadcast=True,
-                    )  # fmt: skip
 
     def equate(
         self,

@@ -340,6 +340,11 @@ class Atoms:
         """State what a 0-d variable of an inner graph is, in atoms of the outer one."""
         self._polys[variable] = value
 
+    def quotient(self, size: Poly, number: int) -> Poly:
+        """size // number"""
+        recipe = ("call", "floordiv", self._data(size), ("number", number))
+        return Poly((((self.number(recipe),), 1),))
+
     def lates(self, size: Poly) -> set[int]:
         """The late values that a size is computed from."""
         if not self.late:

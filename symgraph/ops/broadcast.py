@@ -14,6 +14,7 @@ from symgraph.config import config
 from symgraph.core.dtypes import canonical, is_discrete
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, broadcast_static
@@ -105,6 +106,16 @@ class BroadcastTo(Op):
                 f"broadcast_to: shape {x.shape} cannot become {wanted}"
             ) from None
 
+    def require(self, sizes: Sizes) -> None:
+        """An extent of x that is not 1 stays."""
+        new = [sizes.of(v) for v in sizes.inputs[1:]]
+        x = sizes.shapes[0]
+        offset = len(new) - len(x)
+        for axis, size in enumerate(x):
+            wanted = new[offset + axis]
+            if size != sizes.one:
+                sizes.equal(size, wanted, (0,), axis, broadcast=wanted != sizes.one)
+
     def render(self, parts: list[str]) -> str:
         """broadcast_to(x, (n, 3))"""
         x, *shape = parts
@@ -172,6 +183,12 @@ class SumTo(Op):
         if out.shape != x.shape:
             raise ShapeError(f"sum_to: shape {g.shape} cannot become {x.shape}")
         return (np.asarray(out),)
+
+    def require(self, sizes: Sizes) -> None:
+        """Extents of g are those of x, where these are not 1."""
+        for axis, (g, x) in enumerate(zip(*sizes.shapes, strict=True)):
+            if x != sizes.one:
+                sizes.equal(g, x, (0, 1), axis, broadcast=True)
 
 
 def sum_like(g: Variable, x: Variable) -> Variable:

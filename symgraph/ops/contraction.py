@@ -15,6 +15,7 @@ from symgraph.core.bundle import bundle_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Layout, Op, Shape, as_operands, public
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
@@ -137,6 +138,12 @@ class Dot(Op):
         """As BLAS takes it, without a copy."""
         return "matrix"
 
+    def require(self, sizes: Sizes) -> None:
+        """Inner extents are equal."""
+        a, b = sizes.shapes
+        inner = b[0] if len(b) == 1 else b[-2]
+        sizes.equal(a[-1], inner, (0, 1), what="inner extents")
+
 
 class BatchedDot(Op):
     """out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]."""
@@ -187,6 +194,12 @@ class BatchedDot(Op):
     def layout(self, position: int) -> Layout:
         """As BLAS takes it, without a copy."""
         return "matrix"
+
+    def require(self, sizes: Sizes) -> None:
+        """Batch and inner extents are equal."""
+        a, b = sizes.shapes
+        sizes.equal(a[0], b[0], (0, 1), what="batch extents")
+        sizes.equal(a[2], b[1], (0, 1), what="inner extents")
 
 
 # --- public functions --------------------------------------------------------------

@@ -20,6 +20,7 @@ import numpy as np
 
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import Layout, Op, Shape
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.shape import (
@@ -40,6 +41,8 @@ from symgraph.ops.windows import (
     count,
     in_last_axes,
     places,
+    require_fit,
+    require_windows,
 )
 
 Gradients = Sequence[Variable | None]
@@ -92,6 +95,14 @@ class _Convolution(Op):
     def like(self, op: type["_Convolution"]) -> "_Convolution":
         """Another of the three with this geometry."""
         return op(*self._key())
+
+    def _require_fit(
+        self, sizes: Sizes, spatial: Sequence[Any], window: Sequence[Any]
+    ) -> None:
+        geometry = zip(spatial, window, self.padding, self.dilation, strict=True)
+        for axis, (n, r, ends, step) in enumerate(geometry):
+            padded = n + sum(ends)
+            require_fit(sizes, self.name, axis, padded, r, padded - (r - 1) * step)
 
     def _check(self, first: Variable, second: Variable, what: tuple[str, str]) -> None:
         check_geometry(
@@ -247,6 +258,14 @@ class Convolution(_Convolution):
                 y += weights[r] @ _flat(padded[where])
         return (self._ungrouped(y.reshape(*y.shape[:3], *out)),)
 
+    def require(self, sizes: Sizes) -> None:
+        """Channels are those of the filters, and these fit into the images."""
+        x, w = sizes.shapes[:2]
+        channels = w[1] * self.groups
+        sizes.equal(x[self.channel_axis], channels, (0, 1), what="channels")
+        sizes.divides(self.groups, w[0], (1,))
+        self._require_fit(sizes, self.spatial(x), w[2:])
+
 
 class ConvolutionInput(_Convolution):
     """The adjoint of `Convolution` in x: g, w and the spatial extents of x give dx.
@@ -327,6 +346,16 @@ class ConvolutionInput(_Convolution):
         """The last ones are spatial extents."""
         return inputs[:2]
 
+    def require(self, sizes: Sizes) -> None:
+        """The gradient has what a convolution of such images gives."""
+        g, w = sizes.shapes[:2]
+        given = sizes.inputs[2:]
+        sizes.equal(g[self.channel_axis], w[0], (0, 1), what="output channels")
+        sizes.divides(self.groups, w[0], (1,))
+        self._require_fit(sizes, [sizes.of(v) for v in given], w[2:])
+        out = self.out(list(map(folded, given)), list(map(folded, sizes.given(1)[2:])))
+        require_windows(sizes, self, 0, out)
+
 
 class ConvolutionWeight(_Convolution):
     """The adjoint of `Convolution` in w: x, g and the window's extents give dw.
@@ -404,6 +433,17 @@ class ConvolutionWeight(_Convolution):
     def in_memory(self, inputs: Sequence[Variable]) -> Sequence[Variable]:
         """The last ones are the extents of a filter."""
         return inputs[:2]
+
+    def require(self, sizes: Sizes) -> None:
+        """The gradient has what a convolution by such filters gives."""
+        x, g = sizes.shapes[:2]
+        given = sizes.inputs[2:]
+        sizes.equal(x[0], g[0], (0, 1), what="batch extents")
+        sizes.divides(self.groups, x[self.channel_axis], (0,))
+        sizes.divides(self.groups, g[self.channel_axis], (1,))
+        self._require_fit(sizes, self.spatial(x), [sizes.of(v) for v in given])
+        spatial = list(map(folded, self.spatial(sizes.given(0))))
+        require_windows(sizes, self, 1, self.out(spatial, list(map(folded, given))))
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

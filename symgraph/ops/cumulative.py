@@ -13,6 +13,7 @@ import numpy as np
 from symgraph.core.dtypes import canonical, is_discrete, sum_dtype
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.families import cast
@@ -130,6 +131,11 @@ class Recurrence(Op):
             for i in range(len(b)):
                 y[i] = a[i] * y[i - 1] + b[i] if i else b[i]
         return (np.ascontiguousarray(np.moveaxis(y, 0, self.axis)),)
+
+    def require(self, sizes: Sizes) -> None:
+        """Both have one shape."""
+        for axis, (a, b) in enumerate(zip(*sizes.shapes, strict=True)):
+            sizes.equal(a, b, (0, 1), axis)
 
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:

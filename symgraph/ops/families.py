@@ -33,6 +33,7 @@ from symgraph.core.node import Apply, Constant, Variable, constant_of, listing
 from symgraph.core.op import Extent, Op, Shape, as_operands, as_variable, public
 from symgraph.core.primitives import PRIMITIVES, is_cheap_body
 from symgraph.core.record import Record
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import StaticShape, TensorType, broadcast_shapes, fast_type
 from symgraph.errors import DtypeError, GradientError, ShapeError
 
@@ -253,6 +254,20 @@ class Elementwise(Op):
         """As the scalar function is; powers that are known become products."""
         known = isinstance(node.inputs[-1], Constant)
         return SCALARS[self.scalar].is_cheap or (self.scalar == "pow" and known)
+
+    def require(self, sizes: Sizes) -> None:
+        """Extents that meet are equal, or 1."""
+        ndim = max(map(len, sizes.shapes))
+        for axis in range(-ndim, 0):
+            first: int | None = None
+            for i, shape in enumerate(sizes.shapes):
+                if -axis > len(shape) or shape[axis] == sizes.one:
+                    continue
+                if first is None:
+                    first = i
+                elif sizes.shapes[first][axis] != shape[axis]:
+                    extents = sizes.shapes[first][axis], shape[axis]
+                    sizes.equal(*extents, (first, i), axis + ndim, broadcast=True)
 
     def __str__(self) -> str:
         return self.scalar

@@ -12,6 +12,7 @@ import numpy as np
 from symgraph.core.dtypes import is_discrete, is_integer
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, scalar_constant
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, IndexRangeError, ShapeError
 from symgraph.ops.shape import extents
@@ -176,6 +177,13 @@ class _Scatter(Op):
     def failure(self, extent: str, index: str = "an index") -> str:
         """What went wrong, for an axis of this extent."""
         return f"{self.name}: {_failure(self.axis, extent, '', index)}"
+
+    def require(self, sizes: Sizes) -> None:
+        """In the values, the extents of the indices take the place of the axis."""
+        base, indices, values = map(tuple, sizes.shapes)
+        wanted = base[: self.axis] + indices + base[self.axis + 1 :]
+        for i, (size, want) in enumerate(zip(values, wanted, strict=True)):
+            sizes.equal(want, size, (0, 2), i)
 
     def connection(self) -> tuple[bool, ...]:
         """Nothing flows to the indices."""

@@ -7,6 +7,7 @@ import numpy as np
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Layout, Op, Shape
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ShapeError
 from symgraph.ops.contraction import Dot, adjoint, check_dtypes, check_extents
@@ -87,3 +88,10 @@ class Gemm(Op):
     def layout(self, position: int) -> Layout:
         """What is added to is overwritten, so it has memory of its own."""
         return ("own", "any", "matrix", "matrix", "any")[position]  # type: ignore[return-value]
+
+    def require(self, sizes: Sizes) -> None:
+        """Inner extents are equal, and the outer ones those of z."""
+        z, _, a, b, _ = sizes.shapes
+        sizes.equal(a[1], b[0], (2, 3), what="inner extents")
+        sizes.equal(z[0], a[0], (0, 2), what="rows")
+        sizes.equal(z[1], b[1], (0, 3), what="columns")

@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph.core.node import Variable
 from symgraph.core.op import Op, Shape, as_variable, public
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, GradientError
 from symgraph.ops.arithmetic import fill
@@ -146,6 +147,11 @@ class GradientLike(Op):
     def decompose(self, *inputs: Variable) -> Variable:
         """g; that the shapes are equal is checked when a call binds its sizes."""
         return inputs[0]
+
+    def require(self, sizes: Sizes) -> None:
+        """All extents are those of x."""
+        for axis, (g, x) in enumerate(zip(*sizes.shapes, strict=True)):
+            sizes.equal(g, x, (1,), what=f"{self.label}, axis {axis}: extents")
 
 
 def gradient_like(g: Variable, x: Variable, label: str) -> Variable:

@@ -14,6 +14,7 @@ import numpy as np
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Apply, Constant, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.broadcast import sum_like
@@ -81,6 +82,24 @@ def _as_extent(v: Any) -> Any:
     return int(v.data) if isinstance(v, Constant) else v
 
 
+def require_indices(sizes: Sizes, spec: Spec, scalars: Sequence[Variable]) -> None:
+    """Indices lie in their axes, and no step is 0."""
+    for axis, entry in enumerate(filled(spec, list(scalars))):
+        if isinstance(entry, tuple):
+            for part in entry:  # known as a size now, so that who needs it waits for it
+                if isinstance(part, Variable):
+                    sizes.of(part)
+            if isinstance(entry[2], Variable):
+                step = sizes.of(entry[2])
+                text = f"the step of the slice of axis {axis} is 0"
+                sizes.inside(sizes.of(0), step * step, text)  # unless step * step is 0
+            continue
+        index, extent = sizes.of(entry), sizes.shapes[0][axis]
+        if index.constant is None or extent.constant is None:
+            text = f"index {{index}} lies outside axis {axis} of extent {{extent}}"
+            sizes.inside(index, extent, text)
+
+
 class Subtensor(Op):
     """out = x[spec]: ints drop their axis, slices keep it."""
 
@@ -132,6 +151,10 @@ class Subtensor(Op):
         """NumPy's basic indexing."""
         x, *scalars = arrays
         return (np.array(x[numpy_key(self.spec, scalars, x.shape, "x[...]")]),)
+
+    def require(self, sizes: Sizes) -> None:
+        """Indices lie in their axes, and no step is 0."""
+        require_indices(sizes, self.spec, sizes.inputs[1:])
 
     def render(self, parts: list[str]) -> str:
         """x[1:3, ::-1]"""
@@ -219,6 +242,19 @@ class SetSubtensor(Op):
     def is_light(self, node: Apply) -> bool:
         """Its elements are copied."""
         return True
+
+    def require(self, sizes: Sizes) -> None:
+        """Indices lie in their axes, and y has the extents of the part or 1."""
+        scalars = sizes.inputs[2:]
+        require_indices(sizes, self.spec, scalars)
+        pairs = zip(filled(self.spec, list(scalars)), sizes.given(0), strict=True)
+        region = [slice_bounds(e, n)[1] for e, n in pairs if isinstance(e, tuple)]
+        y = sizes.shapes[1]
+        for axis in range(-len(y), 0):
+            if y[axis] != sizes.one:
+                sizes.equal(
+                    sizes.of(region[axis]), y[axis], (0, 1), axis, broadcast=True
+                )
 
     def render(self, parts: list[str]) -> str:
         """set_subtensor(x[1:3], y)"""

@@ -19,6 +19,7 @@ from symgraph.core.op import (
     public,
     scalar_constant,
 )
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.families import broadcast_extents_of
@@ -85,6 +86,14 @@ class MaskFor(Op):
         if mask.shape != wanted:
             raise ShapeError(f"x[mask]: {mask_text(mask.shape, wanted, self.axis)}")
         return (mask,)
+
+    def require(self, sizes: Sizes) -> None:
+        """The extents of the mask are those of the axes that it indexes."""
+        mask, x = sizes.shapes
+        for axis, size in enumerate(mask):
+            own = self.axis + axis
+            what = f"axis {axis} of the mask and axis {own} of what it indexes"
+            sizes.equal(size, x[own], (0, 1), what=what)
 
 
 class MaskPositions(Op):

@@ -15,6 +15,7 @@ import numpy as np
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, ShapeError
 from symgraph.ops.shape import (
@@ -203,6 +204,12 @@ class Reshape(Op):
             raise ShapeError(f"reshape: {x.size} elements do not fit into {wanted}")
         return (np.ascontiguousarray(x).reshape(wanted),)
 
+    def require(self, sizes: Sizes) -> None:
+        """There are as many elements as before."""
+        x, *_ = sizes.shapes
+        new = prod(map(sizes.of, sizes.inputs[1:]), start=sizes.one)
+        sizes.equal(prod(x, start=sizes.one), new, (0,), what="number of elements")
+
     def render(self, parts: list[str]) -> str:
         """reshape(x, (n, 3))"""
         x, *shape = parts
@@ -283,6 +290,14 @@ class Concatenate(Op):
     def is_light(self, node: Apply) -> bool:
         """Its elements are copied."""
         return True
+
+    def require(self, sizes: Sizes) -> None:
+        """All extents but those along the axis are equal."""
+        first, *others = sizes.shapes
+        for i, shape in enumerate(others, 1):
+            for axis, size in enumerate(shape):
+                if axis != self.axis:
+                    sizes.equal(first[axis], size, (0, i), axis)
 
     def render(self, parts: list[str]) -> str:
         """concatenate([a, b], axis=0)"""

@@ -21,6 +21,7 @@ import numpy as np
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
 from symgraph.core.node import Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.shape import (
@@ -41,6 +42,8 @@ from symgraph.ops.windows import (
     count,
     in_last_axes,
     places,
+    require_fit,
+    require_windows,
 )
 
 Gradients = Sequence[Variable | None]
@@ -102,6 +105,31 @@ class _Pool(Op):
                 spatial, self.size, self.strides, self.padding, strict=True
             )
         )
+
+    def require(self, sizes: Sizes) -> None:
+        """No window is empty or larger than the images."""
+        self._require_fit(sizes, self.spatial(sizes.shapes[0]))
+
+    def _require_fit(self, sizes: Sizes, spatial: Sequence[Any]) -> None:
+        geometry = zip(spatial, self.size, self.padding, strict=True)
+        for axis, (n, size, ends) in enumerate(geometry):
+            padded, r = n + sum(ends), sizes.of(size)
+            room = padded - (r - 1)
+            if not self.ignore_border:
+                padded = room = n
+            require_fit(sizes, self.name, axis, padded, r, room)
+
+    def _require_pooled(self, sizes: Sizes, like: int) -> None:
+        """Operand 1 is the pooled operand 0, and the last one has the shape of one."""
+        x, y, other = sizes.shapes
+        self._require_fit(sizes, self.spatial(x))
+        out = self.out(list(map(folded, self.spatial(sizes.given(0)))))
+        require_windows(sizes, self, 1, out)
+        for axis in (0, len(x) - 1 if self.channels_last else 1):
+            sizes.equal(x[axis], y[axis], (0, 1), axis)
+        pairs = zip(other, sizes.shapes[like], strict=True)
+        for axis, (n, wanted) in enumerate(pairs):
+            sizes.equal(wanted, n, (like, 2), axis)
 
     @property
     def geometry(self) -> dict[str, Any]:
@@ -346,6 +374,13 @@ class PoolSumInput(_Pool):
         """The last ones are spatial extents."""
         return inputs[:1]
 
+    def require(self, sizes: Sizes) -> None:
+        """The gradient has an element for each window."""
+        given = sizes.inputs[1:]
+        spatial = [sizes.of(v) for v in given]
+        require_windows(sizes, self, 0, self.out(list(map(folded, given))))
+        self._require_fit(sizes, spatial)
+
 
 class _PoolMax(_Pool):
     """What the two gradients of a maximum share: which elements it goes to."""
@@ -422,6 +457,10 @@ class PoolMaxInput(_PoolMax):
         parts = ((np.where(hit, g, none), where) for hit, where in self._chosen(x, y))
         return (self._spread(self.spatial(x.shape), g, parts),)
 
+    def require(self, sizes: Sizes) -> None:
+        """y is the pooled x, and g has its shape."""
+        self._require_pooled(sizes, 1)
+
 
 class PoolMaxPick(_PoolMax):
     """The adjoint of `PoolMaxInput` in g: x, y and v give the sums of v that y chose.
@@ -470,3 +509,7 @@ class PoolMaxPick(_PoolMax):
         for (hit, _), (part, _) in zip(self._chosen(x, y), parts, strict=True):
             out += np.where(hit, part, out.dtype.type(0))
         return (self._back(out),)
+
+    def require(self, sizes: Sizes) -> None:
+        """y is the pooled x, and v has the shape of x."""
+        self._require_pooled(sizes, 0)

@@ -23,6 +23,7 @@ from symgraph.core.dtypes import (
 )
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.broadcast import broadcast_to
@@ -155,6 +156,16 @@ class Reduce(Op):
     def always_fits(self, node: Apply) -> bool:
         """There is no largest and no smallest element of none."""
         return self.combine not in ("max", "min")
+
+    def require(self, sizes: Sizes) -> None:
+        """There is no largest and no smallest element of none."""
+        if self.combine not in ("max", "min") or self.total:
+            return
+        for axis in self.axes:
+            size = sizes.shapes[0][axis]
+            if not size.constant:
+                text = f"{self.combine} over axis {axis}, which is empty"
+                sizes.positive(size, text, index=size)
 
     def __str__(self) -> str:
         return f"reduce{{combine={self.combine}, axes={self.axes}}}"

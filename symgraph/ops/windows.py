@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable, listing
+from symgraph.core.sizes import Sizes
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.shape import (
     AnyExtent,
@@ -152,3 +153,28 @@ def places(
                 for first, n, s in zip(starts, out, strides, strict=True)
             ),
         )
+
+
+# --- what lowering checks -----------------------------------------------------------
+
+
+def require_fit(
+    sizes: Sizes, name: str, axis: int, padded: Any, window: Any, room: Any
+) -> None:
+    """A window is not empty, and there is room for it in a padded axis."""
+    for least, what in (
+        (window, "the window is empty"),
+        (room, "the window exceeds it"),
+    ):
+        if least.constant is None or least.constant <= 0:
+            where = f"spatial axis {axis} (extent {{index}} with the padding)"
+            shown = range(len(sizes.inputs))[:2]
+            sizes.positive(least, f"{name}: {where}: {what}", shown, padded)
+
+
+def require_windows(sizes: Sizes, op: Any, position: int, out: Sequence[Any]) -> None:
+    """The spatial extents of an operand are numbers of windows."""
+    found = op.spatial(sizes.shapes[position])
+    for axis, (n, wanted) in enumerate(zip(found, out, strict=True)):
+        what = f"windows of spatial axis {axis}"
+        sizes.equal(sizes.of(wanted), n, (position,), what=what)
