@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.backends.base import ArgumentSpec, Artifact, Options
-from symgraph.backends.cpu import entry, threads, tile_objects, watch
+from symgraph.backends.cpu import entry, support, threads, tile_objects, watch
 from symgraph.backends.cpu.library import blas
 from symgraph.backends.cpu.loader import Library, load
 from symgraph.backends.cpu.target import fingerprint as machine
@@ -109,6 +109,7 @@ def symbols(needs: Sequence[str]) -> dict[str, int]:
     """Addresses of BLAS, and of what `device.needs` lists."""
     library = blas()
     found = dict(library.symbols) if library is not None else {}
+    found |= support.symbols()
     if needs:
         found |= threads.symbols()
         found |= tile_objects.symbols(needs[1:], source_stamp())
@@ -196,8 +197,7 @@ class CpuExecutable:
     ) -> int:
         """Run the program `steps` times without the interpreter's lock."""
         if self._run is None:
-            address = self.library.address("run")
-            self._run = entry.make_runner(address, default_cache())
+            self._run = entry.make_runner(support.steps(), self.step, default_cache())
         return int(
             self._run(
                 slots.ctypes.data, steps, moves.ctypes.data, len(moves),

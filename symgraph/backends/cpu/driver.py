@@ -1,14 +1,8 @@
 """The driver of a function in LLVM IR: its steps in order over the table of slots.
 
     i64 step(ptr slots)                       one execution; returns the error flag
-    i64 run(ptr slots, i64 n, ptr moves, i64 count, ptr rows, i64 row_count,
-            ptr order, i64 batch, ptr watch)  n executions
 
-`run` carries whole epochs: before each execution it gathers `batch` rows for each entry
-of `rows` (slot of the gathered copy's address, source address, bytes of a row), in the
-order of the int64 array `order`; after it, it adds to each slot named in `moves` (slot,
-bytes), so inputs and outputs advance from batch to batch. Between executions it asks
-its watch now and then whether to go on (watch.py).
+What all functions share, such as many steps in one call, is in support.py.
 
 A program with launches that may be divided has its steps twice: `step` runs them one
 after another with no thought of threads, unless the slot ("parallel",) says that one of
@@ -20,12 +14,11 @@ text of the functions.
 
 from typing import Any
 
-from symgraph.backends.base import DONE
 from symgraph.backends.cpu.driver_contractions import FILL, PARALLEL
 from symgraph.backends.cpu.driver_loops import Loops, leaves_early
 from symgraph.backends.cpu.llvm import ELEMENT, number
 from symgraph.backends.cpu.steps import NativeProgram, Product, Shared, Tiles
-from symgraph.backends.cpu.watch import DUE, LOOP_DUE, RUN_DUE
+from symgraph.backends.cpu.watch import LOOP_DUE
 from symgraph.lower.steps import (
     Bind,
     Branch,
@@ -37,102 +30,11 @@ from symgraph.lower.steps import (
     walk,
 )
 
-RUN = f"""
-define i64 @run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows, i64 %row_count,
-                ptr %order, i64 %batch, ptr %watch) nounwind {{
-entry:
-  %pace = alloca [3 x i64]
-  store [3 x i64] [i64 0, i64 1, i64 0], ptr %pace
-  %done.at = getelementptr i64, ptr %watch, i64 {DONE}
-  %some = icmp slt i64 0, %n
-  br i1 %some, label %head, label %fine
-head:
-  %i = phi i64 [ 0, %entry ], [ %i.next, %moved ]
-  %ask.at = phi i64 [ 0, %entry ], [ %ask.then, %moved ]
-  %due = icmp eq i64 %i, %ask.at
-  br i1 %due, label %ask, label %begin
-ask:
-  store i64 %i, ptr %done.at
-  %said = call i64 @due(ptr %watch, i64 {RUN_DUE}, ptr %pace, i64 %i)
-  %ask.new = load i64, ptr %pace
-  %leave = icmp ne i64 %said, 0
-  br i1 %leave, label %stop, label %begin
-begin:
-  %ask.then = phi i64 [ %ask.at, %head ], [ %ask.new, %ask ]
-  %first = mul i64 %i, %batch
-  %gathers = icmp slt i64 0, %row_count
-  br i1 %gathers, label %gather, label %ready
-gather:
-  %g = phi i64 [ 0, %begin ], [ %g.next, %gathered ]
-  %g.at = mul i64 %g, 3
-  %g.p = getelementptr i64, ptr %rows, i64 %g.at
-  %g.slot = load i64, ptr %g.p
-  %g.p1 = getelementptr i64, ptr %g.p, i64 1
-  %g.source = load i64, ptr %g.p1
-  %g.p2 = getelementptr i64, ptr %g.p, i64 2
-  %g.bytes = load i64, ptr %g.p2
-  %g.sp = getelementptr i64, ptr %slots, i64 %g.slot
-  %g.base = load i64, ptr %g.sp
-  %g.target = inttoptr i64 %g.base to ptr
-  %g.from = inttoptr i64 %g.source to ptr
-  %any = icmp slt i64 0, %batch
-  br i1 %any, label %row, label %gathered
-row:
-  %r = phi i64 [ 0, %gather ], [ %r.next, %row ]
-  %r.k = add i64 %first, %r
-  %r.op = getelementptr i64, ptr %order, i64 %r.k
-  %r.index = load i64, ptr %r.op
-  %r.far = mul i64 %r.index, %g.bytes
-  %r.near = mul i64 %r, %g.bytes
-  %r.src = getelementptr i8, ptr %g.from, i64 %r.far
-  %r.dst = getelementptr i8, ptr %g.target, i64 %r.near
-  call void @llvm.memcpy.p0.p0.i64(ptr %r.dst, ptr %r.src, i64 %g.bytes, i1 false)
-  %r.next = add i64 %r, 1
-  %r.more = icmp slt i64 %r.next, %batch
-  br i1 %r.more, label %row, label %gathered
-gathered:
-  %g.next = add i64 %g, 1
-  %g.more = icmp slt i64 %g.next, %row_count
-  br i1 %g.more, label %gather, label %ready
-ready:
-  %flag = call i64 @step(ptr %slots)
-  %failed = icmp ne i64 %flag, 0
-  br i1 %failed, label %stop, label %ran
-ran:
-  %moves.some = icmp slt i64 0, %count
-  br i1 %moves.some, label %move, label %moved
-move:
-  %m = phi i64 [ 0, %ran ], [ %m.next, %move ]
-  %m.at = mul i64 %m, 2
-  %m.p = getelementptr i64, ptr %moves, i64 %m.at
-  %m.slot = load i64, ptr %m.p
-  %m.p1 = getelementptr i64, ptr %m.p, i64 1
-  %m.bytes = load i64, ptr %m.p1
-  %m.sp = getelementptr i64, ptr %slots, i64 %m.slot
-  %m.old = load i64, ptr %m.sp
-  %m.new = add i64 %m.old, %m.bytes
-  store i64 %m.new, ptr %m.sp
-  %m.next = add i64 %m, 1
-  %m.more = icmp slt i64 %m.next, %count
-  br i1 %m.more, label %move, label %moved
-moved:
-  %i.next = add i64 %i, 1
-  %more = icmp slt i64 %i.next, %n
-  br i1 %more, label %head, label %fine
-fine:
-  store i64 %n, ptr %done.at
-  ret i64 0
-stop:
-  %why = phi i64 [ %said, %ask ], [ %flag, %ready ]
-  store i64 %i, ptr %done.at
-  ret i64 %why
-}}
-declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-"""
+MEMCPY = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
 
 
 def write_driver(program: NativeProgram, ilp64: bool) -> str:
-    """The text of `step` and `run`, and declarations of the BLAS that they call."""
+    """The text of `step`, and declarations of what it calls."""
     return Driver(program, ilp64).text()
 
 
@@ -172,7 +74,8 @@ class Driver(Loops):
         ]
         if self.recipes:
             texts += [*self.recipes, FILL]
-        return "\n".join([*texts, *self.part_texts, *sorted(self.declared), RUN, DUE])
+        declared = sorted({*self.declared, MEMCPY})
+        return "\n".join([*texts, *self.part_texts, *declared])
 
     def _steps(self, name: str, choice: list[str]) -> str:
         """One function that runs all steps."""

@@ -100,8 +100,9 @@ class Loops(Contractions):
         due = self._op(f"icmp eq i64 {t}, {following}")
         self.lines += [f"  br i1 {due}, label %{ask}, label %{on}", f"{ask}:"]
         watch = self._pointer(self.program.slots.index(("watch",)))
+        self.declared.add("declare i64 @sg_due(ptr, i64, ptr, i64)")
         said = self._op(
-            f"call i64 @due(ptr {watch}, i64 {LOOP_DUE}, ptr {pace}, i64 {t})"
+            f"call i64 @sg_due(ptr {watch}, i64 {LOOP_DUE}, ptr {pace}, i64 {t})"
         )
         leave = self._op(f"icmp ne i64 {said}, 0")
         self.lines.append(f"  store i64 {said}, ptr %slots")

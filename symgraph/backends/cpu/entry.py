@@ -149,8 +149,8 @@ def close(direct: Callable[..., Any]) -> None:
     direct.__self__[_BUSY] = 1  # type: ignore[attr-defined]
 
 
-def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
-    """Make what calls the function at address `run` of a driver, without the GIL.
+def make_runner(run: int, step: int, store: Store | None = None) -> Callable[..., int]:
+    """Make what has `run` (`sg_steps` in support.py) execute `step`, without the GIL.
 
     ``runner(slots, n, moves, count, rows, row_count, order, batch, watch, progress)``
     takes addresses and numbers as `run` does, a table as `watch.made` gives it, and a
@@ -159,7 +159,7 @@ def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
     and is raised; `watch[DONE]` is the number of whole steps.
     """
     native = _native(store)
-    numbers = [ctypes.c_int64] * 9
+    numbers = [ctypes.c_int64] * 10
     if native is not None:
         called = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_int64, *numbers)(native.run)
 
@@ -167,7 +167,7 @@ def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
             *words, table, progress = given
             table[watch.CHECK] = native.watch
             table[watch.PROGRESS] = 0 if progress is None else id(progress)
-            return int(called(run, *words, table.ctypes.data))
+            return int(called(run, step, *words, table.ctypes.data))
 
         return runner
     released = ctypes.CFUNCTYPE(ctypes.c_int64, *numbers)(run)
@@ -187,7 +187,7 @@ def make_runner(run: int, store: Store | None = None) -> Callable[..., int]:
 
         door = kind(check)
         table[watch.CHECK] = ctypes.cast(door, ctypes.c_void_p).value
-        flag = int(released(*words, table.ctypes.data))
+        flag = int(released(step, *words, table.ctypes.data))
         if errors:
             raise errors[0]
         return flag

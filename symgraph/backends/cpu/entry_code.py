@@ -337,12 +337,12 @@ append:
   ret ptr %answer
 }
 
-define i64 @sg_run(ptr %run, ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
-    i64 %row_count, ptr %order, i64 %batch, ptr %watch) nounwind {
+define i64 @sg_run(ptr %run, ptr %step, ptr %slots, i64 %n, ptr %moves, i64 %count,
+    ptr %rows, i64 %row_count, ptr %order, i64 %batch, ptr %watch) nounwind {
   %at = getelementptr i64, ptr %watch, i64 THREAD
   %thread = call ptr @PyEval_SaveThread()
   store ptr %thread, ptr %at
-  %flag = call i64 %run(ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
+  %flag = call i64 %run(ptr %step, ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,
     i64 %row_count, ptr %order, i64 %batch, ptr %watch)
   %back = load ptr, ptr %at
   call void @PyEval_RestoreThread(ptr %back)

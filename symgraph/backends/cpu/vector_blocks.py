@@ -10,8 +10,8 @@ roundoff, b rounds in a block and n rounds,
 
 for each lane of a vector; lanes are added pairwise. All follows from the extents, so
 the result does not depend on who runs the loop. In: the writer of a kernel (vectors.py)
-and a loop. Out: lines in it; what is done once for each block is in functions of the
-module, which all its loops share.
+and a loop. Out: lines in it; what is done once for each block is in functions that all
+modules share (support.py).
 
 References
 ----------
@@ -19,12 +19,10 @@ Higham 1993, The accuracy of floating point summation, SIAM J. Sci. Comput. 14(4
 Higham 2002, Accuracy and stability of numerical algorithms, sections 4.2 and 4.3.
 """
 
-from collections.abc import Callable
-from string import Template
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from symgraph.backends.cpu.llvm import Value, suffix
-from symgraph.backends.cpu.llvm_types import attributes
+from symgraph.backends.cpu.llvm import ELEMENT, Value
 from symgraph.core.dtypes import ITEMSIZE
 
 if TYPE_CHECKING:
@@ -57,8 +55,12 @@ def run_in_blocks(
     levels = LEVELS
     if stop.is_constant:
         levels = next(k for k in range(LEVELS) if int(stop.text) <= size * RADIX**k)
-    cells = {n: _cells(w, v, levels) for n, v in first.items() if w.is_float_sum(n)}
-    others = [n for n in carried if n not in cells]
+    sums = {n: v for n, v in first.items() if w.is_float_sum(n)}
+    groups = [
+        _Sums(w, dtype, {n: v for n, v in sums.items() if v.dtype == dtype}, levels)
+        for dtype in sorted({v.dtype for v in sums.values()})
+    ]
+    others = [n for n in carried if n not in sums]
     before, head, done = b.block, b.label(), b.label()
     if certain:
         b.emit(f"br label %{head}")
@@ -71,8 +73,8 @@ def run_in_blocks(
     for position, name in enumerate(others):
         like = first[name]
         w.env[name] = Value(f"%{head}.a{position}", like.dtype, like.lanes)
-    for name in cells:
-        w.env[name] = b.const(0.0, first[name].dtype, first[name].lanes)
+    for name, like in sums.items():
+        w.env[name] = b.const(0.0, like.dtype, like.lanes)
     end = b.add(begin, size)
     more = b.compare("lt", end, stop)
     bound = b.select(more, end, stop)
@@ -82,8 +84,8 @@ def run_in_blocks(
 
     b.place(keep)
     number = b.binary("udiv", b.sub(begin, start), size)
-    for name, at in cells.items():
-        _put(w, at, w.env[name], number)
+    for group in groups:
+        group.call("put", number)
     b.emit(f"br label %{head}")
     phis = [(begin, start, end)]
     phis += [
@@ -102,7 +104,10 @@ def run_in_blocks(
     b.emit(f"br i1 {several.text}, label %{gather}, label %{whole}{_seldom(w)}")
     b.place(gather)
     kept = b.binary("udiv", passed, size)
-    totals = {n: _gathered(w, cells[n], w.env[n], kept) for n in cells}
+    totals: dict[str, Value] = {}
+    for group in groups:
+        group.call("gather", kept)
+        totals |= group.loaded()
     b.emit(f"br label %{whole}")
     b.place(whole)
     for name, total in totals.items():
@@ -111,8 +116,7 @@ def run_in_blocks(
             f"phi {last.type} [ {last.text}, %{finish} ], "
             f"[ {total.text}, %{gather} ]", last.dtype, last.lanes,
         )  # fmt: skip
-    for name in cells:
-        old = first[name]
+    for name, old in sums.items():
         if old != b.const(0.0, old.dtype, old.lanes):
             w.env[name] = b.fadd(old, w.env[name])
     after = b.block
@@ -126,87 +130,71 @@ def run_in_blocks(
         )  # fmt: skip
 
 
-def _cells(w: "_Writer", like: Value, levels: int) -> str:
-    """Memory on the stack for the cells of a sum, one for each level."""
-    name = f"%{w.b.label()}.cells"
-    w.stack.append(f"  {name} = alloca [{levels} x {like.type}], align 8")
-    return name
-
-
 def _seldom(w: "_Writer") -> str:
     """What tells LLVM to lay a branch's first way aside: most loops are short."""
     w.b.declarations[SELDOM] = f'{SELDOM} = !{{!"branch_weights", i32 1, i32 99}}'
     return f", !prof {SELDOM}"
 
 
-def _put(w: "_Writer", cells: str, value: Value, number: Value) -> None:
-    """Add the sum of block `number` to its cells: full cells go up a level."""
-    name = _shared(w, PUT, "put", value)
-    w.b.emit(
-        f"call void @{name}(ptr {cells}, i64 {number.text}, {value.type} {value.text})"
-    )
+class _Sums:
+    """The sums of one dtype that a loop adds up: their cells, and a place for each.
 
+    All lanes of all of them lie side by side, so that one call of a function in
+    support.py serves them all: "put" adds the sums of a block to the cells, "gather" adds
+    what the cells hold to the last block.
+    """
 
-def _gathered(w: "_Writer", cells: str, value: Value, kept: Value) -> Value:
-    """The last block and all cells that `kept` blocks have left, lowest first."""
-    name = _shared(w, GATHER, "gather", value)
-    return w.b.op(
-        f"call {value.type} @{name}(ptr {cells}, i64 {kept.text}, "
-        f"{value.type} {value.text})", value.dtype, value.lanes,
-    )  # fmt: skip
+    def __init__(
+        self, w: "_Writer", dtype: str, sums: dict[str, Value], levels: int
+    ) -> None:
+        self.w = w
+        self.dtype = dtype
+        self.lanes = {name: like.lanes for name, like in sums.items()}
+        self.types = {name: like.type for name, like in sums.items()}
+        self.width = sum(self.lanes.values())
+        self.cells, self.place = f"%{w.b.label()}.cells", f"%{w.b.label()}.sums"
+        for name, count in (
+            (self.cells, levels * self.width),
+            (self.place, self.width),
+        ):
+            w.stack.append(f"  {name} = alloca [{count} x {ELEMENT[dtype]}], align 8")
 
+    def call(self, word: str, number: Value) -> None:
+        """Store the sums, and have a function work on them."""
+        b, name = self.w.b, f"sg_{word}_{self.dtype}"
+        b.declarations[name] = f"declare void @{name}(ptr, i64, ptr, i64)"
+        for own, at in self._places():
+            value = self.w.env[own]
+            b.emit(f"store {value.type} {value.text}, ptr {at}, align {self._align}")
+        b.emit(
+            f"call void @{name}(ptr {self.cells}, i64 {number.text}, ptr {self.place}, "
+            f"i64 {self.width})"
+        )
 
-def _shared(w: "_Writer", text: str, word: str, like: Value) -> str:
-    """Name of a function of the module, written on its first use."""
-    name = f"sg.blocks.{word}.{suffix(like.dtype, like.lanes)}"
-    if name not in w.b.declarations:
-        w.b.declarations[name] = Template(text).substitute(
-            name=name, type=like.type, align=ITEMSIZE[like.dtype],
-            notes=attributes(w.b.features), bits=RADIX_BITS, last=RADIX - 1,
-        )  # fmt: skip
-    return name
+    def loaded(self) -> dict[str, Value]:
+        """The sums as the function left them."""
+        return {
+            own: self.w.b.op(
+                f"load {self.types[own]}, ptr {at}, align {self._align}",
+                self.dtype, self.lanes[own],
+            )
+            for own, at in self._places()
+        }  # fmt: skip
 
+    @property
+    def _align(self) -> int:
+        return ITEMSIZE[self.dtype]
 
-PUT = """
-define internal void @$name(ptr %cells, i64 %number, $type %sum) $notes {
-entry:
-  br label %climb
-climb:
-  %value = phi $type [ %sum, %entry ], [ %new, %climb ]
-  %count = phi i64 [ %number, %entry ], [ %rest, %climb ]
-  %cell = phi ptr [ %cells, %entry ], [ %above, %climb ]
-  %digit = and i64 %count, $last
-  %fresh = icmp eq i64 %digit, 0
-  %old = load $type, ptr %cell, align $align
-  %both = fadd $type %old, %value
-  %new = select i1 %fresh, $type %value, $type %both
-  store $type %new, ptr %cell, align $align
-  %rest = lshr i64 %count, $bits
-  %above = getelementptr $type, ptr %cell, i64 1
-  %full = icmp eq i64 %digit, $last
-  br i1 %full, label %climb, label %done
-done:
-  ret void
-}
-"""
-GATHER = """
-define internal $type @$name(ptr %cells, i64 %kept, $type %sum) $notes {
-entry:
-  br label %climb
-climb:
-  %value = phi $type [ %sum, %entry ], [ %new, %climb ]
-  %count = phi i64 [ %kept, %entry ], [ %rest, %climb ]
-  %cell = phi ptr [ %cells, %entry ], [ %above, %climb ]
-  %digit = and i64 %count, $last
-  %empty = icmp eq i64 %digit, 0
-  %old = load $type, ptr %cell, align $align
-  %both = fadd $type %old, %value
-  %new = select i1 %empty, $type %value, $type %both
-  %rest = lshr i64 %count, $bits
-  %above = getelementptr $type, ptr %cell, i64 1
-  %more = icmp ne i64 %rest, 0
-  br i1 %more, label %climb, label %done
-done:
-  ret $type %new
-}
-"""
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """Name and address of each sum."""
+        start = 0
+        for own, lanes in self.lanes.items():
+            at = self.place
+            if start:
+                at = f"%{self.w.b.label()}.at"
+                self.w.b.emit(
+                    f"{at} = getelementptr {ELEMENT[self.dtype]}, ptr {self.place}, "
+                    f"i64 {start}"
+                )
+            yield own, at
+            start += lanes

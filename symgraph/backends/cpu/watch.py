@@ -29,7 +29,7 @@ FIRST = 8
 SHORT, LONG = 20_000, 500_000
 
 DUE = f"""
-define internal i64 @due(ptr %watch, i64 %which, ptr %pace, i64 %i) nounwind {{
+define i64 @sg_due(ptr %watch, i64 %which, ptr %pace, i64 %i) nounwind {{
 entry:
   %clock = getelementptr i64, ptr %watch, i64 {_CLOCK}
   %read = call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %clock)
