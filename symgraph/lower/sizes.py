@@ -10,12 +10,14 @@ lower/extents.py.
 """
 
 import contextlib
+import ctypes
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from symgraph.core.dtypes import INTEGERS
 from symgraph.core.node import Constant, Variable, described
 from symgraph.core.op import Op
 from symgraph.errors import NotSupportedError
@@ -235,7 +237,7 @@ class Atoms:
         name = getattr(node.op, "scalar", node.op.name)
         if name in _POLYNOMIAL:
             return node.inputs
-        if name in _SAME and "int" in node.inputs[0].type.dtype:
+        if name in _SAME and node.inputs[0].type.dtype in _HELD:
             return node.inputs
         if name == "extent" and node.inputs[0] not in self.leaf:
             axis = node.op.axis  # type: ignore[attr-defined]
@@ -270,7 +272,7 @@ class Atoms:
                 assert self.shape_of is not None
                 axis = node.op.axis  # type: ignore[attr-defined]
                 return self.poly(self.shape_of(node.inputs[0])[axis])
-            if name in _SAME and "int" in node.inputs[0].type.dtype:
+            if name in _SAME and node.inputs[0].type.dtype in _HELD:
                 return self.poly(node.inputs[0])
             if name == "broadcast_extent":
                 a, b = (self.poly(v) for v in node.inputs)
@@ -306,11 +308,12 @@ class Atoms:
             (entry,) = op.spec if len(op.spec) == 1 else (None,)  # type: ignore[attr-defined]
             if isinstance(entry, int):
                 return ("element", self.leaf[node.inputs[0]], entry)
+        dtype = variable.type.dtype
         if name == "cast":
-            kind = "int" if "int" in variable.type.dtype else variable.type.dtype
-            return _folded("call", f"to_{kind}", self.recipe(node.inputs[0]))
+            return _folded("call", f"to_{dtype}", self.recipe(node.inputs[0]))
         if name in SCALAR_FUNCTIONS and all(v.ndim == 0 for v in node.inputs):
-            return _folded("call", name, *(self.recipe(v) for v in node.inputs))
+            found = _folded("call", name, *(self.recipe(v) for v in node.inputs))
+            return found if dtype in _WIDE else _folded("call", f"to_{dtype}", found)
         return self._late(variable)
 
     def _late(self, variable: Variable) -> Recipe:
@@ -424,10 +427,13 @@ class Atoms:
 
 #: functions of polynomials that are polynomials, or may be
 _POLYNOMIAL = frozenset({"add", "sub", "mul", "neg", "floordiv", "broadcast_extent"})
-#: ops whose result is the integer that they are given
+#: ops whose result is the integer that they are given, where an int64 holds it
 _SAME = ("cast", "materialize")
+_HELD = frozenset(INTEGERS) - {"uint64"}
+#: dtypes in which Python computes; a result of another one is rounded, or wraps around
+_WIDE = frozenset({"bool", "int64", "float64"})
 
-#: what a NaN or an infinity is as an int64, on every machine that symgraph knows
+#: what a NaN, or too large a float, is as an int64, on every machine that symgraph knows
 LEAST_INT = -(2**63)
 SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
@@ -456,10 +462,24 @@ SCALAR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "not": lambda a: not a if isinstance(a, bool) else ~a,
     "where": lambda c, a, b: a if c else b,
     "broadcast_extent": lambda a, b: b if a == 1 else a,
-    "to_int": lambda a: int(a) if math.isfinite(a) else LEAST_INT,
     "to_float64": float,
-    "to_float32": float,
+    "to_float32": lambda a: ctypes.c_float(a).value,
     "to_bool": bool,
+}
+
+
+def _to_integer(kind: Callable[[int], Any]) -> Callable[[Any], int]:
+    """Conversion to a C integer, which wraps around."""
+
+    def convert(a: Any) -> int:
+        held = not isinstance(a, float) or -(2.0**63) <= a < 2.0**63
+        return int(kind(int(a) if held else LEAST_INT).value)
+
+    return convert
+
+
+SCALAR_FUNCTIONS |= {
+    f"to_{name}": _to_integer(getattr(ctypes, f"c_{name}")) for name in INTEGERS
 }
 
 
