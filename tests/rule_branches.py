@@ -183,7 +183,8 @@ BRANCHES: dict[str, list[Build]] = {
         lambda: T.sinh(x) / T.cosh(x) * y, lambda: T.expm1(x) / (e + 1),
         lambda: T.expm1(x) * sig(-x), lambda: (e + -1) / (e + 1),
         lambda: (-1 + e) / (e + 1),
-        lambda: ((e - 1) / (e + 1)) ** 2,
+        lambda: ((e - 1) / (e + 1)) ** 2, lambda: ((1 - e) / (1 + e)) ** 2,
+        lambda: ((1 - e) / (1 + e)) ** 3,
     ],
     "exp_over_one_plus_exp_to_sigmoid": [
         lambda: e / (1 + e), lambda: y / (e + 1), lambda: e / (1 + e) ** 2,

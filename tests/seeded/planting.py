@@ -138,7 +138,9 @@ class Copy:
             return f"(no end after {SECONDS} s)"
         if run.returncode == 0:
             return ""
-        told = re.search(r"^(?:FAILED|ERROR) (\S+)", run.stdout, re.MULTILINE)
+        told = re.search(
+            r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", run.stdout, re.MULTILINE
+        )
         if told is not None:
             return told[1]
         begun = re.findall(r"^(tests/\S+::\S+)", run.stdout, re.MULTILINE)
