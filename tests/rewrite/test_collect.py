@@ -153,6 +153,17 @@ def test_products_know_their_factors() -> None:
     assert product.exponents == {x: -1, y: 1}
 
 
+@pytest.mark.parametrize("exponent", [-4, -3, -2, -1, 2, 3, 4])
+def test_a_negation_under_a_power_has_the_sign_of_the_power(exponent: int) -> None:
+    x, y = leaf("x", "float64"), leaf("y", "float64")
+    power = (-x) ** exponent
+    for negated, sign in ((power * y, 1), (y * -power, -1), (power * (-y) ** 3, -1)):
+        assert product_of(negated).coefficient == sign * (-1) ** (exponent % 2)
+    assert product_of(y / power).exponents == {y: 1, x: -exponent}
+    assert product_of(y / power).coefficient == (-1) ** (exponent % 2)
+    assert product_of((-2 * x) ** 2 * y).coefficient == 4
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "wanted"),
     [(300, "uint8", 44), (200, "int8", -56), (-1, "uint16", -1), (2**63, "int64", -2**63)],

@@ -142,3 +142,37 @@ def test_the_last_row_is_kept_by_whichever_number_it_is_read() -> None:
         f = sg.function([h], read(rows))
         np.testing.assert_array_equal(f(START), read(history((-2, -1), 4)))
         assert LAST in {firing.rule for firing in f.rewritten.firings}
+
+
+ADDED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "subtracted": lambda s, a, w: s - (a * w).sum(),
+    "added and subtracted": lambda s, a, w: s + a[0] - a[1] - a.sum() * 3.0,
+    "difference first": lambda s, a, w: (a[1] - a[0]) + s,
+    "difference subtracted": lambda s, a, w: s - (a[0] - a[1]),
+    "old subtracted twice": lambda s, a, w: a[0] - (a[1] - s),
+    "the same in all steps": lambda s, a, w: s - w.sum() + a[0],
+    "old from new": lambda s, a, w: a[0] - s,
+    "a product": lambda s, a, w: (
+        s - (T.dot(a, w) if isinstance(a, T.Variable) else a @ w)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_state_that_only_adds_up_has_the_signs_of_its_terms(name: str) -> None:
+    x, w, start = T.dmatrix("x"), T.dvector("w"), T.dscalar("start")
+    add = ADDED[name]
+    rows, _ = sg.scan(lambda a, s: add(s, a, w), x, start)
+    outputs = [rows[-1], sg.grad(rows[-1], x)]
+    f = sg.function([x, w, start], outputs, on_unused_input="ignore")
+    a, b = np.arange(12.0).reshape(4, 3) ** 1.5, np.array([1.0, -2.0, 0.5])
+    found, slope = f(a, b, 7.0)
+    wanted = 7.0
+    for row in a:
+        wanted = add(wanted, row, b)
+    np.testing.assert_allclose(found, wanted, 1e-12)
+    moved = a.copy()
+    moved[1, 1] += 1  # linear
+    np.testing.assert_allclose(slope[1, 1], f(moved, b, 7.0)[0] - found, 1e-9, 1e-9)
+    fired = {firing.rule for firing in f.rewritten.firings}
+    assert ("sums_to_after_loop" in fired) == (name != "old from new")
