@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from fuzz import loops, positions  # noqa: F401  (register their statements)
+from fuzz import loops, positions, quick  # noqa: F401  (register their statements)
 from fuzz.grammar import generate
 from fuzz.judge import check
 from fuzz.kept import keep
@@ -202,6 +202,7 @@ def farm(
     """Run the programs of the seeds, until the time is over."""
     report = report or Report()
     start = time.monotonic()
+    quick.prepare()
     waiting = iter(seeds)
     shown = start
     while time.monotonic() - start < seconds:

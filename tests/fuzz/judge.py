@@ -64,7 +64,7 @@ def _check(program: Program, asked: set[str], random: np.random.Generator) -> li
     start = built.state()
     once(function, built, values, want, "call")
     if "again" in asked:
-        done += again(function, built, values)
+        done += again(function, built, values, want)
     for name, way in (("repeat", otherwise.repeated), ("epoch", otherwise.in_batches)):
         if name in asked and (built.updates or built.counters):
             restore(built, start)

@@ -336,20 +336,21 @@ class _Writer(Values):
                 (sizes if is_float(expression.dtype) else wide).add(size)
         return max(sizes) if sizes else max(wide, default=8)
 
-    def _lane_count(self, loop: Loop) -> int:
+    def _lane_blocks(self, loop: Loop) -> int:
+        """How many registers of lanes a round handles: few where there is much to do."""
         work = 0
         for statement in walk(loop.body):
             for expression in expressions(statement):
                 if isinstance(expression, Call):
                     work += WORK.get(expression.function, 12)
-        lanes = self.vector_bytes // self._itemsize(loop)
-        inner = any(isinstance(s, Loop) for s in walk(loop.body))
-        folds = bool(self._carried(loop.body))
-        factor = 1
         if work <= 12:
-            factor = 4 if folds or inner else 2
-        elif work <= 40:
-            factor = 2
+            inner = any(isinstance(s, Loop) for s in walk(loop.body))
+            return 4 if inner or self._carried(loop.body) else 2
+        return 2 if work <= 40 else 1
+
+    def _lane_count(self, loop: Loop) -> int:
+        lanes = self.vector_bytes // self._itemsize(loop)
+        factor = self._lane_blocks(loop)
         if isinstance(loop.extent, int):
             while factor > 1 and lanes * factor > loop.extent:
                 factor //= 2
