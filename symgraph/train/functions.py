@@ -150,7 +150,7 @@ class Functions:
     # --- what a step keeps -----------------------------------------------------------
 
     def state(self) -> list[tuple[str, np.ndarray]]:
-        """Names and values of what the training step keeps beside the layers' parameters.
+        """Names and values of what the training step keeps beside the weights.
 
         The state of the rule, counters of random streams, the learning rate; empty before
         the first step.
@@ -167,11 +167,11 @@ class Functions:
             self._put(state)
 
     def _kept(self) -> list[Any]:
-        """Shared variables of the present step that are no parameters of layers."""
+        """Shared variables of the present step that are not among `weights`."""
         assert self._last is not None
-        params = set(nn.layers.get_all_params(self.layers))
-        others = [v for v in self._last.function.request.shared if v not in params]
-        return list(dict.fromkeys([*self._last.stepping.state, *others]))
+        weights = set(self._weights())
+        shared = [*self._last.stepping.state, *self._last.function.request.shared]
+        return list(dict.fromkeys(v for v in shared if v not in weights))
 
     def _put(self, state: Sequence[tuple[str, np.ndarray]]) -> None:
         kept = self._kept()

@@ -44,13 +44,19 @@ class History(Mapping[str, list[Any]]):
 
     def append(self, epoch: int, numbers: Mapping[str, Any]) -> None:
         """Add an epoch."""
-        for name, value in numbers.items():
-            column = self._columns.setdefault(name, [float("nan")] * len(self.epochs))
-            column.append(value)
-        self.epochs.append(epoch)
-        for column in self._columns.values():
-            if len(column) < len(self.epochs):
-                column.append(float("nan"))
+        self.extend([epoch], {name: [value] for name, value in numbers.items()})
+
+    def extend(self, epochs: list[int], columns: Mapping[str, list[Any]]) -> None:
+        """Add several epochs at once; a name that is new is filled with NaN before."""
+        known, before, count = self._columns, len(self.epochs), len(epochs)
+        for name, values in columns.items():
+            if name not in known:
+                known[name] = [float("nan")] * before
+            known[name] += values
+        self.epochs += epochs
+        if len(columns) < len(known):
+            for name in known.keys() - columns.keys():
+                known[name] += [float("nan")] * count
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self._columns:

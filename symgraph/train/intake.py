@@ -18,9 +18,6 @@ from symgraph.train.arrays import as_array, floats, integers
 from symgraph.train.heads import LABELS, Head
 from symgraph.train.sources import Arrays, order_seed
 
-#: seed of a validation part that is a share of the rows
-_VALIDATION = -1
-
 
 class Intake:
     """Makes arrays of data.
@@ -150,7 +147,7 @@ class Intake:
         labels = arrays.targets[0]
         if labels.ndim != 1 or labels.dtype.kind != "i":
             labels = np.zeros(arrays.rows, np.int32)
-        kept, held = held_out(labels, share, order_seed(seed, _VALIDATION))
+        kept, held = held_out(labels, share, order_seed(seed, 0))
         if not len(held):
             raise DataError(
                 f"fit: {arrays.rows} rows are too few for validation={share:g}"

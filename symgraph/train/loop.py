@@ -7,6 +7,7 @@ and while nobody needs to look between epochs, Python only keeps what they gave.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from math import gcd
@@ -18,7 +19,7 @@ from symgraph.errors import NaNError
 from symgraph.train.callbacks.base import Callback, Run
 from symgraph.train.functions import Functions, Measured
 from symgraph.train.measures import joined
-from symgraph.train.sources import Arrays, Chunk, Stream, Whole
+from symgraph.train.sources import Arrays, Chunk, Stream, Whole, order_seed
 from symgraph.train.task import Task
 
 #: seconds after which a training that nobody steers tells what it did
@@ -85,6 +86,7 @@ class _Loop:
         self.run = run
         self.callbacks = callbacks
         self.validate = validate
+        self._whole: Measured | None = None
         self.watching = [c for c in callbacks if c.watches]
         self.told = [
             c
@@ -112,8 +114,13 @@ class _Loop:
 
     def measured(self, arrays: Arrays) -> Measured:
         """The training step for some rows."""
+        if self._whole is not None:
+            return self._whole
         steps = self.source.steps if self.schedule is not None else None
-        return self.functions.step(arrays.signature, steps).measured
+        found = self.functions.step(arrays.signature, steps).measured
+        if isinstance(self.source, Whole):
+            self._whole = found
+        return found
 
     # --- many epochs ----------------------------------------------------------------------
 
@@ -125,25 +132,50 @@ class _Loop:
         function = measured.function
         until = time.perf_counter() + PERIOD
         made: list[tuple[int, Any, float]] = []
-        left = run.last - run.epoch
         start = run.epoch
         if source.steps == 1:
-            made = self._repeated(function, source, left, until)
+            made = self._repeated(function, source, run.last - start, until)
         else:
             within = self._within(start + 1)
+            rows = source.arrays.all
+            settings: dict[str, Any] = {"batch_size": source.batch_size}
+            if within is not None:
+                settings["progress"] = within
+            now = time.perf_counter()
             for epoch in range(start + 1, run.last + 1):
-                (chunk,) = source.chunks(epoch, None)
-                before = time.perf_counter()
-                outputs = _epoch(function, chunk, within)
+                shuffle = order_seed(source.seed, epoch) if source.shuffle else False
+                before = now
+                outputs = _listed(function.epoch(*rows, shuffle=shuffle, **settings))
                 now = time.perf_counter()
                 made.append((epoch, outputs, now - before))
                 if now > until:
                     break
+        if not self.callbacks and not measured.metrics and self._joined(made):
+            return
         for epoch, outputs, seconds in made:
             run.epoch = epoch
             self.begin_epoch()
             if not self.end_epoch(measured, [outputs], [None], seconds):
                 return
+
+    def _joined(self, made: list[tuple[int, Any, float]]) -> bool:
+        """Remember epochs that gave nothing but losses; False where one is no number."""
+        run = self.run
+        losses = np.stack([outputs[0] for _, outputs, _ in made]).astype(np.float64)
+        sizes = self.sizes
+        means = losses @ sizes / sizes.sum()
+        if not np.isfinite(means).all():
+            return False
+        epochs = [epoch for epoch, _, _ in made]
+        columns: dict[str, list[Any]] = {"loss": means.tolist()}
+        if self.functions.rate is not None:
+            rate = float(self.functions.rate.get_value())
+            columns["learning_rate"] = [rate] * len(made)
+        columns["seconds"] = [seconds for _, _, seconds in made]
+        run.history.extend(epochs, columns)
+        run.epoch = run.model.epoch = epochs[-1]
+        run.losses, run.numbers = losses[-1], run.history.last
+        return True
 
     def _repeated(
         self, function: Any, source: Whole, left: int, until: float
@@ -236,8 +268,7 @@ class _Loop:
         """Measure, remember, tell the callbacks; False where the training ends by NaN."""
         run, functions = self.run, self.functions
         parts = [
-            p if len(p) > 1 + sum(measured.counts) else [*p, self._all_sizes(p[0])]
-            for p in parts
+            p if len(p) > 1 + sum(measured.counts) else [*p, self.sizes] for p in parts
         ]
         losses, *sums, sizes = joined(parts)
         run.losses = losses
@@ -259,12 +290,12 @@ class _Loop:
             callback.on_epoch_end(run)
         return True
 
-    def _all_sizes(self, losses: np.ndarray) -> np.ndarray:
+    @functools.cached_property
+    def sizes(self) -> np.ndarray:
+        """Rows of each step of rows in memory."""
         source = self.source
         assert isinstance(source, Whole)
-        sizes = np.full(len(losses), source.batch_size, np.float64)
-        sizes[-1] = source.rows - sizes[:-1].sum()
-        return sizes
+        return _sizes(Chunk(source.arrays, source.batch_size))
 
     def _nan(
         self, losses: np.ndarray, parts: Sequence[Outputs], orders: Sequence[Any]

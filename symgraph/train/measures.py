@@ -411,6 +411,8 @@ def metric_of(given: Any) -> Metric:
 
 def joined(parts: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
     """The sums of all batches of several calls, one array for each."""
+    if len(parts) == 1:
+        return list(parts[0])
     return [np.concatenate([np.atleast_1d(a) for a in each]) for each in zip(*parts)]
 
 

@@ -234,6 +234,8 @@ class Model:
         """
         check_count("epochs", epochs)
         check_count("batch_size", batch_size)
+        if isinstance(seed, bool) or seed != int(seed) or seed < 0:
+            raise ArgumentError(f"fit: seed = {seed!r}, must be a whole number from 0")
         changes = functions_of("augmentation", augmentation)
         told = callbacks_of(callbacks)
         if fast_dev_run:
@@ -265,10 +267,12 @@ class Model:
         try:
             loop.train(self.functions, source, run, told, validate)
         finally:
-            for epoch, row in zip(run.history.epochs, run.history.rows(), strict=True):
-                if epoch not in self.history.epochs:
-                    row.pop("epoch")
-                    self.history.append(epoch, row)
+            # a training that went on from a file has epochs that are here already
+            last = self.history.epochs[-1] if self.history.epochs else 0
+            new = sum(epoch > last for epoch in run.history.epochs)
+            if new:
+                columns = {name: column[-new:] for name, column in run.history.items()}
+                self.history.extend(run.history.epochs[-new:], columns)
         return run.history
 
     def train_on_batch(

@@ -35,6 +35,8 @@ def save(model: Model, path: str | Path, metadata: Mapping[str, Any] | None) -> 
         f"state/{number:03d}/{name}": value
         for number, (name, value) in enumerate(model.functions.state())
     }
+    for number, average in enumerate(model.functions.averages.values()):
+        numbers[f"average/{number:03d}"] = average.get_value()
     training: dict[str, Any] = {
         "names": list(model.names),
         "loss": [_loss_text(head) for head in model.task.heads],
@@ -105,6 +107,8 @@ def _model(
     if training:
         model.epoch = int(training["epoch"])
         model.history = _history(training["history"])
+        for number, average in enumerate(model.functions.averages.values()):
+            average.set_value(saved.arrays[f"average/{number:03d}"])
         state = {n: a for n, a in saved.arrays.items() if n.startswith("state/")}
         if "updates" not in settings:
             model.functions.restore(
