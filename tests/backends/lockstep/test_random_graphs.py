@@ -14,7 +14,7 @@ import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
 
-GRAPHS = 500 if os.environ.get("SYMGRAPH_LOCKSTEP") == "all" else 60
+GRAPHS = 500 if os.environ.get("SYMGRAPH_LOCKSTEP") == "all" else 20
 RELATIVE = {"float32": 3e-4, "float64": 1e-9}
 
 
