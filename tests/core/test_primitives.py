@@ -7,10 +7,8 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.primitives import FEW, PRIMITIVES, is_cheap_body, primitives_of
-from symgraph.loops import residuals
 from symgraph.lower import groups
 from symgraph.ops.families import SCALARS
-from symgraph.rewrite import loop_before
 
 CHEAP_SCALARS = sorted(name for name, scalar in SCALARS.items() if scalar.is_cheap)
 
@@ -42,8 +40,8 @@ def test_a_primitive_is_a_scalar_or_the_op_of_its_name() -> None:
 @pytest.mark.parametrize("name", sorted(SCALARS))
 def test_loops_and_fusion_agree_on_what_is_cheap(name: str) -> None:
     node = node_of(name)
-    assert residuals.is_cheap(node) == groups.is_cheap(node) == SCALARS[name].is_cheap
-    assert loop_before.is_cheap is residuals.is_cheap
+    light = node.op.is_light(node)
+    assert light == groups.is_cheap(node) == SCALARS[name].is_cheap
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ def test_what_is_cheap(name: str, cheap: bool) -> None:
 def test_a_cast_is_cheap_for_both() -> None:
     node = T.cast(T.dvector("x"), "float32").owner
     assert node is not None
-    assert residuals.is_cheap(node)
+    assert node.op.is_light(node)
     assert groups.is_cheap(node)
 
 
@@ -110,4 +108,4 @@ def test_a_function_of_the_user_is_judged_by_what_it_computes() -> None:
     for function, cheap in ((half_above, True), (wave, False)):
         node = function(x).owner
         assert node is not None
-        assert groups.is_cheap(node) is residuals.is_cheap(node) is cheap
+        assert groups.is_cheap(node) is node.op.is_light(node) is cheap

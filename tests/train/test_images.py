@@ -79,7 +79,7 @@ def test_training_without_a_validation_part(images):
 
 
 def test_patience_takes_the_best_epoch_back(images):
-    changes = {"epochs": 30, "learning_rate": 0.05, "patience": 2}
+    changes = {"epochs": 30, "learning_rate": 0.2, "patience": 2}
     result = train_images(images, Settings("mlp", **QUICK | changes))
     losses = result.history["validation_loss"]
     assert result.history.best == 1 + losses.index(min(losses))
