@@ -22,7 +22,7 @@ import reference_modules
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph import errors
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.nn.init import Initializer
 from symgraph.rewrite.pipeline import rules_table
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
 from symgraph.core.operators import BINARY, COMPARISONS, METHODS, PROPERTIES, UNARY
+from symgraph.core.public import PUBLIC
 
 PACKAGE = Path(__file__).parent.parent / "symgraph"
 HEAD = '''\

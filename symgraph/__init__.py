@@ -15,8 +15,7 @@ from symgraph.compile.function import function
 from symgraph.compile.inputs import In
 from symgraph.config import config
 from symgraph.core.clone import clone
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import as_variable
+from symgraph.core.node import Apply, Constant, Variable, as_variable
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.gradient import verify_grad
 from symgraph.loops.arguments import OrderedUpdates, until

@@ -52,8 +52,8 @@ import symgraph.ops.statistics
 import symgraph.ops.trigonometric  # noqa: F401
 from symgraph.config import config
 from symgraph.core.dtypes import DTYPES, canonical
-from symgraph.core.node import Constant, Variable, constant_of, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Constant, Variable, as_variable, constant_of, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, ShapeError

@@ -15,7 +15,7 @@ from samples import Sample
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies, replace
 from symgraph.errors import SymgraphError

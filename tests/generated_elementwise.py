@@ -9,7 +9,7 @@ import structure
 from generated import Case, arrays, extents, family, known_for, shapes
 from hypothesis import strategies as st
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 
 #: relative error against SciPy where formulas lose digits

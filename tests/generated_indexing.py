@@ -8,7 +8,7 @@ from generated import Case, arrays, family, known_for, shapes
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 DTYPES = st.sampled_from(["float64", "float64", "float32", "int64", "bool"])
 

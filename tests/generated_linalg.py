@@ -8,7 +8,7 @@ import structure
 from generated import Case, arrays, extents, family, known_for, shapes
 from hypothesis import strategies as st
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 CLOSE = 1e-8
 

@@ -9,7 +9,7 @@ import structure
 from generated import Case, arrays, extents, family, known_for, shapes
 from hypothesis import strategies as st
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 DTYPES = st.sampled_from(["float64", "float64", "float32", "int64", "bool"])
 

@@ -9,7 +9,7 @@ from generated import Case, arrays, family, known_for, shapes
 from hypothesis import strategies as st
 
 import symgraph.tensor as T
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 DTYPES = st.sampled_from(["float64", "float64", "float32", "int64", "int8"])
 

@@ -9,7 +9,7 @@ from generated import Case, arrays, extents, family, known_for, shapes
 from hypothesis import strategies as st
 
 import symgraph.tensor as T
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 
 small = st.integers(1, 3)

@@ -12,7 +12,7 @@ import numpy as np
 
 import symgraph.tensor  # noqa: F401  fills PUBLIC
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import DtypeError, ShapeError
 

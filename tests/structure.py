@@ -16,7 +16,7 @@ from sampling import Sample, values
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.types import TensorType
 from symgraph.ops.shape import inferred_extents, static

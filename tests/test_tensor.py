@@ -11,8 +11,8 @@ import pytest
 
 import symgraph
 import symgraph.tensor as T
-from symgraph.core.op import PUBLIC
 from symgraph.core.operators import METHODS
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, ConversionError, DtypeError, ShapeError
 
 EXTENTS = {

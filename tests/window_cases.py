@@ -13,8 +13,7 @@ import numpy as np
 import window_oracles as oracles
 
 import symgraph.tensor  # noqa: F401  loads the ops
-from symgraph.core.node import Variable
-from symgraph.core.op import as_variable
+from symgraph.core.node import Variable, as_variable
 from symgraph.core.types import TensorType
 from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
 from symgraph.ops.pooling import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from symgraph.autodiff.guards import joined
 from symgraph.core.node import Constant, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.shape import extent_key, extents, inferred_extents, variable
 

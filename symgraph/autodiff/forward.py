@@ -9,8 +9,8 @@ from typing import Any
 
 from symgraph.autodiff.reverse import grad
 from symgraph.core.dtypes import is_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import (
     ArgumentError,
     DisconnectedInputError,

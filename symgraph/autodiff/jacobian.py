@@ -12,7 +12,7 @@ from symgraph.autodiff.reverse import grad
 from symgraph.autodiff.rows import rows
 from symgraph.core.dtypes import is_float
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, public
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import fast_type
 from symgraph.errors import ArgumentError, GradientError
 from symgraph.ops.creation import iota

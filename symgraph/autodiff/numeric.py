@@ -12,8 +12,8 @@ import numpy as np
 
 from symgraph.autodiff.reverse import grad
 from symgraph.core.dtypes import is_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, GradientError, VerifyGradError
 from symgraph.ops.families import cast

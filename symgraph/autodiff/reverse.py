@@ -19,8 +19,8 @@ from symgraph.autodiff.guards import (
 )
 from symgraph.core.bundle import Bundle, without_bundles
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
-from symgraph.core.node import Apply, Variable, building, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Apply, Variable, as_variable, building, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.traverse import applies
 from symgraph.errors import (
     ArgumentError,

@@ -12,8 +12,8 @@ import numpy as np
 
 from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import PUBLIC, Op, Shape, scalar_constant
+from symgraph.core.node import Constant, Op, Shape, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import TensorType, fast_type

@@ -14,8 +14,7 @@ from symgraph.compile.inputs import In, input_of
 from symgraph.config import config
 from symgraph.core.bundle import Bundle
 from symgraph.core.dtypes import can_cast_safely
-from symgraph.core.node import Constant, Variable, described, listing
-from symgraph.core.op import as_variable
+from symgraph.core.node import Constant, Variable, as_variable, described, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.core.traverse import ancestors, leaves, replace

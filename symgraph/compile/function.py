@@ -10,7 +10,7 @@ from symgraph.compile.options import present_options
 from symgraph.config import NAMES, config
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable
-from symgraph.core.op import public
+from symgraph.core.public import public
 from symgraph.core.shared import SharedVariable
 from symgraph.core.traverse import leaves
 from symgraph.errors import MissingInputError

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from symgraph.core.bundle import Bundle, without_bundles
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Constant, Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import leaves
 from symgraph.core.traverse import replace as replaced
 from symgraph.errors import ArgumentError, DtypeError, ShapeError

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.core.digest import digest as new_digest
-from symgraph.core.node import Apply, Constant, Variable, building
-from symgraph.core.op import Op, scalar_constant
+from symgraph.core.node import Apply, Constant, Op, Variable, building, scalar_constant
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves
 from symgraph.errors import GraphError

@@ -13,8 +13,7 @@ import numpy as np
 
 from symgraph.core.demand import compute
 from symgraph.core.graph import Graph, fingerprint
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Constant, Op, Variable
 from symgraph.core.record import Record
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import TensorType

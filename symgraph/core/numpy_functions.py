@@ -14,7 +14,7 @@ import numpy as np
 
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import SymbolicValueError
 
 #: ufuncs whose public function has another name

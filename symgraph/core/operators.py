@@ -11,7 +11,7 @@ from typing import Any
 from symgraph.core.bundle import Bundle
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.numpy_functions import HANDLERS
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import MissingAttributeError, SymbolicValueError
 
 UNARY = {

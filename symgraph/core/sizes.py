@@ -8,8 +8,6 @@ call binds its arguments, before anything runs; lower/extents.py implements `Siz
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from symgraph.core.node import Variable
-
 
 class Size(Protocol):
     """An extent, an index, or what is computed from some."""
@@ -35,8 +33,8 @@ class Sizes(Protocol):
         """The size 1."""
 
     @property
-    def inputs(self) -> Sequence[Variable]:
-        """The operands."""
+    def inputs(self) -> Sequence[Any]:
+        """The operands, which are variables."""
 
     @property
     def shapes(self) -> Sequence[Sequence[Any]]:

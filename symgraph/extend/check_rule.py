@@ -15,8 +15,8 @@ import numpy as np
 from symgraph.backends.reference import evaluate
 from symgraph.core.dtypes import is_float
 from symgraph.core.graph import Graph, freeze, verify
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.traverse import leaves
 from symgraph.core.types import TensorType

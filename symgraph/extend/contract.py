@@ -13,8 +13,16 @@ import numpy as np
 
 from symgraph.backends.reference import evaluate
 from symgraph.core.dtypes import NUMPY, is_complex, is_discrete, is_integer
-from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Extent, Shape, as_variable
+from symgraph.core.node import (
+    Apply,
+    Constant,
+    Extent,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+)
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import leaves
 from symgraph.core.types import TensorType
 from symgraph.errors import ConversionError, GradientError, UserOpError

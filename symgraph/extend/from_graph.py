@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.inner import closed
-from symgraph.core.node import Apply, Variable, building, listing
-from symgraph.core.op import PUBLIC, Shape, as_variable
+from symgraph.core.node import Apply, Shape, Variable, as_variable, building, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.shared import SharedVariable
 from symgraph.errors import ArgumentError, GraphError, MissingInputError
 from symgraph.extend.op import Op, check_type

@@ -19,9 +19,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from symgraph.core import op as core
-from symgraph.core.node import Apply, Variable, building, listing, user_place
-from symgraph.core.op import Shape, as_variable
+from symgraph.core import node as core
+from symgraph.core.node import (
+    Apply,
+    Shape,
+    Variable,
+    as_variable,
+    building,
+    listing,
+    user_place,
+)
 from symgraph.core.types import TensorType
 from symgraph.errors import (
     ArgumentError,

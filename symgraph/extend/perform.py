@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import Op, Shape
+from symgraph.core.node import Apply, Constant, Op, Shape, Variable
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import UserOpError
 from symgraph.extend import contract

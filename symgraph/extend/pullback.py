@@ -12,8 +12,8 @@ import numpy as np
 
 from symgraph.autodiff.reverse import propagate
 from symgraph.core.inner import Inner, closed
-from symgraph.core.node import Constant, Variable, building
-from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.node import Constant, Op, Shape, Variable, building
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import replace
 from symgraph.core.types import TensorType
 from symgraph.errors import GradientError

@@ -18,8 +18,7 @@ import numpy as np
 
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import NUMPY, is_complex, is_discrete
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import as_variable
+from symgraph.core.node import Variable, as_variable, listing
 from symgraph.errors import GradientError, UserOpError
 from symgraph.extend.tracing import UntraceableError, ieee, names_of, traced
 from symgraph.ops.families import SCALARS, define, no_gradient, real_floating

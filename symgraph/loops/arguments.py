@@ -8,8 +8,7 @@ updates, a condition, or several of these. Out: records that build.py makes a lo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import as_variable
+from symgraph.core.node import Variable, as_variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
 from symgraph.errors import ArgumentError, ShapeError, UpdateError

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgraph.core.dtypes import upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
 from symgraph.core.traverse import replace

@@ -8,8 +8,8 @@ instead of n, for the price of one more forward loop. In: what `scan` takes, wit
 from collections.abc import Callable
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.loops.arguments import (
     OrderedUpdates,

@@ -15,17 +15,19 @@ import numpy as np
 from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
-from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.core.op import (
-    PUBLIC,
+from symgraph.core.node import (
+    Apply,
+    Constant,
     Extent,
     Layout,
     Op,
     Shape,
     Under,
+    Variable,
     as_variable,
-    public,
+    listing,
 )
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError

@@ -11,8 +11,7 @@ from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import Apply, Variable, scalar_constant
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.loops.conditions import conditions_of, unsafe
 from symgraph.ops.broadcast import BroadcastTo, SumTo

@@ -24,7 +24,7 @@ from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.record import Record, fresh
 from symgraph.core.traverse import leaves
 from symgraph.loops.residuals import Residuals

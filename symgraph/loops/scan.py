@@ -25,8 +25,7 @@ import numpy as np
 
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.inner import Inner
-from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import Layout, Op, Shape
+from symgraph.core.node import Apply, Layout, Op, Shape, Variable, listing
 from symgraph.core.sizes import Sizes
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import TensorType, fast_type

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable, described, listing
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Constant, Op, Variable, described, listing
 from symgraph.loops.conditions import Path
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product

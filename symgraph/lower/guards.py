@@ -12,8 +12,8 @@ a graph before rewriting. Out: what is kept, and what it is for.
 from collections.abc import Sequence
 
 from symgraph.core.graph import Graph, freeze
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.core.record import Record
 from symgraph.loops.conditions import Path, conditions_of
 from symgraph.lower.checks import Check, Range

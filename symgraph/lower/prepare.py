@@ -10,8 +10,8 @@ from collections.abc import Container, Sequence
 
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner, all_applies
-from symgraph.core.node import Apply, Variable, at_place_of
-from symgraph.core.op import PUBLIC, Layout, Op
+from symgraph.core.node import Apply, Layout, Op, Variable, at_place_of
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
 from symgraph.lower.groups import is_computed

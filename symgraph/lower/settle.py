@@ -7,8 +7,7 @@ In and out: Graph.
 
 from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner, all_applies
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Constant, Op, Variable
 from symgraph.loops.conditions import conditions_of
 from symgraph.lower.extents import Extents
 from symgraph.lower.inside import leaf_shapes

@@ -18,8 +18,7 @@ from operator import itemgetter
 from typing import Any
 
 from symgraph.core.dtypes import INTEGERS
-from symgraph.core.node import Constant, Variable, described
-from symgraph.core.op import Op
+from symgraph.core.node import Constant, Op, Variable, described
 from symgraph.errors import NotSupportedError
 
 Monomial = tuple[int, ...]

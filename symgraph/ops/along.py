@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.dtypes import is_discrete, upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_operands, as_variable, public
+from symgraph.core.node import Variable, as_operands, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.gather import CheckIndex, Take

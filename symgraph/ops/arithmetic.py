@@ -21,8 +21,8 @@ from symgraph.core.dtypes import (
     to_float,
     upcast,
 )
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import as_operands, as_variable, public
+from symgraph.core.node import Constant, Variable, as_operands, as_variable, listing
+from symgraph.core.public import public
 from symgraph.errors import ArgumentError, DtypeError
 from symgraph.ops.comparison import alias, eq, isnan, switch
 from symgraph.ops.complex import analytic

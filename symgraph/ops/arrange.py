@@ -6,8 +6,8 @@ Each is a `dimshuffle` with a pattern worked out from its arguments.
 import builtins
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import public
 from symgraph.errors import AxisError
 from symgraph.ops.axes import normalize_axes, normalize_axis
 from symgraph.ops.movement import dimshuffle

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_operands
+from symgraph.core.node import Variable, as_operands, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.shared import SharedVariable
 from symgraph.errors import ArgumentError, NotSupportedError, ShapeError
 from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight

@@ -12,8 +12,15 @@ import numpy as np
 
 from symgraph.config import config
 from symgraph.core.dtypes import canonical, is_discrete
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.node import (
+    Op,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+    scalar_constant,
+)
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError

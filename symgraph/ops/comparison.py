@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, is_discrete, to_float, upcast
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, as_operands, as_variable, public
+from symgraph.core.node import Variable, as_operands, as_variable
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError
 from symgraph.ops.families import (
     apply_scalar,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import complex_dtype, is_complex, is_discrete
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import DtypeError
 from symgraph.ops.families import Gradient, apply_scalar, cast, define, modulus
 

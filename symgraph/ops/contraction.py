@@ -13,8 +13,8 @@ import numpy as np
 
 from symgraph.core.bundle import bundle_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
-from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import PUBLIC, Layout, Op, Shape, as_operands, public
+from symgraph.core.node import Apply, Layout, Op, Shape, Variable, as_operands, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError

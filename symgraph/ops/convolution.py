@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import Layout, Op, Shape
+from symgraph.core.node import Layout, Op, Shape, Variable, listing
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgraph.core.node import Variable
-from symgraph.core.op import public
+from symgraph.core.public import public
 from symgraph.ops.borders import (
     Call,
     backward_filters,

@@ -12,15 +12,16 @@ import numpy as np
 
 from symgraph.config import config
 from symgraph.core.dtypes import canonical, is_complex, is_discrete, upcast
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import (
-    PUBLIC,
+from symgraph.core.node import (
+    Constant,
     Op,
     Shape,
+    Variable,
     as_operands,
-    public,
+    listing,
     scalar_constant,
 )
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast

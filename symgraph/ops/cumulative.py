@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import canonical, is_discrete, sum_dtype
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public
+from symgraph.core.node import Op, Shape, Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError

@@ -11,8 +11,8 @@ import numpy as np
 
 from symgraph.config import config
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public, scalar_constant
+from symgraph.core.node import Variable, as_variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.arrange import moveaxis
 from symgraph.ops.creation import iota

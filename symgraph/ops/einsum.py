@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import Any
 
 from symgraph.core.dtypes import upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_operands, public
+from symgraph.core.node import Variable, as_operands, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.families import broadcast_extents_of, cast
 from symgraph.ops.shape import (

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import Layout, Shape
+from symgraph.core.node import Layout, Shape, Variable, listing
 from symgraph.core.types import TensorType
 from symgraph.errors import ShapeError
 from symgraph.ops.convolution import Convolution

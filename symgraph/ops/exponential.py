@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, to_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import public
 from symgraph.errors import DtypeError
 from symgraph.ops.comparison import eq, gt, isinf, switch
 from symgraph.ops.complex import analytic

@@ -29,9 +29,20 @@ from symgraph.core.dtypes import (
     to_float,
     upcast,
 )
-from symgraph.core.node import Apply, Constant, Variable, constant_of, listing
-from symgraph.core.op import Extent, Op, Shape, as_operands, as_variable, public
+from symgraph.core.node import (
+    Apply,
+    Constant,
+    Extent,
+    Op,
+    Shape,
+    Variable,
+    as_operands,
+    as_variable,
+    constant_of,
+    listing,
+)
 from symgraph.core.primitives import PRIMITIVES, is_cheap_body
+from symgraph.core.public import public
 from symgraph.core.record import Record
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import StaticShape, TensorType, broadcast_shapes, fast_type

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete, is_integer
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, scalar_constant
+from symgraph.core.node import Constant, Op, Shape, Variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, IndexRangeError, ShapeError

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Layout, Op, Shape
+from symgraph.core.node import Layout, Op, Shape, Variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ShapeError

@@ -7,8 +7,8 @@ ops/reading.py and ops/writing.py.
 
 from typing import Any
 
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.ops.families import cast
 from symgraph.ops.indexing import Take

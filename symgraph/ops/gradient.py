@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable
-from symgraph.core.op import Op, Shape, as_variable, public
+from symgraph.core.node import Op, Shape, Variable, as_variable
+from symgraph.core.public import public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, GradientError

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.shape import AnyExtent, extents
 

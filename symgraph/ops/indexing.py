@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.node import Apply, Constant, Op, Shape, Variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_integer, upcast
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_operands, as_variable, public
+from symgraph.core.node import Constant, Variable, as_operands, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.arrange import expand_dims
 from symgraph.ops.broadcast import broadcast_to

@@ -5,7 +5,7 @@ What is refused here is what would broadcast or wrap around to a value that nobo
 
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 from symgraph.ops.plans import index_array
 from symgraph.ops.reading import picked

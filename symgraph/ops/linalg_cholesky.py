@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, public
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError
 from symgraph.ops.linalg_solve import SolveMatrix
 from symgraph.ops.matrices import (

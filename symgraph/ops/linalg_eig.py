@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import complex_dtype
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, Shape, public
+from symgraph.core.node import Shape, Variable
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.ops.linalg_solve import SolveMatrix
 from symgraph.ops.matrices import (

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import real_dtype
-from symgraph.core.node import Variable
-from symgraph.core.op import Shape, public
+from symgraph.core.node import Shape, Variable
+from symgraph.core.public import public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError
 from symgraph.ops.linalg_cholesky import Cholesky

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, public
+from symgraph.core.public import PUBLIC, public
 from symgraph.ops.matrices import (
     Gradients,
     SquareOp,

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, real_dtype
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Shape, public
+from symgraph.core.node import Constant, Shape, Variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.matrices import (

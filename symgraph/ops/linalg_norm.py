@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from symgraph.core.dtypes import to_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.arrange import moveaxis
 from symgraph.ops.axes import normalize_axis

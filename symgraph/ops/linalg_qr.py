@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Shape, public
+from symgraph.core.node import Shape, Variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, GradientError, NotSupportedError
 from symgraph.ops.linalg_solve import SolveMatrix

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.axes import normalize_axis
 from symgraph.ops.diagonal import diagonal

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Constant, Variable, constant_of, listing
-from symgraph.core.op import (
-    PUBLIC,
+from symgraph.core.node import (
+    Constant,
     Op,
     Shape,
+    Variable,
     as_variable,
-    public,
+    constant_of,
+    listing,
     scalar_constant,
 )
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError

@@ -14,15 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, to_float, upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import (
-    PUBLIC,
+from symgraph.core.node import (
     Op,
     Shape,
+    Variable,
     as_operands,
     as_variable,
+    listing,
     scalar_constant,
 )
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import (
     DtypeError,

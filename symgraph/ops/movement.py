@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public
+from symgraph.core.node import Apply, Op, Shape, Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, ShapeError

@@ -6,7 +6,7 @@ looked up when they are asked for, so that this file needs none of them.
 
 from typing import Any
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.abstract_convolution import CLASSES
 from symgraph.ops.nnet import NNET
 from symgraph.ops.normalization import NORMALIZATION

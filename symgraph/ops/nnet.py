@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import canonical, is_float, is_integer, to_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import (
-    PUBLIC,
+from symgraph.core.node import (
     Op,
     Shape,
+    Variable,
     as_operands,
     as_variable,
-    public,
+    listing,
     scalar_constant,
 )
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import AxisError, DtypeError, ShapeError
 from symgraph.ops.families import Elementwise, cast

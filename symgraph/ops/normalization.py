@@ -7,8 +7,8 @@ have gradients as any other. Layers with their own statistics are in nn/.
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public, scalar_constant
+from symgraph.core.node import Variable, as_variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.movement import dimshuffle

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.shape import AnyExtent, add, as_extent, extents, static, variable

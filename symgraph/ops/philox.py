@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import Op, Shape
+from symgraph.core.node import Constant, Op, Shape, Variable, listing
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, to_float
-from symgraph.core.node import Variable
-from symgraph.core.op import as_variable, public
+from symgraph.core.node import Variable, as_variable
+from symgraph.core.public import public
 from symgraph.errors import ArgumentError, DtypeError
 from symgraph.ops.comparison import alias, eq, ge, le, signbit, switch
 from symgraph.ops.families import (

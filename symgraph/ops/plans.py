@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_integer
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import as_variable
+from symgraph.core.node import Constant, Variable, as_variable, listing
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from symgraph.ops.families import cast

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete, to_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.borders import per_axis
 from symgraph.ops.families import cast

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape
+from symgraph.core.node import Op, Shape, Variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete, is_integer
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.node import (
+    Op,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+    scalar_constant,
+)
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.core.node import Variable
-from symgraph.core.op import Op, Shape, as_variable
+from symgraph.core.node import Op, Shape, Variable, as_variable
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError
 

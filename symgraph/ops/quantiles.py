@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, to_float
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public
+from symgraph.core.node import Constant, Variable, as_variable, listing
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.shape import extents, normalize_axes, product, subtract, variable

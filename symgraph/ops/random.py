@@ -15,9 +15,16 @@ import numpy as np
 
 from symgraph.config import config
 from symgraph.core.dtypes import canonical, is_discrete, is_float, is_integer
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Shape, as_variable, scalar_constant
-from symgraph.core.op import Extent as AnyExtent
+from symgraph.core.node import (
+    Constant,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+    scalar_constant,
+)
+from symgraph.core.node import Extent as AnyExtent
+from symgraph.core.public import PUBLIC
 from symgraph.core.shared import SharedVariable, shared
 from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
 from symgraph.ops.families import cast

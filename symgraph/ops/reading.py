@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Constant, Variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 from symgraph.ops.families import Elementwise, cast
 from symgraph.ops.indexing import CheckIndex, Subtensor, Take

@@ -21,8 +21,16 @@ from symgraph.core.dtypes import (
     is_float,
     sum_dtype,
 )
-from symgraph.core.node import Apply, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.node import (
+    Apply,
+    Op,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+    scalar_constant,
+)
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.sizes import Sizes
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, AxisError, DtypeError, ShapeError

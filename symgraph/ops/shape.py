@@ -15,8 +15,17 @@ import numpy as np
 
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import NUMPY, is_discrete, is_integer
-from symgraph.core.node import Apply, Constant, Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable, public, scalar_constant
+from symgraph.core.node import (
+    Apply,
+    Constant,
+    Op,
+    Shape,
+    Variable,
+    as_variable,
+    listing,
+    scalar_constant,
+)
+from symgraph.core.public import PUBLIC, public
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import (
     AxisError,

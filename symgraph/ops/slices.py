@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.core.node import Extent as AnyExtent
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
-from symgraph.core.op import Extent as AnyExtent
+from symgraph.core.public import PUBLIC
 from symgraph.errors import IndexRangeError
 from symgraph.ops.shape import (
     add,

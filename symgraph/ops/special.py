@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.node import Variable
-from symgraph.core.op import public
+from symgraph.core.public import public
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.ops.comparison import alias, eq, switch
 from symgraph.ops.exponential import exp, log

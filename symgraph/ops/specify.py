@@ -6,8 +6,8 @@ Made of `SpecifyShape` in ops/shape.py, which keeps the values and checks promis
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import as_variable, public
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import public
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.axes import normalize_axes
 from symgraph.ops.shape import SpecifyShape, as_extent, static

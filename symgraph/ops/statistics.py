@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import canonical, is_complex, is_discrete, real_dtype
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, public, scalar_constant
+from symgraph.core.node import Constant, Variable, as_variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError
 from symgraph.ops.axes import normalize_axes
 from symgraph.ops.families import cast

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import to_float
-from symgraph.core.node import Variable
-from symgraph.core.op import as_variable, public
+from symgraph.core.node import Variable, as_variable
+from symgraph.core.public import public
 from symgraph.ops.arithmetic import inv, sqrt
 from symgraph.ops.comparison import eq, switch
 from symgraph.ops.complex import analytic

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from symgraph.core.dtypes import NUMPY, is_integer
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import PUBLIC, as_variable, scalar_constant
+from symgraph.core.node import Constant, Variable, as_variable, listing, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.indexing import CheckIndex, ScatterAdd, ScatterSet, SetSubtensor, Take

@@ -9,8 +9,7 @@ loop. In: `Timed` operands. Out: `Timed` results.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Apply, Op, Variable
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.contraction import BatchedDot, Dot
 from symgraph.ops.families import Cast, Elementwise

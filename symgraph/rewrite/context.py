@@ -9,8 +9,7 @@ rewrite never drops the operand that a broadcast took its extent from.
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import Shape
+from symgraph.core.node import Apply, Shape, Variable
 from symgraph.errors import SymgraphError
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise

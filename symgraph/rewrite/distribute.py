@@ -9,7 +9,7 @@ term of the sum loses a divisor.
 
 from symgraph.core.dtypes import is_float
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.rewrite.collect import (
     Product,
     Sum,

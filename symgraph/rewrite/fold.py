@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import SymgraphError
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.rewrite.context import Context

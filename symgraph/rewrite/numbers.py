@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import NUMPY, is_complex, is_integer
-from symgraph.core.node import Constant
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import Constant, scalar_constant
 
 
 def finite(value: Any) -> bool:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import ITEMSIZE, upcast
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import Constant, Variable, scalar_constant
 from symgraph.core.types import fast_type
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Cast, Elementwise, apply_scalar

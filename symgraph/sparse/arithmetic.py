@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from symgraph.core.dtypes import upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_operands
+from symgraph.core.node import Variable, as_operands, listing
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.gather import ScatterAdd, Take

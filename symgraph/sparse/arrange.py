@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.dtypes import upcast
-from symgraph.core.node import Variable, constant_of, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, constant_of, listing
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, ConversionError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.gather import CheckIndex, ScatterAdd, Take

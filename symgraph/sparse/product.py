@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete, upcast
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, Op, Shape, as_variable
+from symgraph.core.node import Op, Shape, Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.families import cast

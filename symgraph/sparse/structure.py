@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import Op, Shape
+from symgraph.core.node import Op, Shape, Variable, listing
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, IndexRangeError, ShapeError
 from symgraph.ops.shape import add, folded

@@ -14,8 +14,8 @@ import numpy as np
 
 from symgraph.core.bundle import Bundle
 from symgraph.core.dtypes import is_discrete
-from symgraph.core.node import Variable, described
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, described
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import ConversionError, NotSupportedError, ShapeError, UpdateError
 from symgraph.ops.families import cast

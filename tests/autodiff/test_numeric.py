@@ -8,7 +8,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.core.op import OPS, Op
+from symgraph.core.node import OPS, Op
 from symgraph.errors import ArgumentError, GradientError, VerifyGradError
 
 POINT = np.array([[0.3, 0.8, -1.7], [1.1, -0.4, 2.0]])

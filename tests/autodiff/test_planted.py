@@ -18,8 +18,7 @@ from tables import rows
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph import sparse
-from symgraph.core.node import Variable
-from symgraph.core.op import OPS, Op, as_variable
+from symgraph.core.node import OPS, Op, Variable, as_variable
 from symgraph.core.traverse import applies, replace
 from symgraph.errors import GradientError, VerifyGradError
 from symgraph.ops.families import SCALARS, Elementwise, Scalar

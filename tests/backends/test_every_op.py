@@ -15,7 +15,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.dtypes import DTYPES, is_complex
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import NotSupportedError
 
 RELATIVE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-12, "complex128": 1e-12}

@@ -12,8 +12,8 @@ from scripts import script
 
 import symgraph.tensor as T
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
 from symgraph.core.operators import BINARY, COMPARISONS, METHODS, PROPERTIES, UNARY
+from symgraph.core.public import PUBLIC
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "make_stubs.py"

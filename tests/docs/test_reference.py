@@ -7,7 +7,7 @@ import pytest
 from scripts import script
 
 from symgraph import errors, nn
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import symgraph as sg
 from symgraph.backends import registry
 from symgraph.config import DEVICES
 from symgraph.core.dtypes import is_complex
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "add-a-backend.md"
 BLOCKS = re.findall(

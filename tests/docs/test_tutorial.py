@@ -19,7 +19,8 @@ import pytest
 from symgraph import config, nn
 from symgraph.backends import registry
 from symgraph.config import DEVICES
-from symgraph.core.op import OPS, PUBLIC
+from symgraph.core.node import OPS
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import SCALARS
 
 ROOT = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ from fuzz.program import Program, drawn, run
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
-from symgraph.core.op import Op
+from symgraph.core.node import Op
 from symgraph.core.traverse import leaves
 from symgraph.errors import NotSupportedError, SymgraphError
 from symgraph.ops.families import Elementwise

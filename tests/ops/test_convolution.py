@@ -15,7 +15,7 @@ import symgraph.tensor as T
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
 from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight

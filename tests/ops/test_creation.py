@@ -7,7 +7,7 @@ import symgraph.tensor as T
 from symgraph import config
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import scalar_constant
 from symgraph.core.traverse import applies
 from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.creation import Iota

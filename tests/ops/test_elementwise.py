@@ -17,7 +17,7 @@ from sampling import Sample, built, variable
 from symgraph.backends.reference import evaluate
 from symgraph.core import text
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.errors import DtypeError, ShapeError, SymgraphError
 from symgraph.ops.families import NUMPY_PRIMITIVES, SCALARS, Elementwise

@@ -13,7 +13,7 @@ from symgraph.backends.reference import evaluate
 from symgraph.config import config
 from symgraph.core import text
 from symgraph.core.node import Constant, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.errors import DtypeError, SymbolicValueError
 
 T = Public()

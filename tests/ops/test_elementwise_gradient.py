@@ -10,7 +10,7 @@ from sampling import Public, built, variable
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.errors import GradientError
 from symgraph.ops.families import Elementwise

@@ -7,7 +7,7 @@ from sampling import Public
 import symgraph.tensor as T
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import scalar_constant
 from symgraph.core.text import expression
 from symgraph.errors import DtypeError, ShapeError
 from symgraph.ops.movement import Concatenate, DimShuffle, Reshape

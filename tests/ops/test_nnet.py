@@ -10,7 +10,7 @@ from samples_functions import ORACLES, SAMPLES
 import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType
 from symgraph.errors import DtypeError, IndexRangeError, ShapeError

@@ -14,8 +14,7 @@ from family_checks import check_against_inferred
 import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
 from symgraph.config import config
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import scalar_constant
+from symgraph.core.node import Constant, Variable, scalar_constant
 from symgraph.errors import (
     ArgumentError,
     DtypeError,

@@ -7,8 +7,7 @@ from sampling import Public
 import symgraph.tensor as T
 from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import Op
+from symgraph.core.node import Constant, Op, Variable
 from symgraph.errors import AxisError, DtypeError, ShapeError
 from symgraph.ops import shape
 from symgraph.ops.axes import normalize_axes, normalize_axis

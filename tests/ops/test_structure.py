@@ -17,7 +17,7 @@ from structure import (
     unsampled,
 )
 
-from symgraph.core.op import OPS
+from symgraph.core.node import OPS
 from symgraph.core.traverse import applies
 
 assert samples_structure  # fills SAMPLES

@@ -10,8 +10,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.reference import evaluate
 from symgraph.core.graph import Graph, freeze, verify
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import Op, Shape
+from symgraph.core.node import Apply, Op, Shape, Variable
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType
 from symgraph.loops.ifelse import IfElse

@@ -7,7 +7,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.graph import Graph, freeze, verify
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.errors import RewriteError
 from symgraph.ops.families import Cast, Elementwise

@@ -7,8 +7,8 @@ import pytest
 
 import symgraph.tensor as T
 from symgraph.core.graph import freeze
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import OPS, PUBLIC, Op
+from symgraph.core.node import OPS, Constant, Op, Variable
+from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import ShapeError
 from symgraph.rewrite.engine import Pass, run

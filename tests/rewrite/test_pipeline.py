@@ -10,7 +10,7 @@ from symgraph.autodiff.reverse import grad
 from symgraph.backends.reference import evaluate
 from symgraph.core.graph import Graph, freeze, verify
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType

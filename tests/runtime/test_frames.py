@@ -8,8 +8,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.core.node import Variable
-from symgraph.core.op import Op, Shape
+from symgraph.core.node import Op, Shape, Variable
 from symgraph.core.types import TensorType
 from symgraph.errors import DtypeError, ShapeError
 

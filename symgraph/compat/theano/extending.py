@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 
 __all__ = ["view_op"]
 

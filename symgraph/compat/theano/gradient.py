@@ -9,7 +9,7 @@ from symgraph.autodiff.reverse import grad as own_grad
 from symgraph.config import config
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import ancestors
 from symgraph.errors import DisconnectedInputError, GradientError
 

@@ -5,8 +5,8 @@ In and out: as Theano's ops of these names; `x[index]` and `set_subtensor` do th
 
 from typing import Any
 
-from symgraph.core.node import Variable
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable
+from symgraph.core.public import PUBLIC
 
 __all__ = [
     "advanced_inc_subtensor", "advanced_inc_subtensor1", "advanced_set_subtensor",

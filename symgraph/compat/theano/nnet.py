@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.node import Variable, listing
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Variable, as_variable, listing
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 
 __all__ = [

@@ -6,8 +6,8 @@ where they are not to be had, and go another way.
 
 from typing import Any
 
-from symgraph.core.node import Constant, Variable
-from symgraph.core.op import PUBLIC, as_variable
+from symgraph.core.node import Constant, Variable, as_variable
+from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError
 
 __all__ = ["Pool", "max_pool_2d", "max_pool_2d_same_size", "pool_2d", "pool_3d"]

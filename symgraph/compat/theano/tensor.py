@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.backends.reference import evaluate
-from symgraph.core.node import Constant, Variable, listing
-from symgraph.core.op import as_variable
+from symgraph.core.node import Constant, Variable, as_variable, listing
 from symgraph.core.traverse import leaves
 from symgraph.errors import ConversionError, NotScalarConstantError
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from symgraph.core import operators
 from symgraph.core.dtypes import is_complex, is_float
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.ops import exponential, special, trigonometric
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise, apply_scalar

@@ -6,7 +6,7 @@ whose operands are all repeated. Algebra is in algebra.py.
 
 from symgraph.core.dtypes import can_cast_safely
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.movement import DimShuffle

@@ -6,8 +6,8 @@ After them no sums and products are collected any more (x * x would become x ** 
 import numpy as np
 
 from symgraph.core.dtypes import is_discrete, is_float
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.ops.gradient import disconnected_grad
 from symgraph.rewrite.context import Context

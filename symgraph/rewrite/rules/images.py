@@ -7,7 +7,7 @@ registers; a mask on the gradient of a pool goes to the smaller side of the pool
 from typing import Any
 
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.convolution import Convolution
 from symgraph.ops.epilogue import ConvolutionEpilogue
 from symgraph.ops.families import Elementwise

@@ -1,7 +1,7 @@
 """Rules that join: what several slices of zeros add up to."""
 
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
 from symgraph.ops.indexing import SetSubtensor, Subtensor

@@ -8,7 +8,7 @@ they meet their inverse, or a border of the graph, where they become one copy.
 """
 
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.movement import DimShuffle

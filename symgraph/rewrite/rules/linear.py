@@ -7,8 +7,8 @@ alpha of a gemm.
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, is_float
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Constant, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.ops.contraction import BatchedDot, Dot
 from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise

@@ -7,8 +7,8 @@ How many elements a mask selects is known only when the graph runs, and then mem
 them is found; the right sides need neither. f is elementwise.
 """
 
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.gather import ScatterAdd, ScatterSet, Take

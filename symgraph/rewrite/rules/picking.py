@@ -10,8 +10,8 @@ that underflows to 0 has the logarithm -inf and the gradient 0 * inf in the left
 from collections.abc import Callable, Iterator
 
 from symgraph.core.dtypes import is_float
-from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC, Op
+from symgraph.core.node import Apply, Op, Variable
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.ops.getitem import pick
 from symgraph.ops.indexing import ScatterAdd, SetSubtensor, Subtensor, Take

@@ -10,7 +10,7 @@ in stability.py.
 from collections.abc import Iterator
 
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.rewrite.collect import (
     Product,

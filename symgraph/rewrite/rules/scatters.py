@@ -7,7 +7,7 @@ those rows, in place.
 """
 
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.ops.gather import CheckIndex, ScatterAdd
 from symgraph.ops.shape import extents, variable

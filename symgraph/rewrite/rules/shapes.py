@@ -5,8 +5,8 @@ reshapes, dimshuffles, slices, repetitions and reductions become one; those that
 nothing vanish.
 """
 
-from symgraph.core.node import Apply, Constant, Variable
-from symgraph.core.op import PUBLIC, scalar_constant
+from symgraph.core.node import Apply, Constant, Variable, scalar_constant
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo, SumTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.movement import DimShuffle, Reshape

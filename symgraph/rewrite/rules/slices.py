@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.indexing import SetSubtensor, Subtensor

@@ -13,7 +13,7 @@ from typing import Any
 
 from symgraph.core.dtypes import is_float
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle, Pattern

@@ -9,7 +9,7 @@ its logarithm); Higham 2002, Accuracy and Stability of Numerical Algorithms, sec
 import numpy as np
 
 from symgraph.core.node import Apply, Variable
-from symgraph.core.op import PUBLIC
+from symgraph.core.public import PUBLIC
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.nnet import LogSoftmax, LogSumExp, Softmax
