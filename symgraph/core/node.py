@@ -419,6 +419,10 @@ class Op(Record):
     # What is asked about one application. Ops of the package answer from the operands
     # alone, by the methods above; ops of the user in Theano's form look at the node.
 
+    def insides(self) -> Sequence[tuple[str, Any]]:
+        """The inner graphs (core/inner.py), with what each is for."""
+        return ()
+
     def extents_of(self, node: Apply, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Extents of the outputs of an application of this op."""
         return self.infer_shape(node.inputs, shapes)

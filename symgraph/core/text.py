@@ -121,7 +121,7 @@ def lines(roots: Iterable[Variable], graph: Graph | None = None) -> str:
             count += 1
             label = f"  # {variable.name}" if variable.name else ""
             out.append(f"{names[variable]} : {variable.type} = {text}{label}")
-        for title, inner in getattr(node.op, "insides", tuple)():
+        for title, inner in node.op.insides():
             inside = lines(inner.outputs, Graph(inner.inputs, inner.outputs))
             out += [f"  {title}", *(f"    {line}" for line in inside.splitlines())]
     if graph is not None:

@@ -5,15 +5,12 @@ and its operands. Out: the step with types to match, or an error that names both
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
 from symgraph.core.node import Variable, listing
 from symgraph.core.types import StaticShape, TensorType, fast_type
 from symgraph.errors import DtypeError, GraphError, ShapeError
-
-if TYPE_CHECKING:
-    from symgraph.loops.scan import Scan
+from symgraph.loops.layout import ScanLayout
 
 
 def row_type(type: TensorType) -> TensorType:
@@ -25,7 +22,7 @@ def stacked(row: TensorType, rows: int | None) -> TensorType:
     return fast_type(row.dtype, (rows, *row.shape))
 
 
-def fitted(scan: "Scan", operands: Sequence[Variable]) -> Inner:
+def fitted(scan: ScanLayout, operands: Sequence[Variable]) -> Inner:
     """The step for operands of these types.
 
     The type of a state is what its initial and its new rows have in common. As the new
@@ -90,7 +87,7 @@ def _check_kind(type: TensorType, new: Variable, before: Variable) -> None:
         )
 
 
-def check_step(scan: "Scan") -> None:
+def check_step(scan: ScanLayout) -> None:
     inside = scan.inner_parts()
     made = scan.results(scan.inner.outputs)
     for taps, new in zip(inside.taps, made.states, strict=True):

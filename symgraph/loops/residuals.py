@@ -8,17 +8,14 @@ step. Out: the roots in terms of leaves, and an array for each leaf.
 """
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
 
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Variable, scalar_constant
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.loops.conditions import conditions_of, unsafe
+from symgraph.loops.layout import ScanLayout
 from symgraph.ops.broadcast import BroadcastTo, SumTo
 from symgraph.ops.shape import Extent, inferred_extents, variable
-
-if TYPE_CHECKING:
-    from symgraph.loops.scan import Scan
 
 
 class Residuals:
@@ -29,7 +26,7 @@ class Residuals:
     roots : the same, in terms of leaves
     """
 
-    def __init__(self, scan: "Scan", roots: Sequence[Variable]) -> None:
+    def __init__(self, scan: ScanLayout, roots: Sequence[Variable]) -> None:
         self._scan = scan
         self._inside = scan.inner_parts()
         self._made = scan.results(scan.inner.outputs)
@@ -166,7 +163,7 @@ class Residuals:
                 found[leaf] = rows[v], None
         return found
 
-    def _augmented(self, further: Sequence[Variable], needed: set[int]) -> "Scan":
+    def _augmented(self, further: Sequence[Variable], needed: set[int]) -> ScanLayout:
         """The scan with all rows of some states, and further collected outputs."""
         scan, made = self._scan, self._made
         ends = [] if made.last is None else [made.last]

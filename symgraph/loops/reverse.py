@@ -18,7 +18,6 @@ Out: the gradients of its inputs, as expressions, so all orders follow.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from symgraph.autodiff.reverse import propagate
 from symgraph.core.dtypes import is_discrete
@@ -27,6 +26,7 @@ from symgraph.core.node import Variable
 from symgraph.core.public import PUBLIC
 from symgraph.core.record import Record, fresh
 from symgraph.core.traverse import leaves
+from symgraph.loops.layout import Parts, ScanLayout
 from symgraph.loops.residuals import Residuals
 from symgraph.loops.seeds import RowGradients, row_gradients
 from symgraph.ops.shape import (
@@ -40,9 +40,6 @@ from symgraph.ops.shape import (
     subtract,
     variable,
 )
-
-if TYPE_CHECKING:
-    from symgraph.loops.scan import Scan
 
 Gradients = Sequence[Variable | None]
 
@@ -58,7 +55,7 @@ class _Reverse(Record, frozen=False):
 
 
 def pulled(
-    scan: "Scan",
+    scan: ScanLayout,
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     gradients: Gradients,
@@ -67,7 +64,6 @@ def pulled(
     given, inside = scan.parts(inputs), scan.inner_parts()
     made, wanted = scan.results(scan.inner.outputs), scan.results(gradients)
     found = scan.results(outputs)
-    nothing: list[Variable | None] = [None] * len(inputs)
     done: AnyExtent = folded(given.n) if found.last is None else found.last
     steps = done if scan.truncate is None else _least(done, scan.truncate)
     order = _Order(scan.backwards, scan.until, done, steps)
@@ -99,7 +95,7 @@ def pulled(
             gathered.rows.append((row, order.rows(g)))
             seeds[PUBLIC["copy"](new)] = row
     if not seeds:
-        return nothing
+        return [None] * len(inputs)
     targets = [v for v in scan.inner.inputs if not is_discrete(v.type.dtype)]
     flows = propagate(seeds, targets)
 
@@ -129,24 +125,22 @@ def pulled(
     gathered.collected = [flows[inside.rows[p]] for p in through]
 
     states, rows = _run(scan, inputs, outputs, gathered, order)
-    results = nothing
+    results = scan.parts([None] * len(inputs))
     for p, rest in zip(summed, states[len(states) - len(summed) :], strict=True):
-        results[1 + scan.sequences + len(scan.states) + p] = rest[0]
+        results.rest[p] = rest[0]
     position = 0
     for j in active:
         length = scan.lengths[j]
         ends = states[position : position + length]
         position += length
-        results[1 + scan.sequences + j] = _initial(
-            ends, sources[j], subtract(done, steps)
-        )
+        results.initial[j] = _initial(ends, sources[j], subtract(done, steps))
     for p, part in zip(through, rows, strict=True):
-        results[1 + p] = order.placed(part, given.sequences[p])
-    return results
+        results.sequences[p] = order.placed(part, given.sequences[p])
+    return results.operands()
 
 
 def _active(
-    scan: "Scan", sources: Sequence[RowGradients | None], collected: Gradients
+    scan: ScanLayout, sources: Sequence[RowGradients | None], collected: Gradients
 ) -> list[int]:
     """States whose rows have a gradient: from outside, or through later steps."""
     made, inside = scan.results(scan.inner.outputs), scan.inner_parts()
@@ -166,7 +160,7 @@ def _active(
 
 
 def _run(
-    scan: "Scan",
+    scan: ScanLayout,
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     gathered: _Reverse,
@@ -205,12 +199,12 @@ def _run(
         truncate=None,
         recomputed=False,
     )
-    operands = [
+    operands = Parts(
         variable(order.steps),
-        *(array for _, array in rows),
-        *(initial for _, initial, _ in gathered.states),
-        *(outer for _, outer in rest),
-    ]
+        [array for _, array in rows],
+        [initial for _, initial, _ in gathered.states],
+        [outer for _, outer in rest],
+    ).operands()
     found = reverse.refined(operands).make(*operands)
     return list(found[:count]), list(found[count:])
 

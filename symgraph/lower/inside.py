@@ -10,40 +10,32 @@ from collections.abc import Sequence
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Variable
+from symgraph.loops.layout import ScanLayout
 from symgraph.lower.extents import Extents, Shape
 
 
 def bodies(node: Apply) -> list[Inner]:
     """The inner graphs of a node, in the order of `leaf_shapes`."""
-    op = node.op
-    if op.name == "scan":
-        return [op.inner]  # type: ignore[attr-defined]
-    return [op.then, op.orelse]  # type: ignore[attr-defined]
+    return [inner for _, inner in node.op.insides()]
 
 
 def outer_of_leaves(node: Apply) -> list[Variable]:
     """For each inner input the outer variable it is, or is a row of."""
     op = node.op
-    if op.name == "ifelse":
+    if not isinstance(op, ScanLayout):  # a branch: all but what it depends on
         return list(node.inputs[1:])
-    first = 1 + op.sequences  # type: ignore[attr-defined]
-    count = len(op.states)  # type: ignore[attr-defined]
-    found = list(node.inputs[1:first])
-    for initial, taps in zip(
-        node.inputs[first : first + count],
-        op.states,  # type: ignore[attr-defined]
-        strict=True,
-    ):
-        found += [initial] * len(taps)
-    return [*found, *node.inputs[first + count :]]
+    given = op.parts(node.inputs)
+    initial = zip(given.initial, op.states, strict=True)
+    taps = [x for x, places in initial for _ in places]
+    return [*given.sequences, *taps, *given.rest]
 
 
 def rows_of_leaves(node: Apply) -> int:
     """How many inner inputs, the first ones, are rows."""
     op = node.op
-    if op.name == "ifelse":
+    if not isinstance(op, ScanLayout):
         return 0
-    return op.sequences + sum(map(len, op.states))  # type: ignore
+    return len(op.inputs) - len(op.inner_parts().rest)
 
 
 def leaf_shapes(node: Apply, extents: Extents) -> list[Shape]:
@@ -57,10 +49,11 @@ def leaf_shapes(node: Apply, extents: Extents) -> list[Shape]:
 
 def output_shapes(node: Apply, extents: Extents) -> list[Shape]:
     """Extents that the outputs of the inner graphs must have."""
-    if node.op.name == "ifelse":
+    op = node.op
+    if not isinstance(op, ScanLayout):
         return [extents.shape(v) for v in node.outputs]
-    made = len(node.outputs) - node.op.until  # type: ignore[attr-defined]
-    return [extents.shape(v)[1:] for v in node.outputs[:made]]
+    made = op.results(node.outputs)
+    return [extents.shape(v)[1:] for v in (*made.states, *made.collected)]
 
 
 def preset_values(node: Apply, extents: Extents, leaves: Sequence[Variable]) -> None:

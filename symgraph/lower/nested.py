@@ -14,6 +14,7 @@ from symgraph.core.graph import freeze
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record
+from symgraph.loops.layout import ScanLayout
 from symgraph.lower.extents import Extents
 from symgraph.lower.extents import Shape as Sizes
 from symgraph.lower.inside import (
@@ -129,23 +130,22 @@ class Nested:
     # --- loops --------------------------------------------------------------------------
 
     def _scan(self, node: Apply) -> None:
-        op: Any = node.op
-        (inner,) = bodies(node)
-        atoms = self.extents.atoms
-        n = atoms.poly(node.inputs[0])
+        op = node.op
+        assert isinstance(op, ScanLayout)
+        given, made = op.parts(node.inputs), op.results(node.outputs)
+        n = self.extents.atoms.poly(given.n)
         pointers: list[Pointer] = []
         before: list[Copy] = []
         last: list[Rows] = []
         clears: list[Clear] = []
-        first = 1 + op.sequences
         back = n if op.backwards else None
-        leaves = [self._row_of(v, pointers, back) for v in node.inputs[1:first]]
+        leaves = [self._row_of(v, pointers, back) for v in given.sequences]
         outputs: list[int] = []
-        for number, (taps, keep) in enumerate(zip(op.states, op.keep, strict=True)):
-            state = node.outputs[number]
+        for taps, keep, initial, state in zip(
+            op.states, op.keep, given.initial, made.states, strict=True
+        ):
             depth = -taps[0]
             row = self._row_bytes(state)
-            initial = node.inputs[first + number]
             ring = None
             if keep is None:
                 base = self._buffer(state)
@@ -168,9 +168,8 @@ class Nested:
                         keep,
                     )
                 )  # fmt: skip
-        leaves += [self._address(v) for v in node.inputs[first + len(op.states) :]]
-        made = len(node.outputs) - op.until
-        for collected in node.outputs[len(op.states) : made]:
+        leaves += [self._address(v) for v in given.rest]
+        for collected in made.collected:
             row = self._row_bytes(collected)
             base = self._buffer(collected)
             outputs.append(self.sheet.row())
@@ -182,8 +181,8 @@ class Nested:
                 self.sheet.temp(poly(1), self.moment(self.unit), self.end(self.unit))
             )
             outputs.append(until)
-            done = self._buffer(node.outputs[-1])
-        steps = self._inside(node, inner, leaves, outputs)
+            done = self._buffer(made.last)
+        steps = self._inside(node, op.inner, leaves, outputs)
         for copy in before:
             self._add(copy)
         self.sheet.slot(("watch",))

@@ -12,6 +12,7 @@ from symgraph.core.inner import Inner
 from symgraph.core.node import Constant, Variable
 from symgraph.core.record import Record
 from symgraph.core.traverse import ancestors, applies, leaves, replace
+from symgraph.loops.layout import Parts
 from symgraph.loops.scan import Scan
 from symgraph.ops.indexing import Subtensor
 from symgraph.ops.shape import extent_key, inferred_extents, offset
@@ -197,13 +198,13 @@ class Loop:
             truncate=None,
             recomputed=False,
         )
-        operands = [
+        given = Parts(
             self.n,
-            *(x for _, x in self.rows),
-            *(s.initial for s in self.states),
-            *(x for _, x in self.rest),
-        ]
-        return op, operands
+            [x for _, x in self.rows],
+            [s.initial for s in self.states],
+            [x for _, x in self.rest],
+        )
+        return op, given.operands()
 
     def finished(self) -> "Outputs":
         """Build the scan; where each state and each collected row comes out."""
