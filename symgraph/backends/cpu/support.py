@@ -25,12 +25,15 @@ from symgraph.backends.base import DONE
 from symgraph.backends.cpu import loader, target
 from symgraph.backends.cpu.llvm import ELEMENT
 from symgraph.backends.cpu.llvm_types import attributes
-from symgraph.backends.cpu.vector_blocks import RADIX, RADIX_BITS
 from symgraph.backends.cpu.watch import DUE, RUN_DUE
 from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.stamp import source_stamp
+
+#: sums that a cell of one level takes before it goes to the next; a power of two
+RADIX_BITS = 4
+RADIX = 1 << RADIX_BITS
 
 RUN = f"""
 define i64 @sg_steps(ptr %step, ptr %slots, i64 %n, ptr %moves, i64 %count, ptr %rows,

@@ -9,9 +9,9 @@ roundoff, b rounds in a block and n rounds,
     |error| <= (b + RADIX * ceil(log(n / b) / log(RADIX))) * u * sum of |terms| + O(u**2)
 
 for each lane of a vector; lanes are added pairwise. All follows from the extents, so
-the result does not depend on who runs the loop. In: the writer of a kernel (vectors.py)
-and a loop. Out: lines in it; what is done once for each block is in functions that all
-modules share (support.py).
+the result does not depend on who runs the loop. In: the values of a
+kernel (vector_values.py) and a loop. Out: lines in it; what is done once for each block
+is in functions that all modules share (support.py).
 
 References
 ----------
@@ -20,25 +20,39 @@ Higham 2002, Accuracy and stability of numerical algorithms, sections 4.2 and 4.
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from symgraph.backends.cpu.llvm import ELEMENT, Value
+from symgraph.backends.cpu.support import RADIX
+from symgraph.backends.cpu.vector_loops import counted
+from symgraph.backends.cpu.vector_values import Values
 from symgraph.core.dtypes import ITEMSIZE
 
-if TYPE_CHECKING:
-    from symgraph.backends.cpu.vectors import _Writer
-
-#: sums that a cell of one level takes before it goes to the next; a power of two
-RADIX_BITS = 4
-RADIX = 1 << RADIX_BITS
 #: the module's note on branches that are seldom taken
 SELDOM = "!99"
 #: cells of a sum; blocks of 128 rounds fill them after 1.4e14 rounds
 LEVELS = 10
 
 
-def run_in_blocks(
-    w: "_Writer",
+def rounds(
+    w: Values,
+    index: str,
+    start: Value,
+    stop: Value,
+    step: int,
+    carried: list[str],
+    body: Callable[[], None],
+    certain: bool,
+    block: int,
+) -> None:
+    """The rounds of a loop, in blocks if it has any and adds floats up."""
+    if block and any(map(w.is_float_sum, carried)):
+        _in_blocks(w, index, start, stop, step, carried, body, certain, block)
+    else:
+        counted(w, index, start, stop, step, carried, body, certain)
+
+
+def _in_blocks(
+    w: Values,
     index: str,
     start: Value,
     stop: Value,
@@ -78,7 +92,7 @@ def run_in_blocks(
     end = b.add(begin, size)
     more = b.compare("lt", end, stop)
     bound = b.select(more, end, stop)
-    w._counted(index, begin, bound, step, carried, body, True)
+    counted(w, index, begin, bound, step, carried, body, True)
     keep, finish = b.label(), b.label()
     b.emit(f"br i1 {more.text}, label %{keep}, label %{finish}{_seldom(w)}")
 
@@ -130,7 +144,7 @@ def run_in_blocks(
         )  # fmt: skip
 
 
-def _seldom(w: "_Writer") -> str:
+def _seldom(w: Values) -> str:
     """What tells LLVM to lay a branch's first way aside: most loops are short."""
     w.b.declarations[SELDOM] = f'{SELDOM} = !{{!"branch_weights", i32 1, i32 99}}'
     return f", !prof {SELDOM}"
@@ -145,7 +159,7 @@ class _Sums:
     """
 
     def __init__(
-        self, w: "_Writer", dtype: str, sums: dict[str, Value], levels: int
+        self, w: Values, dtype: str, sums: dict[str, Value], levels: int
     ) -> None:
         self.w = w
         self.dtype = dtype

@@ -7,20 +7,18 @@ A kernel that folds over the divided loop is called for its parts with a negativ
 and stores what each comes to in `partials`; then with an empty range and the number of
 parts, which it combines in order and goes on with. Called with the whole range and no
 parts it is the undivided kernel. The memory of a part: for each accumulator, one value
-for each iteration of the loop around (or one), in cells of 8 bytes. In: the writer of a
-kernel (vectors.py) and the loop. Out: lines in it.
+for each iteration of the loop around (or one), in cells of 8 bytes. In: the values of a
+kernel (vector_values.py), what writes the loop. Out: lines in it.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import Value
 from symgraph.backends.cpu.steps import Part
-from symgraph.lower.ir import Access, Init, Kernel, Loop, Statement
-
-if TYPE_CHECKING:
-    from symgraph.backends.cpu.vectors import _Writer
-
+from symgraph.backends.cpu.vector_blocks import rounds
+from symgraph.backends.cpu.vector_values import Values
+from symgraph.lower.ir import Access, Init, Kernel, Loop
 
 #: parts that are joined one after the other; such groups are joined in a tree
 JOINED = 16
@@ -36,34 +34,41 @@ def part_parameters(kernel: Kernel, part: Part) -> list[str]:
     return found
 
 
-def write_part(w: "_Writer", loop: Loop, rest: tuple[Statement, ...]) -> None:
-    """The part of the divided loop, and the rest of its block."""
+def write_part(
+    w: Values,
+    part: Part,
+    carried: list[str],
+    run: Callable[[Value, Value], None],
+    rest: Callable[[], None],
+) -> None:
+    """The part of the divided loop, and the rest of its block.
+
+    Parameters
+    ----------
+    carried : accumulators of the loop
+    run : writes the loop over a range
+    rest : writes what follows it
+    """
     begin, end = (Value(f"%p.{name}", "int64", 1) for name in ("begin", "end"))
-    names = w._carried(loop.body)
-    if loop.kind == "vector" and w.lanes is None:
-        assert w.part is not None and w.part.align % w._lane_count(loop) == 0
-        w._vector_loop(loop, (begin, end))
+    run(begin, end)
+    if carried:
+        _join(w, part, carried, rest)
     else:
-        w._rounds(loop.index, begin, end, 1, names, lambda: w._block(loop.body),
-                  False, loop.block)  # fmt: skip
-    if names:
-        _join(w, names, rest)
-    else:
-        w._block(rest)
+        rest()
 
 
-def _join(w: "_Writer", names: list[str], rest: tuple[Statement, ...]) -> None:
+def _join(w: Values, part: Part, names: list[str], rest: Callable[[], None]) -> None:
     """Store what the part came to, or combine all parts and go on."""
     b = w.b
     saves, joins, done = b.label(), b.label(), b.label()
     only = b.op("icmp slt i64 %p.count, 0", "bool", 1)
     b.emit(f"br i1 {only.text}, label %{saves}, label %{joins}")
-    cells = _Cells(w, len(names))
+    cells = _Cells(w, part, len(names))
 
     b.place(saves)
     for number, name in enumerate(names):
         buffer, access = cells.at(number, w.combine[name][1], None)
-        w._store(buffer, access, w.env[name])
+        w.store(buffer, access, w.env[name])
     b.emit(f"br label %{done}")
 
     b.place(joins)
@@ -72,12 +77,12 @@ def _join(w: "_Writer", names: list[str], rest: tuple[Statement, ...]) -> None:
         for number, name in enumerate(names):
             combine, dtype = w.combine[name]
             buffer, access = cells.at(number, dtype, w.env["partial"])
-            value = w._load(buffer, access)
+            value = w.load(buffer, access)
             w.env[name] = primitives.emit(b, combine, [w.env[name], value], dtype)
 
     count = Value("%p.count", "int64", 1)
-    w._rounds("partial", b.const(0, "int64"), count, 1, names, body, False, JOINED)
-    w._block(rest)
+    rounds(w, "partial", b.const(0, "int64"), count, 1, names, body, False, JOINED)
+    rest()
     b.emit(f"br label %{done}")
     b.place(done)
 
@@ -85,19 +90,18 @@ def _join(w: "_Writer", names: list[str], rest: tuple[Statement, ...]) -> None:
 class _Cells:
     """Where the parts of accumulators stand, as buffers of the kernel."""
 
-    def __init__(self, w: "_Writer", count: int) -> None:
+    def __init__(self, w: Values, part: Part, count: int) -> None:
         self.w = w
         self.count = count
         (loop,) = (s for s in w.kernel.body if isinstance(s, Loop))
-        assert w.part is not None
-        self.around = None if loop.index == w.part.index else loop
+        self.around = None if loop.index == part.index else loop
 
     def at(self, number: int, dtype: str, row: Value | None) -> tuple[str, Access]:
         """Accumulator `number` of part `row` (None: the part that is being run)."""
         w, b = self.w, self.w.b
         cells = b.const(1, "int64")
         if self.around is not None:
-            cells = w._size(self.around.extent)
+            cells = w.size(self.around.extent)
         place = b.mul(cells, b.const(number, "int64"))
         if row is not None:
             place = b.add(place, b.mul(b.mul(cells, b.const(self.count, "int64")), row))

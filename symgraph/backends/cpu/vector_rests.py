@@ -1,15 +1,16 @@
 """The rest of a vector loop of known extent: narrower vectors instead of one wide mask.
 
 50 elements by 16 lanes leave 2, which one vector of 2 lanes computes. Accumulators of a
-narrow vector are widened by the identity of their combination. In: the writer of a
-kernel (`vectors.py`) and the loop. Out: its instructions, in place.
+narrow vector are widened by the identity of their combination. In: the values of a
+kernel (vector_values.py), what writes the body. Out: its instructions, in place.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 from symgraph.backends.cpu import math as primitives
-from symgraph.backends.cpu.llvm import Value
-from symgraph.lower.ir import Loop, identity
+from symgraph.backends.cpu.llvm import Builder, Value
+from symgraph.backends.cpu.vector_values import Values
+from symgraph.lower.ir import identity
 
 
 def pieces(rest: int, lanes: int, short: bool) -> list[tuple[int, int]]:
@@ -35,35 +36,39 @@ def pieces(rest: int, lanes: int, short: bool) -> list[tuple[int, int]]:
 
 
 def write_rest(
-    writer: Any,
-    loop: Loop,
+    w: Values,
+    index: str,
     carried: list[str],
     start: int,
     rest: int,
     lanes: int,
     short: bool,
+    body: Callable[[int, Value | None], None],
 ) -> None:
-    """Write the indices start .. start + rest - 1 of a vector loop."""
-    b = writer.b
+    """Write the indices start .. start + rest - 1 of a vector loop.
+
+    `body` writes the loop's body for a number of lanes, under a mask.
+    """
+    b = w.b
     for width, used in pieces(rest, lanes, short):
-        before = {name: writer.env[name] for name in carried}
+        before = {name: w.env[name] for name in carried}
         for name in carried:
-            combine, dtype = writer.combine[name]
-            writer.env[name] = b.const(identity(combine, dtype), dtype, width)
-        writer.env[loop.index] = b.const(start, "int64")
+            combine, dtype = w.combine[name]
+            w.env[name] = b.const(identity(combine, dtype), dtype, width)
+        w.env[index] = b.const(start, "int64")
         mask = None
         if used < width:
             flags = ", ".join(f"i1 {str(k < used).lower()}" for k in range(width))
             mask = Value(f"<{flags}>", "bool", width)
-        writer._lane_body(loop, width, mask)
+        body(width, mask)
         for name, value in before.items():
-            combine, dtype = writer.combine[name]
-            wide = _widened(b, writer.env[name], combine, value.lanes)
-            writer.env[name] = primitives.emit(b, combine, [value, wide], dtype)
+            combine, dtype = w.combine[name]
+            wide = _widened(b, w.env[name], combine, value.lanes)
+            w.env[name] = primitives.emit(b, combine, [value, wide], dtype)
         start += used
 
 
-def _widened(b: Any, value: Value, combine: str, lanes: int) -> Value:
+def _widened(b: Builder, value: Value, combine: str, lanes: int) -> Value:
     """A vector of more lanes, the new ones the identity of `combine`."""
     if value.lanes == lanes:
         return value

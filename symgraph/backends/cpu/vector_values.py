@@ -1,4 +1,4 @@
-"""Values and memory inside vector loops: what `vectors` writes its statements with.
+"""Values and memory inside loops: what the other files of vectors write with.
 
 An expression of Kernel IR becomes an LLVM value: a vector where it depends on the
 vector index, else a scalar. Elements that lie side by side are loaded and stored as one
@@ -18,6 +18,7 @@ from symgraph.lower.ir import (
     Call,
     Const,
     Expression,
+    Fold,
     Index,
     Init,
     Kernel,
@@ -25,6 +26,7 @@ from symgraph.lower.ir import (
     Local,
     Size,
     SizeValue,
+    Statement,
     expressions,
     walk,
 )
@@ -62,7 +64,16 @@ def compares_floats(kernel: Kernel) -> bool:
 
 
 class Values:
-    """Writes expressions and accesses of one kernel."""
+    """Writes expressions and accesses of one kernel.
+
+    Attributes
+    ----------
+    b : the lines of the function
+    env : value of each name, index and accumulator where the next line stands
+    combine : how an accumulator combines, and its dtype
+    lanes : the vector loop around the next line
+    stack : what the function reserves at its beginning
+    """
 
     def __init__(
         self, kernel: Kernel, features: frozenset[str], vector_bytes: int
@@ -74,6 +85,7 @@ class Values:
         self.env: dict[str, Value] = {}
         self.combine: dict[str, tuple[str, str]] = {}
         self.lanes: Lanes | None = None
+        self.stack: list[str] = []
         self.dtype = {buffer.name: buffer.dtype for buffer in kernel.buffers}
         for buffer in kernel.buffers:
             if is_complex(buffer.dtype):
@@ -82,14 +94,28 @@ class Values:
                     "lower/pairs.py makes pairs of reals of them"
                 )
 
+    # --- accumulators ---------------------------------------------------------------
+
+    def carried(self, body: tuple[Statement, ...]) -> list[str]:
+        """Accumulators that a loop body changes and that were declared before it."""
+        names = [s.name for s in walk(body) if isinstance(s, Fold)]
+        return [n for n in dict.fromkeys(names) if n in self.env]
+
+    def is_float_sum(self, name: str) -> bool:
+        """Whether an accumulator adds floats up."""
+        combine, dtype = self.combine[name]
+        return combine == "add" and is_float(dtype)
+
     # --- values ---------------------------------------------------------------------
 
-    def _size(self, size: Size) -> Value:
+    def size(self, size: Size) -> Value:
+        """A size of the kernel."""
         if isinstance(size, int):
             return self.b.const(size, "int64")
         return Value(f"%p.{size}", "int64", 1)
 
-    def _value(self, expression: Expression) -> Value:
+    def value(self, expression: Expression) -> Value:
+        """The value of an expression."""
         match expression:
             case Const(value, dtype):
                 return self.b.const(value, dtype, 1)
@@ -98,9 +124,9 @@ class Values:
             case Index(name, _):
                 return self._index(name)
             case SizeValue(size, _):
-                return self._size(size)
+                return self.size(size)
             case Load(buffer, access, _):
-                return self._load(buffer, access)
+                return self.load(buffer, access)
             case Call(function, arguments, dtype):
                 return self._call(function, arguments, dtype)
 
@@ -110,12 +136,12 @@ class Values:
         if lanes is None or lanes.index != name:
             return value
         spread = self.b.splat(value, lanes.count)
-        return self.b.add(spread, self._ramp("int64", lanes.count))
+        return self.b.add(spread, ramp("int64", lanes.count))
 
     def _call(
         self, function: str, arguments: tuple[Expression, ...], dtype: str
     ) -> Value:
-        values = [self._value(argument) for argument in arguments]
+        values = [self.value(argument) for argument in arguments]
         kind = values[-1].dtype if function == "where" else values[0].dtype
         if function.startswith(USER):
             return user_functions.emit(self.b, function, values, dtype)
@@ -138,16 +164,16 @@ class Values:
             return part if offset is None else b.add(offset, part)
 
         if access.offset != 0:
-            offset = self._size(access.offset)
+            offset = self.size(access.offset)
         for index, stride in access.terms:
             if self.lanes is not None and index == self.lanes.index:
                 step = stride
             value = self.env[index]
             if stride != 1:
-                value = b.mul(value, self._size(stride))
+                value = b.mul(value, self.size(stride))
             offset = added(value)
         if access.dynamic is not None:
-            dynamic = self._value(access.dynamic)
+            dynamic = self.value(access.dynamic)
             if dynamic.lanes > 1:
                 spread = dynamic
             else:
@@ -174,11 +200,11 @@ class Values:
         assert lanes is not None
         offsets = spread
         if step != 0:
-            ramp = self._ramp("int64", lanes.count)
+            places = ramp("int64", lanes.count)
             along = (
-                ramp
+                places
                 if step == 1
-                else b.mul(ramp, b.splat(self._size(step), lanes.count))
+                else b.mul(places, b.splat(self.size(step), lanes.count))
             )
             offsets = along if offsets is None else b.add(offsets, along)
         assert offsets is not None
@@ -195,7 +221,8 @@ class Values:
             return f"<{lanes.count} x i1> splat (i1 true)"
         return f"{lanes.mask.type} {lanes.mask.text}"
 
-    def _load(self, buffer: str, access: Access) -> Value:
+    def load(self, buffer: str, access: Access) -> Value:
+        """An element, or one for each lane."""
         b, dtype = self.b, self.dtype[buffer]
         pointer, step, spread = self._place(buffer, access)
         element = self._element(buffer)
@@ -235,7 +262,8 @@ class Values:
             value = b.op(text, memory, count)
         return b.compare("ne", value, 0) if dtype == "bool" else value
 
-    def _store(self, buffer: str, access: Access, value: Value) -> None:
+    def store(self, buffer: str, access: Access, value: Value) -> None:
+        """Write an element, or one for each lane."""
         b, dtype = self.b, self.dtype[buffer]
         pointer, step, spread = self._place(buffer, access)
         element = self._element(buffer)
@@ -277,7 +305,9 @@ class Values:
             f"i32 {align}, {self._mask()})"
         )
 
-    def _ramp(self, dtype: str, count: int) -> Value:
-        element = ELEMENT[dtype]
-        lanes = ", ".join(f"{element} {i}" for i in range(count))
-        return Value(f"<{lanes}>", dtype, count)
+
+def ramp(dtype: str, count: int) -> Value:
+    """The vector 0, 1, ..., count - 1."""
+    element = ELEMENT[dtype]
+    lanes = ", ".join(f"{element} {i}" for i in range(count))
+    return Value(f"<{lanes}>", dtype, count)

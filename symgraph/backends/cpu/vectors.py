@@ -10,15 +10,15 @@ of floats are added up in blocks (vector_blocks.py). Scalar primitives come from
 threads share takes more and runs a part of a loop (vector_parts.py).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
 from symgraph.backends.cpu.steps import Part
-from symgraph.backends.cpu.vector_blocks import run_in_blocks
+from symgraph.backends.cpu.vector_blocks import rounds
 from symgraph.backends.cpu.vector_parts import part_parameters, write_part
 from symgraph.backends.cpu.vector_rests import write_rest
-from symgraph.backends.cpu.vector_values import Lanes, Values
+from symgraph.backends.cpu.vector_values import Lanes, Values, ramp
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record
 from symgraph.lower.ir import (
@@ -63,7 +63,9 @@ def emit_kernel(
     return _Writer(kernel, features, vector_bytes, part).function(name)
 
 
-class _Writer(Values):
+class _Writer:
+    """Writes statements and loops; values and memory are those of `Values`."""
+
     def __init__(
         self,
         kernel: Kernel,
@@ -71,21 +73,25 @@ class _Writer(Values):
         vector_bytes: int,
         part: Part | None,
     ) -> None:
-        super().__init__(kernel, features, vector_bytes)
+        self.values = Values(kernel, features, vector_bytes)
+        self.b, self.env = self.values.b, self.values.env
+        self.combine = self.values.combine
+        self.vector_bytes = vector_bytes
         self.part = part
-        self.stack: list[str] = []  # what the function reserves at its beginning
 
     def function(self, name: str) -> Function:
         params = ["ptr %slots"]
-        params += [f"ptr noundef %p.{buffer.name}" for buffer in self.kernel.buffers]
-        params += [f"i64 %p.{size}" for size in self.kernel.sizes]
+        params += [
+            f"ptr noundef %p.{buffer.name}" for buffer in self.values.kernel.buffers
+        ]
+        params += [f"i64 %p.{size}" for size in self.values.kernel.sizes]
         if self.part is not None:
-            params += part_parameters(self.kernel, self.part)
-        self._block(self.kernel.body)
+            params += part_parameters(self.values.kernel, self.part)
+        self._block(self.values.kernel.body)
         lines = [
             f"define internal void @{name}({', '.join(params)}) #0 {{",
             "entry:",
-            *self.stack,
+            *self.values.stack,
             *self.b.lines,
             "  ret void",
             "}",
@@ -99,32 +105,32 @@ class _Writer(Values):
         for statement in rest:
             match statement:
                 case Let(name, value):
-                    self.env[name] = self._value(value)
+                    self.env[name] = self.values.value(value)
                 case Loop(index) if self.part and index == self.part.index:
-                    write_part(self, statement, tuple(rest))
+                    self._divided_loop(self.part, statement, tuple(rest))
                 case Store(buffer, access, value):
-                    self._store(buffer, access, self._value(value))
-                case Loop(_, _, _, "vector") if self.lanes is None:
+                    self.values.store(buffer, access, self.values.value(value))
+                case Loop(_, _, _, "vector") if self.values.lanes is None:
                     self._vector_loop(statement)
                 case Loop():
                     self._serial_loop(statement)
                 case Init(name, combine, dtype):
                     self.combine[name] = (combine, dtype)
-                    count = 1 if self.lanes is None else self.lanes.count
+                    count = 1 if self.values.lanes is None else self.values.lanes.count
                     self.env[name] = self.b.const(
                         identity(combine, dtype), dtype, count
                     )
                 case Fold(name, value):
-                    self._fold(name, self._value(value))
+                    self._fold(name, self.values.value(value))
                 case Fail(condition, code):
-                    self._fail(self._value(condition), code)
+                    self._fail(self.values.value(condition), code)
 
     def _fold(self, name: str, value: Value) -> None:
         combine, dtype = self.combine[name]
         accumulator = self.env[name]
         if accumulator.lanes > 1 and value.lanes == 1:
             value = self.b.splat(value, accumulator.lanes)
-        lanes = self.lanes
+        lanes = self.values.lanes
         result = primitives.emit(self.b, combine, [accumulator, value], dtype)
         if lanes is not None and lanes.mask is not None and value.lanes > 1:
             # not `value` or the identity: LLVM 22 turns a choice between 0 and a / b
@@ -134,8 +140,8 @@ class _Writer(Values):
 
     def _fail(self, condition: Value, code: int) -> None:
         if condition.lanes > 1:
-            if self.lanes is not None and self.lanes.mask is not None:
-                condition = self.b.and_(condition, self.lanes.mask)
+            if self.values.lanes is not None and self.values.lanes.mask is not None:
+                condition = self.b.and_(condition, self.values.lanes.mask)
             condition = self.b.any(condition)
         if (
             self.part is not None
@@ -153,82 +159,31 @@ class _Writer(Values):
 
     # --- loops ---
 
-    def _carried(self, body: tuple[Statement, ...]) -> list[str]:
-        """Accumulators that a loop body changes and that were declared before it."""
-        names = [s.name for s in walk(body) if isinstance(s, Fold)]
-        return [n for n in dict.fromkeys(names) if n in self.env]
-
     def _serial_loop(self, loop: Loop) -> None:
         if loop.extent == 0:
             return
-        self._rounds(
-            loop.index, self.b.const(0, "int64"), self._size(loop.extent), 1,
-            self._carried(loop.body), lambda: self._block(loop.body),
-            isinstance(loop.extent, int), loop.block,
+        rounds(
+            self.values, loop.index, self.b.const(0, "int64"),
+            self.values.size(loop.extent), 1, self.values.carried(loop.body),
+            lambda: self._block(loop.body), isinstance(loop.extent, int), loop.block,
         )  # fmt: skip
 
-    def _rounds(
-        self, index: str, start: Value, stop: Value, step: int, carried: list[str],
-        body: Callable[[], None], certain: bool, block: int,
-    ) -> None:  # fmt: skip
-        """The rounds of a loop, in blocks if it has any and adds floats up."""
-        if block and any(map(self.is_float_sum, carried)):
-            run_in_blocks(self, index, start, stop, step, carried, body, certain, block)
-        else:
-            self._counted(index, start, stop, step, carried, body, certain)
-
-    def _counted(
-        self,
-        index: str,
-        start: Value,
-        stop: Value,
-        step: int,
-        carried: list[str],
-        body: Callable[[], None],
-        certain: bool,
+    def _divided_loop(
+        self, part: Part, loop: Loop, rest: tuple[Statement, ...]
     ) -> None:
-        """for index in range(start, stop, step): body; `certain`: it runs at least once."""
-        b = self.b
-        loop, done = b.label(), b.label()
-        first = {name: self.env[name] for name in carried}
-        before = b.block
-        if certain:
-            b.emit(f"br label %{loop}")
-        else:
-            some = b.compare("lt", start, stop)
-            b.emit(f"br i1 {some.text}, label %{loop}, label %{done}")
-        b.place(loop)
-        counter = Value(f"%{loop}.i", "int64", 1)
-        head = len(b.lines)
-        for position, name in enumerate(carried):
-            self.env[name] = Value(f"%{loop}.a{position}", first[name].dtype,
-                                   first[name].lanes)  # fmt: skip
-        self.env[index] = counter
-        body()
-        latch = b.block
-        phis = [f"  {counter.text} = phi i64 [ {start.text}, %{before} ], "
-                f"[ {loop_next(loop)}, %{latch} ]"]  # fmt: skip
-        last = {name: self.env[name] for name in carried}
-        for position, name in enumerate(carried):
-            value = first[name]
-            phis.append(
-                f"  %{loop}.a{position} = phi {value.type} "
-                f"[ {value.text}, %{before} ], [ {last[name].text}, %{latch} ]"
-            )
-        b.lines[head:head] = phis
-        b.emit(f"{loop_next(loop)} = add nuw nsw i64 {counter.text}, {step}")
-        b.emit(f"%{loop}.more = icmp slt i64 {loop_next(loop)}, {stop.text}")
-        b.emit(f"br i1 %{loop}.more, label %{loop}, label %{done}")
-        b.place(done)
-        for name in carried:
-            if certain:
-                self.env[name] = last[name]
+        """The part of a loop that one thread has, and what follows the loop."""
+        vector = loop.kind == "vector" and self.values.lanes is None
+        assert not vector or part.align % self._lane_count(loop) == 0
+        carried = self.values.carried(loop.body)
+
+        def run(begin: Value, end: Value) -> None:
+            if vector:
+                self._vector_loop(loop, (begin, end))
             else:
-                value = first[name]
-                self.env[name] = b.op(
-                    f"phi {value.type} [ {value.text}, %{before} ], "
-                    f"[ {last[name].text}, %{latch} ]", value.dtype, value.lanes,
-                )  # fmt: skip
+                rounds(self.values, loop.index, begin, end, 1, carried,
+                       lambda: self._block(loop.body), False, loop.block)  # fmt: skip
+
+        write_part(self.values, part, carried, run, lambda: self._block(rest))
 
     def _vector_loop(self, loop: Loop, part: tuple[Value, Value] | None = None) -> None:
         extent: Size | None = None if part else loop.extent
@@ -236,21 +191,21 @@ class _Writer(Values):
             return
         b = self.b
         count = self._lane_count(loop)
-        carried = self._carried(loop.body)
+        carried = self.values.carried(loop.body)
         outside = {name: self.env[name] for name in carried}
         for name in carried:
             combine, dtype = self.combine[name]
             self.env[name] = b.const(identity(combine, dtype), dtype, count)
         start = b.const(0, "int64") if part is None else part[0]
-        stop = self._size(loop.extent) if part is None else part[1]
+        stop = self.values.size(loop.extent) if part is None else part[1]
         main = extent // count * count if isinstance(extent, int) else None
         full = b.const(main, "int64") if main is not None else b.and_(stop, -count)
         if main is None and sum(1 for _ in walk(loop.body)) > LONG:
             self._masked_loop(loop, count, carried, start, stop)
         elif main != 0:
             once = main is not None and main <= loop.block * count
-            self._rounds(
-                loop.index, start, full, count, carried,
+            rounds(
+                self.values, loop.index, start, full, count, carried,
                 lambda: self._lane_body(loop, count, None), main is not None,
                 0 if once else loop.block,
             )  # fmt: skip
@@ -259,7 +214,10 @@ class _Writer(Values):
             self._tail(loop, count, carried, full, stop)
         elif isinstance(extent, int) and main is not None and main != extent:
             lanes = self.vector_bytes // self._itemsize(loop)
-            write_rest(self, loop, carried, main, extent - main, lanes, short)
+            write_rest(
+                self.values, loop.index, carried, main, extent - main, lanes, short,
+                lambda width, mask: self._lane_body(loop, width, mask),
+            )  # fmt: skip
         for name in carried:
             combine, dtype = self.combine[name]
             total = self._reduced(self.env[name], combine)
@@ -273,16 +231,11 @@ class _Writer(Values):
         def body() -> None:
             start = self.env[loop.index]
             left = self.b.splat(self._narrow(self.b.sub(stop, start), count), count)
-            mask = self.b.compare("lt", self._ramp(left.dtype, count), left)
+            mask = self.b.compare("lt", ramp(left.dtype, count), left)
             self._lane_body(loop, count, mask)
 
         index, block = loop.index, loop.block
-        self._rounds(index, first, stop, count, carried, body, False, block)
-
-    def is_float_sum(self, name: str) -> bool:
-        """Whether an accumulator adds floats up."""
-        combine, dtype = self.combine[name]
-        return combine == "add" and is_float(dtype)
+        rounds(self.values, index, first, stop, count, carried, body, False, block)
 
     def _tail(
         self,
@@ -301,7 +254,7 @@ class _Writer(Values):
         b.emit(f"br i1 {some.text}, label %{rest}, label %{done}")
         b.place(rest)
         left = b.splat(self._narrow(b.sub(stop, full), count), count)
-        mask = b.compare("lt", self._ramp(left.dtype, count), left)
+        mask = b.compare("lt", ramp(left.dtype, count), left)
         self.env[loop.index] = full
         self._lane_body(loop, count, mask)
         after = b.block
@@ -319,9 +272,9 @@ class _Writer(Values):
 
     def _lane_body(self, loop: Loop, count: int, mask: Value | None) -> None:
         before = dict(self.env)
-        self.lanes = Lanes(loop.index, count, self.env[loop.index], mask)
+        self.values.lanes = Lanes(loop.index, count, self.env[loop.index], mask)
         self._block(loop.body)
-        self.lanes = None
+        self.values.lanes = None
         for name, value in before.items():  # what the body named is not visible outside
             if name not in self.combine:
                 self.env[name] = value
@@ -345,7 +298,7 @@ class _Writer(Values):
                     work += WORK.get(expression.function, 12)
         if work <= 12:
             inner = any(isinstance(s, Loop) for s in walk(loop.body))
-            return 4 if inner or self._carried(loop.body) else 2
+            return 4 if inner or self.values.carried(loop.body) else 2
         return 2 if work <= 40 else 1
 
     def _lane_count(self, loop: Loop) -> int:
@@ -407,8 +360,3 @@ class _Writer(Values):
                 )  # fmt: skip
             value = primitives.emit(b, combine, parts, value.dtype)
         return value
-
-
-def loop_next(label: str) -> str:
-    """Name of the next value of a loop's counter."""
-    return f"%{label}.n"
