@@ -1,19 +1,19 @@
 """The learning curves of a training as a picture.
 
-In: a `History`.  Out: a picture, drawn by matplotlib without a screen (Agg); matplotlib is
-loaded on the first call only.
+In: a `History` (history.py).  Out: a picture, drawn by matplotlib without a screen (Agg);
+matplotlib is loaded on the first call only.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import ItemsView
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from symgraph.errors import ArgumentError, NotSupportedError
-from symgraph.train.history import History
 
 #: of pictures, told by the suffix
 FORMATS = (".png", ".pdf", ".svg")
@@ -23,7 +23,18 @@ _OTHERS = ("seconds", "learning_rate")
 COLUMNS = 3
 
 
-def plot_history(history: History, path: str | Path, title: str = "") -> Path:
+class Curves(Protocol):
+    """What is drawn: columns by name, with an entry for each epoch."""
+
+    epochs: list[int]
+    best: int | None
+
+    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str) -> list[Any]: ...
+    def items(self) -> ItemsView[str, list[Any]]: ...
+
+
+def plot_history(history: Curves, path: str | Path, title: str = "") -> Path:
     """Draw losses and measures of training and validation against the epoch.
 
     Parameters
@@ -50,7 +61,7 @@ def plot_history(history: History, path: str | Path, title: str = "") -> Path:
     return path
 
 
-def draw_history(history: History, title: str = "") -> Any:
+def draw_history(history: Curves, title: str = "") -> Any:
     """Draw the picture of `plot_history` and return matplotlib's figure."""
     if not history.epochs:
         raise ArgumentError("plot_history: the history has no epochs")

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.train.curve import draw_history, plot_history
+
 
 class History(Mapping[str, list[Any]]):
     """The numbers of all epochs of one or several calls of `fit`.
@@ -118,8 +120,6 @@ class History(Mapping[str, list[Any]]):
         -------
         Path of the file, or the figure of matplotlib
         """
-        from symgraph.train.curve import draw_history, plot_history
-
         if path is None:
             return draw_history(self, title)
         return plot_history(self, path, title)

@@ -19,7 +19,7 @@ import numpy as np
 from symgraph import nn
 from symgraph.core.node import Variable
 from symgraph.errors import ArgumentError, ShapeError
-from symgraph.train import loop
+from symgraph.train import loop, stored
 from symgraph.train.callbacks.base import Callback, Run, callbacks_of
 from symgraph.train.functions import Functions
 from symgraph.train.heads import Head
@@ -400,9 +400,7 @@ class Model:
         -------
         paths of the two files
         """
-        from symgraph.train.stored import save
-
-        return save(self, path, metadata)
+        return stored.save(self, path, metadata)
 
     @classmethod
     def load(cls, path: str | Path, **settings: Any) -> Model:
@@ -413,9 +411,7 @@ class Model:
         settings : arguments of the constructor that the file cannot hold, such as a loss
             that is a function of yours
         """
-        from symgraph.train.stored import load
-
-        return load(path, settings)
+        return stored.load(cls, path, settings)
 
     def summary(self, stream: Any = None) -> None:
         """Print a table: layer, shape of its output, parameters, multiply-adds.

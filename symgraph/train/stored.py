@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,17 +19,37 @@ from symgraph.core.node import Variable
 from symgraph.data.preprocessing import KNOWN, Preprocessing
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import SavedNetwork, load_model, save_model
+from symgraph.train.functions import Functions
 from symgraph.train.heads import LOSSES, Head
 from symgraph.train.history import History
 from symgraph.train.measures import METRICS, Metric, metric_of
-from symgraph.train.model import Model
 from symgraph.train.rules import RULES
+from symgraph.train.task import Task
 
 #: what stands for a thing that a file can only name
 OWN = "of the user"
 
 
-def save(model: Model, path: str | Path, metadata: Mapping[str, Any] | None) -> Any:
+class Savable(Protocol):
+    """What a file holds of a model; `Model` says what each is."""
+
+    functions: Functions
+    given: dict[str, Any]
+    task: Task
+    history: History
+    epoch: int
+    metadata: dict[str, Any]
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def learning_rate(self) -> float | None: ...
+
+
+M = TypeVar("M", bound=Savable)
+
+
+def save(model: Savable, path: str | Path, metadata: Mapping[str, Any] | None) -> Any:
     """Write a model; see `Model.save`."""
     numbers = {
         f"state/{number:03d}/{name}": value
@@ -61,21 +81,25 @@ def save(model: Model, path: str | Path, metadata: Mapping[str, Any] | None) -> 
     )
 
 
-def load(path: str | Path, settings: dict[str, Any]) -> Model:
-    """Read a model; see `Model.load`."""
+def load(make: Callable[..., M], path: str | Path, settings: dict[str, Any]) -> M:
+    """Read a model; see `Model.load`. It is made by `make`, the class."""
     saved = load_model(path)
     training = saved.training
     if not training and "loss" not in settings:
         settings = {"loss": None, **settings}
     try:
-        return _model(saved, dict(training), settings, path)
+        return _model(make, saved, dict(training), settings, path)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(f"{path}: not a valid model: {error!r}") from error
 
 
 def _model(
-    saved: SavedNetwork, training: dict[str, Any], settings: dict[str, Any], path: Any
-) -> Model:
+    make: Callable[..., M],
+    saved: SavedNetwork,
+    training: dict[str, Any],
+    settings: dict[str, Any],
+    path: Any,
+) -> M:
     names = training.get("names", [""])
     outputs = list(saved.outputs)
     network = outputs[0] if names == [""] else dict(zip(names, outputs, strict=True))
@@ -102,7 +126,7 @@ def _model(
         found |= training["around"]
         if training["learning_rate"] is not None and "updates" not in settings:
             found["learning_rate"] = training["learning_rate"]
-    model = Model(network, **{**found, **settings})
+    model = make(network, **{**found, **settings})
     model.metadata = dict(saved.metadata)
     if training:
         model.epoch = int(training["epoch"])
@@ -133,7 +157,7 @@ def _loss_text(head: Head) -> Any:
     return {OWN: head.loss.name}
 
 
-def _rule_text(model: Model) -> Any:
+def _rule_text(model: Savable) -> Any:
     rule = model.task.rule
     if rule.name is None:
         return {OWN: getattr(rule.function, "__name__", "updates")}
