@@ -1,10 +1,11 @@
 """The folder list is the architecture: imports go down, files stay short, start is light.
 
 Floors are those of docs/explanation and of the package plan. Imports are read with
-`ast`, those inside functions too; an import under ``if TYPE_CHECKING`` does not count.
+`ast`: those inside functions count, and those under ``if TYPE_CHECKING``.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,16 +83,8 @@ def floor(module: str) -> int:
 def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
     """(module, line, whether it stands at the top) of all imports of a file."""
     tree = ast.parse(path.read_text())
-    skipped: set[ast.AST] = set()
-    top: set[ast.AST] = set()
+    top = set(tree.body)
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            skipped.update(child for part in node.body for child in ast.walk(part))
-    for node in tree.body:
-        top.add(node)
-    for node in ast.walk(tree):
-        if node in skipped:
-            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno, node in top
@@ -139,7 +132,7 @@ def test_autodiff_and_rewrite_do_not_know_one_another() -> None:
 
 def test_modules_do_not_import_in_circles() -> None:
     graph = {
-        module: {name for name, _, at_top in own(path) if at_top and name != module}
+        module: {name for name, _, _ in own(path) if name in MODULES} - {module}
         for module, path in MODULES.items()
     }
     try:
@@ -147,6 +140,19 @@ def test_modules_do_not_import_in_circles() -> None:
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
     assert set(MODULES) <= set(order)
+
+
+def test_the_device_is_chosen_by_the_registry_alone() -> None:
+    """No other file names a backend: they ask for the one of a device."""
+    wrong = [
+        f"{path}: {name}"
+        for module, path in MODULES.items()
+        for name in ("cpu", "lockstep")
+        if not module.startswith(f"symgraph.backends.{name}")
+        and module != "symgraph.backends.registry"
+        and re.search(rf"backends[./]{name}\b", path.read_text(encoding="utf-8"))
+    ]
+    assert wrong == []
 
 
 def test_what_nobody_else_may_import() -> None:

@@ -8,15 +8,18 @@ are.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from symgraph.backends.roofline import Peak
+from symgraph.core.graph import Graph
 from symgraph.core.memory import Memory
 from symgraph.core.record import Record
+from symgraph.errors import NotSupportedError
 
-if TYPE_CHECKING:
-    from symgraph.core.graph import Graph
+if TYPE_CHECKING:  # not needed where programs come from the cache
     from symgraph.lower.steps import Program
 
 #: an entry's answer that no call was made: the arrays are not as specified
@@ -73,16 +76,15 @@ class Artifact(Record):
 
 
 class Executable(Protocol):
-    """A loaded program.
+    """A loaded program."""
 
-    Attributes
-    ----------
-    memory : where its slots point
-    is_direct : whether `direct` makes entries
-    """
+    @property
+    def memory(self) -> Memory:
+        """Where its slots point."""
 
-    memory: Memory
-    is_direct: bool
+    @property
+    def is_direct(self) -> bool:
+        """Whether `direct` makes entries."""
 
     def entry(
         self,
@@ -163,8 +165,13 @@ class Executable(Protocol):
 class Timed(Protocol):
     """A program that takes the time of each of its steps."""
 
-    executable: Executable
-    threads: int
+    @property
+    def executable(self) -> Executable:
+        """What the runtime binds."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads it may use."""
 
     def watch(self) -> np.ndarray:
         """A watch by which loops go on however long they take."""
@@ -172,29 +179,49 @@ class Timed(Protocol):
     def run(self, slots: np.ndarray, clock: np.ndarray) -> int:
         """Run once; nanoseconds are added to ``clock[k]`` for step k → error flag."""
 
+    def peak(self, dtype: str) -> Peak:
+        """What the device can do at best with "float32" or "float64"."""
+
 
 class Lent(Protocol):
     """Addresses of arrays on the device; outputs come back at the end of a ``with``."""
 
-    arrays: Sequence[int]
-    outputs: Sequence[int]
-    sources: Sequence[int]
+    @property
+    def arrays(self) -> Sequence[int]: ...
+    @property
+    def outputs(self) -> Sequence[int]: ...
+    @property
+    def sources(self) -> Sequence[int]: ...
 
-    def __enter__(self) -> "Lent": ...
+    def __enter__(self) -> Any: ...
 
-    def __exit__(self, *failure: object) -> None: ...
+    def __exit__(self, *failure: Any) -> None: ...
 
 
 class Backend(Protocol):
-    """A device that compiles and runs programs."""
+    """A device that compiles and runs programs.
+
+    A class that derives from it states `memory`, `legalize`, `compile` and `load`; what
+    else it does not state is as here.
+    """
 
     memory: Memory
 
     def fingerprint(self, options: Options) -> Any:
         """What of machine and libraries decides the code; part of the cache's key."""
+        return ""
 
-    def prepare(self, graph: "Graph", options: Options) -> Callable[[], None]:
+    def prepare(self, graph: Graph, options: Options) -> Callable[[], None]:
         """Begin, beside the rewriting of a graph, what it will need; returns the wait."""
+        return lambda: None
+
+    def describe(self) -> Sequence[tuple[str, str]]:
+        """What ``symgraph doctor`` prints of it: topics, with a line of text each."""
+        return ()
+
+    def calm(self) -> AbstractContextManager[None]:
+        """A while in which its libraries use one thread: no call waits for others."""
+        return nullcontext()
 
     def legalize(self, program: "Program", options: Options) -> "Program":
         """The program in steps of this device, at the same places."""
@@ -208,8 +235,17 @@ class Backend(Protocol):
     ) -> Artifact:
         """Compile a legalised program; `lap` is told of the end of each stage."""
 
-    def timed(self, program: "Program", options: Options) -> "Timed":
-        """The program with a clock beside each step."""
+    def timed(self, program: "Program", options: Options) -> Timed:
+        """The program with a clock beside each step.
+
+        Raises
+        ------
+        NotSupportedError : a device on which time means nothing
+        """
+        raise NotSupportedError(
+            f"profile: times mean nothing on the device {options.device!r}; profile the "
+            "function on the device that it is meant for"
+        )
 
     def load(self, artifact: Artifact, program: "Program | None") -> Executable:
         """Load what was compiled; `program`, if it was compiled just now, is it."""

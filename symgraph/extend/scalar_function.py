@@ -2,7 +2,7 @@
 
 `declare` makes a `Scalar` of it (ops/families.py). A function of arithmetic and of
 functions that are primitives becomes a body, and fuses like any other; any other is a
-primitive of its own, which a backend compiles (backends/cpu/user_functions.py). The
+primitive of its own, which a backend compiles. The
 reference calls the function for each element. In: functions. Out: names of scalars.
 """
 

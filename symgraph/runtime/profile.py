@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from symgraph.backends.base import Timed
+from symgraph.backends.roofline import Peak
 from symgraph.core.node import Apply, Place
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy
@@ -21,7 +22,6 @@ from symgraph.lower.steps import Copy, Launch, Program, Step
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.runtime.executor import Executor
 from symgraph.runtime.image import Image
-from symgraph.runtime.roofline import Peak, peak
 from symgraph.runtime.work import Work, work_of
 
 _MOST_NAMES = 5
@@ -175,10 +175,9 @@ def measure(
     for _ in range(calls):
         _checked(executor, timed.run(slots, clock))
     seconds = (time.perf_counter() - start_time) / calls
-    threads = timed.threads
     works = [work_of(program, step, slots) for step in program.steps]
     peaks = {
-        dtype: peak(dtype, threads) for dtype in sorted({_roof(work) for work in works})
+        dtype: timed.peak(dtype) for dtype in sorted({_roof(work) for work in works})
     }
     times = [float(t) / calls / 1e9 for t in clock[: len(program.steps)]]
     whole = sum(times) or 1.0
@@ -190,7 +189,7 @@ def measure(
     return Profile(
         name, tuple(sorted(rows, key=lambda row: -row.seconds)), calls, seconds,
         executor.arena.size, sum(v.container.array.nbytes for v in shared),
-        sum(a.nbytes for a in outputs), threads, peaks,
+        sum(a.nbytes for a in outputs), timed.threads, peaks,
     )  # fmt: skip
 
 

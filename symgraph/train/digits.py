@@ -7,9 +7,8 @@ uses what is saved here.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph import nn
-from symgraph.backends.cpu import library
+from symgraph.backends.registry import backend_of
 from symgraph.data.digits import CLASSES, IMAGE_SHAPE, load_digits, split
 from symgraph.errors import ArgumentError
 from symgraph.train.augment import random_shift
@@ -145,7 +144,7 @@ def train_digits(
         told: list[Callback] = [Linear(by="epoch"), *callbacks]
         if settings.patience:
             told.append(EarlyStopping(patience=settings.patience))
-        with _single_threaded_products():
+        with backend_of(sg.config.device).calm():
             history = model.fit(
                 *train,
                 epochs=settings.epochs,
@@ -171,20 +170,6 @@ def train_digits(
         train_seconds,
         files,
     )
-
-
-@contextlib.contextmanager
-def _single_threaded_products() -> Iterator[None]:
-    """Keep BLAS to one thread: on a busy machine, small products wait for the others."""
-    found = library.blas()
-    before = found.get_threads() if found else 1
-    try:
-        if found:
-            found.set_threads(1)
-        yield
-    finally:
-        if found:
-            found.set_threads(before)
 
 
 def _augmentation(

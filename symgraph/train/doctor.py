@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-
-from symgraph.backends.cpu import library
+from symgraph.backends.registry import backend_of
 from symgraph.core.cache import default_cache
 
 PACKAGES = ("numpy", "numba", "llvmlite", "networkx", "safetensors", "rich")
@@ -42,7 +40,7 @@ def report() -> Iterator[tuple[str, str]]:
     yield "processor", _processor()
     yield "features", _features()
     yield "threads", _threads()
-    yield "blas", blas()
+    yield from backend_of("cpu").describe()
     yield from cache_lines()
     yield "gpu", gpu()
 
@@ -91,16 +89,6 @@ def _threads() -> str:
     text = f"{usable or os.cpu_count()} of {os.cpu_count()} processors usable"
     found = [f"{n}={os.environ[n]}" for n in THREAD_VARIABLES if n in os.environ]
     return ", ".join([text, *found])
-
-
-def blas() -> str:
-    """Return the BLAS that NumPy multiplies matrices with, and its threads."""
-    build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    text = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
-    found = library.blas()
-    if found is None:
-        return f"{text}, which compiled functions cannot call"
-    return f"{text}, {found.get_threads()} threads ({found.config})"
 
 
 def gpu() -> str:

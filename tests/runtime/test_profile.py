@@ -7,8 +7,9 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.backends.cpu.roofline import SETS, peak
+from symgraph.backends.roofline import Peak
 from symgraph.runtime.profile import Profile
-from symgraph.runtime.roofline import SETS, Peak, peak
 from symgraph.runtime.work import work_of
 
 N, K = 6, 10

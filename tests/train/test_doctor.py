@@ -51,7 +51,7 @@ def test_cache_lines_count_what_is_stored(tmp_path):
 
 def test_blas_names_what_numpy_was_built_with():
     built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
-    assert doctor.blas().startswith(built)
+    assert dict(doctor.report())["blas"].startswith(built)
 
 
 def test_thread_settings_of_the_environment_are_shown(monkeypatch):

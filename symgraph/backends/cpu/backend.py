@@ -7,17 +7,18 @@ is imported when something is compiled; loading from the cache needs little.
 import contextlib
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from symgraph.backends.base import ArgumentSpec, Artifact, Options
+from symgraph.backends.base import ArgumentSpec, Artifact, Backend, Options
 from symgraph.backends.cpu import entry, support, threads, tile_objects, watch
 from symgraph.backends.cpu.library import blas
 from symgraph.backends.cpu.loader import Library, load
 from symgraph.backends.cpu.target import fingerprint as machine
+from symgraph.backends.roofline import Peak
 from symgraph.core.cache import default_cache
 from symgraph.core.graph import Graph
 from symgraph.core.memory import HOST
@@ -30,7 +31,7 @@ THIN = 32
 LEAST = 16
 
 
-class CpuBackend:
+class CpuBackend(Backend):
     """Compiles programs for this machine."""
 
     memory = HOST
@@ -58,6 +59,28 @@ class CpuBackend:
         thread = threading.Thread(target=work, name="symgraph-tiles", daemon=True)
         thread.start()
         return thread.join
+
+    def describe(self) -> Sequence[tuple[str, str]]:
+        """The BLAS that NumPy multiplies matrices with, and its threads."""
+        build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        text = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
+        found = blas()
+        if found is None:
+            return (("blas", f"{text}, which compiled functions cannot call"),)
+        return (("blas", f"{text}, {found.get_threads()} threads ({found.config})"),)
+
+    @contextlib.contextmanager
+    def calm(self) -> Iterator[None]:
+        """Keep BLAS to one thread."""
+        found = blas()
+        before = found.get_threads() if found else 1
+        try:
+            if found:
+                found.set_threads(1)
+            yield
+        finally:
+            if found:
+                found.set_threads(before)
 
     def legalize(self, program: Program, options: Options) -> Program:
         """The program with BLAS, tiles and parts for threads (native.py)."""
@@ -232,6 +255,12 @@ class CpuTimed:
     def watch(self) -> np.ndarray:
         """A watch by which loops go on however long they take."""
         return watch.made(ctypes.cast(self._on, ctypes.c_void_p).value or 0)
+
+    def peak(self, dtype: str) -> Peak:
+        """What this machine can do at best, measured once in a process."""
+        from symgraph.backends.cpu.roofline import peak
+
+        return peak(dtype, self.threads)
 
     def run(self, slots: np.ndarray, clock: np.ndarray) -> int:
         """Run once; nanoseconds are added to ``clock[k]`` for step k."""

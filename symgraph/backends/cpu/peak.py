@@ -5,7 +5,7 @@
                        i64 times)               n a multiple of 64
 
 In: a dtype and the features of the target. Out: the text of an LLVM module. Timing them
-is left to runtime/roofline.py.
+is left to roofline.py.
 """
 
 from symgraph.backends.cpu.target import features, vector_bytes

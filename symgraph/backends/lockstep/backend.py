@@ -11,13 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from symgraph.backends import plain
-from symgraph.backends.base import Artifact, Options, Timed
+from symgraph.backends.base import Artifact, Backend, Options
 from symgraph.backends.cuda.writer import CudaKernel, write
 from symgraph.backends.lockstep.executable import LockstepExecutable
 from symgraph.backends.lockstep.memory import LockstepMemory
-from symgraph.core.graph import Graph
 from symgraph.core.record import fresh
-from symgraph.errors import NotSupportedError
 from symgraph.lower.independence import with_independence
 from symgraph.lower.sizes import Poly
 from symgraph.lower.steps import (
@@ -40,19 +38,11 @@ class LockstepProgram(Program, frozen=False):
     races: bool = False
 
 
-class LockstepBackend:
-    """Interprets programs."""
+class LockstepBackend(Backend):
+    """Interprets programs. Its text is the same everywhere, and it has no speed."""
 
     def __init__(self) -> None:
         self.memory = LockstepMemory()
-
-    def fingerprint(self, options: Options) -> Any:
-        """Nothing: its text is the same everywhere."""
-        return "lockstep"
-
-    def prepare(self, graph: Graph, options: Options) -> Callable[[], None]:
-        """Nothing is to be prepared."""
-        return lambda: None
 
     def legalize(self, program: Program, options: Options) -> LockstepProgram:
         """The program with plain kernels, whose independent loops are marked."""
@@ -88,13 +78,6 @@ class LockstepBackend:
         """Nothing is kept on disk: the text is made in no time."""
         ready()
         return Artifact(b"", ())
-
-    def timed(self, program: Program, options: Options) -> Timed:
-        """Refuse: it has no speed."""
-        raise NotSupportedError(
-            'profile: times mean nothing on the device "lockstep"; profile the function '
-            "on the device that it is meant for"
-        )
 
     def load(self, artifact: Artifact, program: Any) -> LockstepExecutable:
         """What interprets a legalised program."""

@@ -1,11 +1,9 @@
 """What this machine can do at best: multiply-adds, and bytes moved, in a second.
 
-The roofline of Williams, Waterman and Patterson (2009, doi:10.1145/1498765.1498785): a
-step with F operations and B bytes takes at least max(F / flops, B / bandwidth). Both
-are measured, with two generated kernels (backends/cpu/peak.py) on as many threads as
-compiled functions use: the bandwidth for working sets from a first-level cache to main
-memory, as data that stays in a cache moves faster. In: a dtype, a number of threads.
-Out: `Peak`. It takes about 0.2 s, once in a process.
+Both are measured, with two generated kernels (peak.py) on as many threads as compiled
+functions use: the bandwidth for working sets from a first-level cache to main memory, as
+data that stays in a cache moves faster. In: a dtype, a number of threads. Out: a `Peak`
+(backends/roofline.py). It takes about 0.2 s, once in a process.
 """
 
 import ctypes
@@ -18,58 +16,15 @@ import numpy as np
 
 from symgraph.backends.cpu import loader, target
 from symgraph.backends.cpu.peak import flops_of_round, peak_text
+from symgraph.backends.roofline import Peak
 from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest
 from symgraph.core.dtypes import ITEMSIZE, NUMPY
-from symgraph.core.record import Record
 
 #: bytes of the working sets, for each thread
 SETS = (2**14, 2**17, 2**20, 2**22, 2**25)
 _LEAST = 1e-3  # seconds of one measurement
 _ROUNDS = 5
-
-
-class Peak(Record):
-    """The roofline for one dtype and number of threads.
-
-    Attributes
-    ----------
-    flops : floating point operations per second, a multiply-add being two
-    bandwidths : (bytes of a working set, bytes per second)
-    """
-
-    dtype: str
-    threads: int
-    flops: float
-    bandwidths: tuple[tuple[int, float], ...]
-
-    def bandwidth(self, size: float) -> float:
-        """Bytes per second for a step that touches `size` bytes."""
-        for fits, rate in self.bandwidths:
-            if size <= fits:
-                return rate
-        return self.bandwidths[-1][1]
-
-    def seconds(self, flops: float, size: float) -> float:
-        """The least time for so many operations and bytes: the roofline.
-
-        Examples
-        --------
-        >>> peak = Peak("float32", 1, 1e11, ((2**20, 1e11), (2**25, 1e10)))
-        >>> peak.seconds(1e6, 1e5), peak.seconds(1e6, 1e8)
-        (1e-05, 0.01)
-        """
-        return max(flops / self.flops, size / self.bandwidth(size))
-
-    def __str__(self) -> str:
-        rates = ", ".join(
-            f"{rate / 1e9:.0f} GB/s in {size / 2**10:.0f} KiB"
-            for size, rate in self.bandwidths
-        )
-        return (
-            f"{self.dtype}, {self.threads} thread(s): {self.flops / 1e9:.0f} GFLOP/s; "
-            f"{rates}"
-        )
 
 
 @functools.cache
