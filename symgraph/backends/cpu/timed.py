@@ -8,9 +8,9 @@ costs about 30 ns each. In: a Program. Out: the text of the functions.
 """
 
 import time
-from typing import Any
 
 from symgraph.backends.cpu.driver import Driver
+from symgraph.backends.cpu.driver_lines import Lines
 from symgraph.backends.cpu.steps import NativeProgram
 
 NOW = f"""
@@ -30,28 +30,27 @@ declare i32 @clock_gettime(i32, ptr)
 
 def write_timed_driver(program: NativeProgram, ilp64: bool) -> str:
     """The text of `step` with clocks, and declarations of what it calls."""
-    return _TimedDriver(program, ilp64).text() + NOW
+    return Driver(program, ilp64, _StepClock()).text() + NOW
 
 
-class _TimedDriver(Driver):
+class _StepClock:
+    """Adds what each step took to its place of the table of times."""
+
+    parameter = ", ptr %clock"
     _number = 0
-    _last = "%started"
+    _last = ""
 
-    def _steps(self, name: str, choice: list[str]) -> str:
+    def begin(self, w: Lines) -> None:
+        """The time before the first step."""
         self._number, self._last = 0, "%started"
-        choice = [line.replace("(ptr %slots)", "(ptr %slots, ptr %clock)")
-                  for line in choice]  # fmt: skip
-        text = super()._steps(name, [*choice, "  %started = call i64 @sg.now()"])
-        head = f"define {name}(ptr %slots"
-        assert text.startswith(head)
-        return f"{head}, ptr %clock{text[len(head) :]}"
+        w.lines.append("  %started = call i64 @sg.now()")
 
-    def _step(self, step: Any) -> None:
-        super()._step(step)
-        now = self._op("call i64 @sg.now()")
-        spent = self._op(f"sub i64 {now}, {self._last}")
-        at = self._op(f"getelementptr i64, ptr %clock, i64 {self._number}")
-        before = self._op(f"load i64, ptr {at}")
-        total = self._op(f"add i64 {before}, {spent}")
-        self.lines.append(f"  store i64 {total}, ptr {at}")
+    def step(self, w: Lines) -> None:
+        """The time after a step."""
+        now = w.op("call i64 @sg.now()")
+        spent = w.op(f"sub i64 {now}, {self._last}")
+        at = w.op(f"getelementptr i64, ptr %clock, i64 {self._number}")
+        before = w.op(f"load i64, ptr {at}")
+        total = w.op(f"add i64 {before}, {spent}")
+        w.lines.append(f"  store i64 {total}, ptr {at}")
         self._number, self._last = self._number + 1, now
