@@ -95,11 +95,15 @@ class Record:
         given = {name: self.__dict__[name] for name in self.fields}
         return type(self)(**(given | changes))
 
+    def as_tuple(self) -> tuple[Any, ...]:
+        """The values of the fields, in order."""
+        return self._values(self.__dict__)
+
     def _key(self) -> tuple[Any, ...]:
         return self._values(self.__dict__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._values(self.__dict__)
+        return type(self), self.as_tuple()
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -147,7 +147,7 @@ class OpFromGraph(Op):
 
     def make(self, *inputs: Variable) -> tuple[Variable, ...]:
         """Apply the op; in a frozen graph, the expression that it stands for."""
-        node = self._node(inputs)
+        node = self.checked_node(inputs)
         if building.interner is None:
             return node.outputs
         return tuple(self.inner.apply(node.inputs))

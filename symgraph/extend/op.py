@@ -197,14 +197,15 @@ class Op(core.Op):
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Apply the op. `name` names the output; `return_list` gives a list always."""
         name, as_list = named.pop("name", None), named.pop("return_list", False)
-        outputs = list(self._node(inputs, named).outputs)
+        outputs = list(self.checked_node(inputs, named).outputs)
         if name is not None:
             outputs[self.default_output or 0].name = name
         if self.default_output is not None and not as_list:
             return outputs[self.default_output]
         return outputs if as_list or len(outputs) != 1 else outputs[0]
 
-    def _node(self, inputs: Sequence[Any], named: Any = None) -> Apply:
+    def checked_node(self, inputs: Sequence[Any], named: Any = None) -> Apply:
+        """What `make_node` gives, if it is what it should be."""
         place = user_place()
         node = self.make_node(*inputs, **(named or {}))
         if not isinstance(node, Apply) or node.op is not self:
@@ -224,11 +225,11 @@ class Op(core.Op):
 
     def infer(self, *inputs: Variable) -> tuple[TensorType, ...]:
         """The types of the outputs that `make_node` gives."""
-        return tuple(v.type for v in self._node(inputs).outputs)
+        return tuple(v.type for v in self.checked_node(inputs).outputs)
 
     def make(self, *inputs: Variable) -> tuple[Variable, ...]:
         """Apply the op; in a frozen graph, the host op that calls `perform`."""
-        node = self._node(inputs)
+        node = self.checked_node(inputs)
         if building.interner is None:
             if building.watch is not None:
                 building.watch(node)
@@ -265,7 +266,7 @@ class Op(core.Op):
             return contract.gradients(self, what, node, found)
 
         def rule(inputs: list[Variable], flowing: list[Variable]) -> Gradients:
-            inside = self._node(inputs)
+            inside = self.checked_node(inputs)
             found = self.L_op(list(inside.inputs), list(inside.outputs), flowing)
             return contract.gradients(self, what, inside, found)
 

@@ -110,7 +110,7 @@ class Extents:
         #: conditions → what must be true where they hold
         self.guarded: dict[Path, tuple[list[Check], list[Range]]] = {}
         self._given: dict[Variable, tuple[Any, ...]] = {}
-        self.atoms.shape_of = self._raw
+        self.atoms.shape_of = self.stated
         self._shapes: dict[Variable, tuple[Any, ...]] = {}
         #: variable → (number of bound atoms at the time, its shape as Polys)
         self._present: dict[Variable, tuple[int, Shape]] = {}
@@ -193,7 +193,8 @@ class Extents:
         """A 0-d int64 variable as a size."""
         return self.atoms.poly(variable)
 
-    def _raw(self, variable: Variable) -> tuple[Any, ...]:
+    def stated(self, variable: Variable) -> tuple[Any, ...]:
+        """Extents of a variable as an op states them: ints, variables or sizes."""
         found = self._shapes.get(variable)
         if found is None and variable.owner is not None:
             # not in the graph: an extent of a loop's rows, told in terms of its step
@@ -240,7 +241,7 @@ class Extents:
 
     def unbound(self, variable: Variable) -> tuple[Any, ...]:
         """Extents as ints and variables, the form that `infer_shape` takes."""
-        found = self._raw(variable)
+        found = self.stated(variable)
         return tuple(
             e.constant if isinstance(e, Poly) and e.constant is not None else e
             for e in found
@@ -249,7 +250,7 @@ class Extents:
     def present(self, variable: Variable) -> Shape:
         found = self._present.get(variable)
         if found is None or found[0] != self.atoms.bindings:
-            shape = tuple([self.atoms.poly(e) for e in self._raw(variable)])
+            shape = tuple([self.atoms.poly(e) for e in self.stated(variable)])
             found = self._present[variable] = self.atoms.bindings, shape
         return found[1]
 
@@ -257,7 +258,7 @@ class Extents:
         """The extent of each axis: that of the first operand that is not 1 there."""
         ndim = node.outputs[0].ndim
         result: list[Any] = []
-        pairs = [(self._raw(v), self.present(v)) for v in node.inputs]
+        pairs = [(self.stated(v), self.present(v)) for v in node.inputs]
         for axis in range(-ndim, 0):
             best: Any = 1
             for shape, sizes in pairs:

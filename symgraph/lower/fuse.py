@@ -447,7 +447,7 @@ class Fusion(Reading):
                 mapping[axis] = axis
                 consumer.axes.append(axis)
         for variable, axes in producer.members.items():
-            self._reads.pop(variable, None)
+            self.forget(variable)
             consumer.members[variable] = tuple(a and mapping[a] for a in axes)
             self.unit_of[variable] = consumer
         for variable, axes in producer.domains.items():
@@ -501,7 +501,7 @@ class Fusion(Reading):
         for variable in group.members:
             if self.dims(variable) == shape:
                 group.members[variable] = new
-            self._reads.pop(variable, None)
+            self.forget(variable)
         for variable in group.domains:
             group.domains[variable] = new
 

@@ -112,7 +112,7 @@ def _of_step(
     for within in graph.applies():
         if within.op.name == "scan" and not paths[within]:
             _of_step(within, found, checks, ranges)
-    atoms.shape_of = outer._raw
+    atoms.shape_of = outer.stated
 
 
 def with_requirements(graph: Graph, leaves: Sequence[Variable]) -> Graph:

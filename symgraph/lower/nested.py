@@ -109,7 +109,7 @@ class Nested:
             for number, wanted in enumerate(homes.wanted):
                 self._agree(node, body, number, wanted)
             body.write()
-        atoms.shape_of = self.extents._raw
+        atoms.shape_of = self.extents.stated
         self.sheet.program.checks += body.extents.checks
         self.sheet.program.ranges += body.extents.ranges
         return tuple(body.steps)

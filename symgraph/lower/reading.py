@@ -161,6 +161,10 @@ class Reading:
             self._reads[out] = found
         return found
 
+    def forget(self, out: Variable) -> None:
+        """Look at a node again: its group is another."""
+        self._reads.pop(out, None)
+
     def sources(self, unit: Unit) -> Iterator[Variable]:
         """What a unit reads, below all renamings and slices."""
         if isinstance(unit, Group):

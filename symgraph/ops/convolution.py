@@ -93,7 +93,7 @@ class _Convolution(Op):
 
     def like(self, op: type["_Convolution"]) -> "_Convolution":
         """Another of the three with this geometry."""
-        return op(*self._key())
+        return op(*self.as_tuple())
 
     def _require_fit(
         self, sizes: Sizes, spatial: Sequence[Any], window: Sequence[Any]

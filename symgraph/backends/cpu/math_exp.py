@@ -291,7 +291,7 @@ def _avx512_split(b: Builder, x: Value) -> tuple[Value, Value]:
     return e, b.fsub(m, 1.0)
 
 
-def _exponent(b: Builder, x: Value) -> tuple[Value, Value, Value]:
+def exponent_of(b: Builder, x: Value) -> tuple[Value, Value, Value]:
     # Of a positive normal x: e as a float, the bits of x and the bits e << mantissa,
     # such that sqrt(1/2) <= x / 2**e < sqrt(2).
     dtype = x.dtype
@@ -319,7 +319,7 @@ def split(b: Builder, x: Value) -> tuple[Value, Value, bool]:
     lift = MANTISSA[dtype] + 1
     tiny = b.compare("olt", x, SMALLEST_NORMAL[dtype])
     normal = b.select(tiny, b.fmul(x, 2.0**lift), x)
-    e, bits, field = _exponent(b, normal)
+    e, bits, field = exponent_of(b, normal)
     e = b.fadd(e, b.choose(tiny, -float(lift), 0.0, x))
     f = b.fsub(b.bitcast(b.sub(bits, field), dtype), 1.0)
     return e, f, False
@@ -385,7 +385,7 @@ def log1p(b: Builder, x: Value) -> Value:
     """
     dtype = x.dtype
     shift = MANTISSA[dtype]
-    e, _, field = _exponent(b, b.fadd(x, 1.0))
+    e, _, field = exponent_of(b, b.fadd(x, 1.0))
     power = b.bitcast(b.sub((BIAS[dtype] + 2) << shift, field), dtype)
     f = b.fma(b.fmul(x, 0.25), power, b.fma(power, 0.25, -1.0))
     result = _log_sum(b, f, e)

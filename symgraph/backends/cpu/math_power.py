@@ -15,8 +15,8 @@ from symgraph.backends.cpu.math_exp import (
     LOG2_E,
     MANTISSA,
     SMALLEST_NORMAL,
-    _exponent,
     exp_product,
+    exponent_of,
     power_of_two,
     round_to_integer,
 )
@@ -119,7 +119,7 @@ def _power_float(
 ) -> Value:
     # through one double: log(size) to 2**-37, e**(y*log) to 2**-34
     wide = b.cast(size, "float64")
-    e, bits, field = _exponent(b, wide)
+    e, bits, field = exponent_of(b, wide)
     f = b.fsub(b.bitcast(b.sub(bits, field), "float64"), 1.0)
     s = b.fdiv(f, b.fadd(f, 2.0))
     z = b.fmul(s, s)
@@ -148,7 +148,7 @@ def _long_log(b: Builder, x: Value) -> tuple[Value, Value]:
     # log(x) of a positive x to about 2**-65: with x = 2**e * (1 + f), s = f / (2 + f)
     # and z = s**2 it is e*log(2) + s * (2 + z * (2/3 + z * T(z))).
     tiny = b.compare("olt", x, SMALLEST_NORMAL["float64"])
-    e, bits, field = _exponent(b, b.select(tiny, b.fmul(x, 2.0**53), x))
+    e, bits, field = exponent_of(b, b.select(tiny, b.fmul(x, 2.0**53), x))
     e = b.fadd(e, b.choose(tiny, -53.0, 0.0, x))
     f = b.fsub(b.bitcast(b.sub(bits, field), "float64"), 1.0)
     d = b.fadd(f, 2.0)

@@ -241,9 +241,9 @@ class BaseConvLayer(Layer):
         if all(size % 2 for size in self.filter_size):
             return "half"
         sizes = zip(self.input_shape[2:], self.filter_size, self.stride, strict=True)
-        return tuple(self._same(*axis) for axis in sizes)
+        return tuple(self.same_zeros(*axis) for axis in sizes)
 
-    def _same(self, extent: int | None, size: int, stride: int) -> tuple[int, int]:
+    def same_zeros(self, extent: int | None, size: int, stride: int) -> tuple[int, int]:
         """Zeros before and after one axis that make ceil(extent / stride) windows.
 
         An odd filter has as many on both sides. An even one has what TensorFlow gives it,

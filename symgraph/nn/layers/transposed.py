@@ -137,7 +137,7 @@ class _TransposedConvLayer(BaseConvLayer):
                 found.append(((size - 1) // 2, size // 2))
             else:
                 extent = known[axis] if known else None
-                found.append(self._same(extent, size, self.stride[axis]))
+                found.append(self.same_zeros(extent, size, self.stride[axis]))
         return tuple(found)
 
     def _crops(self) -> tuple[Any, ...]:

@@ -99,7 +99,7 @@ def convolution_bias_to_epilogue(node: Apply, context: Context) -> Variable | No
         if channels is None or mine is None or channels[-1] != mine[0]:
             continue
         make: Any = ConvolutionEpilogue
-        op = make(*inner.op._key(), name, slope)
+        op = make(*inner.op.as_tuple(), name, slope)
         return context.fit(op(*inner.inputs, b), out)
     return None
 
