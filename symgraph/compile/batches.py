@@ -1,8 +1,8 @@
 """Many steps in one native call: `repeat` and `epoch` of a compiled function."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,7 @@ class Batches:
         with (
             self._holding,
             self._lock,
-            _counted("repeat", times, progress) as told,
-            self._naming(arrays),
+            _Counted("repeat", times, progress, self.request, arrays) as told,
         ):
             results = self._steps(times, lambda _: arrays, [0] * len(arrays), told)
         return self._stacked(results)
@@ -143,22 +142,13 @@ class Batches:
         with (
             self._holding,
             self._lock,
-            _counted("epoch", steps, progress) as told,
-            self._naming(arrays),
+            _Counted("epoch", steps, progress, self.request, arrays) as told,
         ):
             parts = [self._batches(arrays, order, 0, full, batch, told)]
             if steps > full:
                 parts.append(self._batches(arrays, order, full * batch, 1, tail, told))
         results = [[a for part in parts for a in part[k]] for k in range(len(parts[0]))]
         return self._stacked(results)
-
-    @contextlib.contextmanager
-    def _naming(self, arrays: Sequence[np.ndarray]) -> Iterator[None]:
-        """Say which index lay outside, and in which row of the arguments."""
-        try:
-            yield
-        except IndexRangeError as error:
-            raise named(self.request, arrays, error) from None
 
     def _batches(
         self,
@@ -235,11 +225,16 @@ class Batches:
     ) -> list[Any]:
         binding = executor.bind(arrays)
         binding.steps += steps
-        if binding.steps >= OFTEN and executor.elements(arrays) <= TINY:
-            executor = self.special(arrays)
+        if binding.special is not None:
+            executor = binding.special
+            binding = executor.bind(arrays)
+        elif binding.steps >= OFTEN and executor.elements(arrays) <= TINY:
+            executor = binding.special = self.special(arrays)
             binding = executor.bind(arrays)
         outputs = executor.space(binding, steps)
-        executor.run(steps, arrays, advance, outputs, order, batch, sources, told)
+        executor.run(
+            binding, steps, arrays, advance, outputs, order, batch, sources, told
+        )
         return [[a] for a in outputs]
 
     def _stacked(self, results: list[Any]) -> Any:
@@ -264,30 +259,57 @@ class Batches:
         return self._result(stacked)
 
 
-@contextlib.contextmanager
-def _counted(name: str, steps: int, progress: Progress | None) -> Iterator[Told]:
-    """Count the steps that are done; what ends them early tells how many."""
-    told = Told()
-    if progress is not None:
-        if not callable(progress):
-            raise ArgumentError(
-                f"{name}: progress={progress!r}, expected a function of the number of "
-                "steps done and of all steps"
-            )
-        tell = progress  # which is no longer None
-        told.progress = lambda done: tell(done, steps)
-    try:
-        yield told
-    except BaseException as error:
+class _Counted:
+    """Counts the steps that are done; what ends them early tells how many.
+
+    It names, too, which index lay outside, and in which row of the arguments.
+    """
+
+    __slots__ = ("arrays", "name", "request", "steps", "told")
+
+    def __init__(
+        self,
+        name: str,
+        steps: int,
+        progress: Progress | None,
+        request: Any,
+        arrays: Sequence[np.ndarray],
+    ) -> None:
+        self.name, self.steps = name, steps
+        self.request, self.arrays = request, arrays
+        self.told = Told()
+        if progress is not None:
+            if not callable(progress):
+                raise ArgumentError(
+                    f"{name}: progress={progress!r}, expected a function of the number "
+                    "of steps done and of all steps"
+                )
+            self.told.progress = lambda done: progress(done, steps)
+
+    def __enter__(self) -> Told:
+        return self.told
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            return
+        ending = error
+        if isinstance(error, IndexRangeError):
+            ending = named(self.request, self.arrays, error)
         text = (
-            f"{name}: {told.done:,} of {steps:,} steps were done; shared variables have "
-            "the values after them"
+            f"{self.name}: {self.told.done:,} of {self.steps:,} steps were done; shared "
+            "variables have the values after them"
         )
-        if isinstance(error, KeyboardInterrupt) and not error.args:
-            error.args = (text,)
-        elif told.done:
-            error.add_note(text)
-        raise
+        if isinstance(ending, KeyboardInterrupt) and not ending.args:
+            ending.args = (text,)
+        elif self.told.done:
+            ending.add_note(text)
+        if ending is not error:
+            raise ending from None
 
 
 def _order(shuffle: int | bool | None, count: int) -> np.ndarray | None:

@@ -28,7 +28,7 @@ from symgraph.core.dtypes import (
     is_float,
     rounded,
 )
-from symgraph.core.memory import ALIGNMENT, Block, Memory, held
+from symgraph.core.memory import ALIGNMENT, Block, Memory, address_of, held
 from symgraph.core.node import Place, Variable, described
 from symgraph.core.types import StaticShape, TensorType
 from symgraph.errors import ArgumentError, ConversionError, InputError
@@ -118,7 +118,7 @@ class Container:
     @property
     def address(self) -> int:
         """Where the value lies, on its device."""
-        return self._array.ctypes.data
+        return address_of(self._array)
 
     @property
     def is_small(self) -> bool:
@@ -429,7 +429,7 @@ def aligned_empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
     kind = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    start = -address_of(raw) % ALIGNMENT
     return raw[start : start + size].view(kind).reshape(tuple(shape))
 
 
@@ -474,7 +474,7 @@ def _adoptable(array: np.ndarray) -> bool:
         and flags.c_contiguous
         and flags.writeable
         and array.dtype.isnative
-        and array.ctypes.data % ALIGNMENT == 0
+        and address_of(array) % ALIGNMENT == 0
     )
 
 

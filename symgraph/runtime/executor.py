@@ -22,7 +22,7 @@ from symgraph.backends.base import (
     Executable,
 )
 from symgraph.core.dtypes import NUMPY
-from symgraph.core.memory import held
+from symgraph.core.memory import address_of, held
 from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
@@ -70,6 +70,7 @@ class Binding(Record, frozen=False):
     watch : what its loops ask when a call holds the interpreter's lock: how long it
         has been
     long : whether a call lasted, so that others give that lock up
+    special : what runs many steps of these shapes, once it has been made
     """
 
     slots: np.ndarray
@@ -81,6 +82,7 @@ class Binding(Record, frozen=False):
     steps: int
     watch: np.ndarray
     long: bool
+    special: "Executor | None" = None
 
 
 class Executor:
@@ -239,7 +241,7 @@ class Executor:
             elif what[0] == "host":
                 slots[number] = self.frames.address
             elif what[0] == "watch":
-                slots[number] = asked.ctypes.data
+                slots[number] = address_of(asked)
         if shared_out and ("parallel",) in self.slot_of:
             slots[self.slot_of[("parallel",)]] = 1
         if self.frames.used:
@@ -340,7 +342,7 @@ class Executor:
             slots, arena = binding.slots, None
         else:
             slots, arena = self._own_slots(binding)
-        slots[self.slot_of[("watch",)]] = asked.ctypes.data
+        slots[self.slot_of[("watch",)]] = address_of(asked)
         try:
             with self.executable.lent(arrays, outputs) as lent:
                 for kind, given in (("leaf", lent.arrays), ("output", lent.outputs)):
@@ -352,7 +354,7 @@ class Executor:
                     slots, 1, _NONE, _NONE, _NONE, 0, asked, None
                 )
         finally:
-            slots[self.slot_of[("watch",)]] = binding.watch.ctypes.data
+            slots[self.slot_of[("watch",)]] = address_of(binding.watch)
             if arena is not None:
                 self._run_arenas.append(arena)
 
@@ -372,6 +374,7 @@ class Executor:
 
     def run(
         self,
+        binding: Binding,
         steps: int,
         arrays: Sequence[np.ndarray],
         advance: Sequence[int],
@@ -388,7 +391,8 @@ class Executor:
 
         Parameters
         ----------
-        arrays : arguments of the first step; their shapes make the signature
+        binding : that of the arguments
+        arrays : arguments of the first step
         advance : bytes by which each argument's address grows after a step
         outputs : arrays with a leading axis of extent `steps`
         order : row numbers, int64; each step gathers the next `batch` of them from
@@ -396,13 +400,12 @@ class Executor:
         told : how many steps are done is counted there
         """
         told = Told() if told is None else told
-        binding = self.bind(arrays)
         slots, arena = self._own_slots(binding)
         asked = self.executable.watch()
         if self.frames.used:
             self.frames.copy(slots, binding.slots)
         if ("watch",) in self.slot_of:
-            slots[self.slot_of[("watch",)]] = asked.ctypes.data
+            slots[self.slot_of[("watch",)]] = address_of(asked)
         kept = [v.container.array for v in self.shared]
         order = _NONE if order is None else order
         before = told.done
@@ -438,7 +441,8 @@ class Executor:
         finally:
             told.done = before + int(asked[DONE])
             self._run_arenas.append(arena)
-            self.frames.drop(slots)
+            if self.frames.used:
+                self.frames.drop(slots)
             del kept  # until here nobody may free what the steps write
         if flag:
             raise self.failure(flag, slots)

@@ -17,7 +17,7 @@ import numpy as np
 from symgraph.backends.base import Executable
 from symgraph.backends.reference import located
 from symgraph.core.dtypes import ITEMSIZE, NUMPY
-from symgraph.core.memory import Block
+from symgraph.core.memory import Block, address_of
 from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
 from symgraph.errors import (
@@ -177,16 +177,16 @@ class Frames:
         values: Mapping[int, np.ndarray],
     ) -> None:
         """Make a frame for a table of slots, which the frame keeps alive."""
-        self._frames[slots.ctypes.data] = Frame(slots, list(atoms), shapes, values)
+        self._frames[address_of(slots)] = Frame(slots, list(atoms), shapes, values)
 
     def copy(self, slots: np.ndarray, of: np.ndarray) -> None:
         """Make a frame for a copy of a table."""
-        frame = self._frames[of.ctypes.data]
+        frame = self._frames[address_of(of)]
         self.add(slots, frame.atoms, frame.shapes, frame.values)
 
     def drop(self, slots: np.ndarray) -> None:
         """Forget a table."""
-        self._frames.pop(slots.ctypes.data, None)
+        self._frames.pop(address_of(slots), None)
 
     def clear(self) -> None:
         """Forget all tables, and the memory that belongs to them."""
@@ -194,7 +194,7 @@ class Frames:
 
     def of(self, slots: np.ndarray) -> Frame:
         """The frame of a table."""
-        return self._frames[slots.ctypes.data]
+        return self._frames[address_of(slots)]
 
     def _enter(self, number: int, address: int) -> int:
         frame = self._frames[address]

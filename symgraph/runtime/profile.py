@@ -15,6 +15,7 @@ import numpy as np
 
 from symgraph.backends.base import Timed
 from symgraph.backends.roofline import Peak
+from symgraph.core.memory import address_of
 from symgraph.core.node import Apply, Place
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy
@@ -164,10 +165,10 @@ def measure(
         for k, array in enumerate(values, start):
             slot = executor.slot_of.get((kind, k))
             if slot is not None:
-                slots[slot] = array.ctypes.data
+                slots[slot] = address_of(array)
     asked = timed.watch()
     if ("watch",) in executor.slot_of:  # loops go on however long they take
-        slots[executor.slot_of[("watch",)]] = asked.ctypes.data
+        slots[executor.slot_of[("watch",)]] = address_of(asked)
     clock = np.zeros(max(1, len(program.steps)), np.int64)
     _checked(executor, timed.run(slots, clock))  # warms up
     clock[:] = 0

@@ -21,7 +21,7 @@ from symgraph.backends.cpu.target import fingerprint as machine
 from symgraph.backends.roofline import Peak
 from symgraph.core.cache import default_cache
 from symgraph.core.graph import Graph
-from symgraph.core.memory import HOST
+from symgraph.core.memory import HOST, address_of
 from symgraph.core.stamp import source_stamp
 from symgraph.lower.steps import Program
 
@@ -223,8 +223,8 @@ class CpuExecutable:
             self._run = entry.make_runner(support.steps(), self.step, default_cache())
         return int(
             self._run(
-                slots.ctypes.data, steps, moves.ctypes.data, len(moves),
-                rows.ctypes.data, len(rows), order.ctypes.data, batch, watch, notify,
+                address_of(slots), steps, address_of(moves), len(moves),
+                address_of(rows), len(rows), address_of(order), batch, watch, notify,
             )
         )  # fmt: skip
 
@@ -264,7 +264,7 @@ class CpuTimed:
 
     def run(self, slots: np.ndarray, clock: np.ndarray) -> int:
         """Run once; nanoseconds are added to ``clock[k]`` for step k."""
-        return int(self._step(slots.ctypes.data, clock.ctypes.data))
+        return int(self._step(address_of(slots), address_of(clock)))
 
 
 class HostLent:
@@ -276,9 +276,9 @@ class HostLent:
         outputs: Sequence[np.ndarray],
         sources: Sequence[np.ndarray],
     ) -> None:
-        self.arrays = [a.ctypes.data for a in arrays]
-        self.outputs = [a.ctypes.data for a in outputs]
-        self.sources = [a.ctypes.data for a in sources]
+        self.arrays = [address_of(a) for a in arrays]
+        self.outputs = [address_of(a) for a in outputs]
+        self.sources = [address_of(a) for a in sources]
 
     def __enter__(self) -> "HostLent":
         return self

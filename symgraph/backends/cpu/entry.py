@@ -32,6 +32,7 @@ from symgraph.backends.base import DONE, MISMATCH, RAISED, ArgumentSpec
 from symgraph.backends.cpu import loader, target, watch
 from symgraph.backends.cpu.entry_code import ENTRY
 from symgraph.core.digest import digest
+from symgraph.core.memory import address_of
 from symgraph.core.record import Record
 from symgraph.errors import BackendError
 
@@ -126,7 +127,7 @@ def make_direct(
     table[_RELEASE] = int(given[_RELEASE]) + 2 * (not single)
     pairs = [part for word, value in guard for part in (ctypes.addressof(word), value)]
     guards = np.array(pairs, np.int64)
-    table[_GUARD], table[_GUARDS] = guards.ctypes.data, len(guard)
+    table[_GUARD], table[_GUARDS] = address_of(guards), len(guard)
     table.keep = (*given.keep, [dtype for _, dtype in shapes], guards, guard)
     native = _native(store)
     if native is not None and native.direct is not None:
@@ -167,7 +168,7 @@ def make_runner(run: int, step: int, store: Store | None = None) -> Callable[...
             *words, table, progress = given
             table[watch.CHECK] = native.watch
             table[watch.PROGRESS] = 0 if progress is None else id(progress)
-            return int(called(run, step, *words, table.ctypes.data))
+            return int(called(run, step, *words, address_of(table)))
 
         return runner
     released = ctypes.CFUNCTYPE(ctypes.c_int64, *numbers)(run)
@@ -187,7 +188,7 @@ def make_runner(run: int, step: int, store: Store | None = None) -> Callable[...
 
         door = kind(check)
         table[watch.CHECK] = ctypes.cast(door, ctypes.c_void_p).value
-        flag = int(released(step, *words, table.ctypes.data))
+        flag = int(released(step, *words, address_of(table)))
         if errors:
             raise errors[0]
         return flag
