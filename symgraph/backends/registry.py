@@ -39,7 +39,8 @@ def checked(device: str) -> str:
     NotSupportedError : a device that this version does not compile for
     ModeError : an unknown device
     """
-    if not isinstance(device, str) or device not in devices():
+    known = isinstance(device, str) and (device in DEVICES or device in devices())
+    if not known:
         if isinstance(device, str) and device.startswith(("cuda", "gpu")):
             raise NotSupportedError(
                 f"device {device!r}: this version compiles for "

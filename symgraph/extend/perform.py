@@ -6,7 +6,7 @@ gives their extents and a ticket, and keeps the outputs until `Perform` shows th
 """
 
 import itertools
-import secrets
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -173,7 +173,7 @@ class PerformFirst(Op):
 
 
 #: tickets start at random, so that none is valid in another process
-_tickets = itertools.count(secrets.randbits(60))
+_tickets = itertools.count(int.from_bytes(os.urandom(7)))
 _here = threading.local()
 
 

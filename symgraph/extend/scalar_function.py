@@ -8,8 +8,8 @@ reference calls the function for each element. In: functions. Out: names of scal
 
 import itertools
 import math
+import os
 import re
-import secrets
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ Function = Callable[..., Any]
 PREFIX = "user_"
 #: scalar → the function, for those that backends compile
 FUNCTIONS: dict[str, Function] = {}
-_TOKEN = secrets.token_hex(8)
+_TOKEN = os.urandom(8).hex()
 
 
 def declare(function: Function, arity: int, grad: Function | None) -> str:
