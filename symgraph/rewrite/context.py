@@ -168,13 +168,14 @@ class Context:
             found = tuple(frozenset() if e == 1 else e for e in known)  # type: ignore
         else:
             try:
-                found = tuple(map(self._axis, inferred_extents(v)))
+                found = tuple(map(self.axis, inferred_extents(v)))
             except SymgraphError:
                 found = None
         self._axes[v] = found
         return found
 
-    def _axis(self, extent: int | Variable) -> Axis:
+    def axis(self, extent: int | Variable) -> Axis:
+        """An extent in a form that is equal only for equal extents."""
         number = static(extent)
         if number is not None:
             return frozenset() if number == 1 else number
@@ -200,7 +201,7 @@ class Context:
         if parts:
             found: Axis = frozenset()
             for part in parts:
-                found = self._union(found, self._axis(part))
+                found = self._union(found, self.axis(part))
             return found
         key = extent_key(extent)
         if self._equal is not None:

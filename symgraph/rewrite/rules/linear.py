@@ -4,18 +4,22 @@ A product with one element is cheaper after a reduction than before it, and free
 alpha of a gemm.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from symgraph.core.dtypes import is_complex, is_float
 from symgraph.core.node import Apply, Constant, Variable, scalar_constant
 from symgraph.core.public import PUBLIC
+from symgraph.core.traverse import replace
 from symgraph.ops.contraction import BatchedDot, Dot
 from symgraph.ops.creation import Iota
-from symgraph.ops.families import Elementwise
+from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.gemm import Gemm
 from symgraph.ops.indexing import CheckIndex, Subtensor
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
+from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
@@ -23,6 +27,10 @@ from symgraph.rewrite.rules.shapes import owner_of
 
 T = PUBLIC
 DOTS = ("Dot", "BatchedDot")
+#: nodes of a factor that are looked at
+FACTOR_SIZE = 40
+#: of finite operands these are finite
+_FINITE = frozenset(("add", "cast", "maximum", "minimum", "mul", "neg", "sub"))
 
 
 def split_scalar(v: Variable) -> tuple[str, Variable | None, Variable] | None:
@@ -56,6 +64,56 @@ def _neg(x: Variable) -> Variable:
     return made
 
 
+def _lasting(
+    name: str, c: Variable | None, summed: Sequence[Variable], context: Context
+) -> Variable | None:
+    """A factor or divisor c in which an extent of 0 counts as 1 if it makes the sum empty.
+
+    Such a sum is 0, whatever c is; mean squares of no rows divide by the number of rows.
+    """
+    if c is None:
+        return None
+    extents, whole = [], name != "div"
+    stack, seen = [c], {c}
+    while stack:
+        v = stack.pop()
+        op = v.owner.op if v.owner is not None else None
+        if isinstance(op, Extent) or _scalar(v) == "broadcast_extent":
+            extents.append(v)
+        elif isinstance(op, Elementwise | Cast) and not _is_positive(v):
+            assert v.owner is not None
+            whole = whole and (_scalar(v) or "cast") in _FINITE
+            new = [w for w in v.owner.inputs if w.ndim == 0 and w not in seen]
+            seen.update(new)
+            stack += new
+        if len(seen) > FACTOR_SIZE:
+            return c
+    if whole or not extents:
+        return c
+    axes = [axis for v in summed for axis in context.axes(v) or ()]
+    table = {}
+    for e in extents:
+        own = context.axis(e)
+        if not isinstance(own, int) and any(
+            not isinstance(axis, int) and own <= axis for axis in axes
+        ):
+            table[e] = Elementwise("maximum")(e, scalar_constant(1, "int64"))
+    (made,) = replace((c,), table)
+    return made
+
+
+def _scalar(v: Variable) -> str:
+    node = v.owner
+    known = node is not None and isinstance(node.op, Elementwise)
+    return node.op.scalar if known else ""  # type: ignore[union-attr, attr-defined]
+
+
+def _is_positive(v: Variable) -> bool:
+    """Whether it is an extent in which 0 counts as 1 already."""
+    assert v.owner is not None
+    return _scalar(v) == "maximum" and number_of(v.owner.inputs[1]) == 1
+
+
 @rule(
     "scalar_out_of_sum", on="Reduce", nan=HIDES_NAN, ranks=(2, 0), dtypes="number",
     example=lambda x, y: T["sum"](x * y, 0),
@@ -63,13 +121,14 @@ def _neg(x: Variable) -> Variable:
 def scalar_out_of_sum(node: Apply, context: Context) -> Variable | None:
     """sum(c * x) -> c * sum(x), sum(x / c) -> sum(x) / c, sum(-x) -> -sum(x).
 
-    Of an empty sum, c = inf or NaN makes NaN.
+    Of an empty sum, c = inf or NaN makes NaN, but where c is so because x is empty.
     """
     assert isinstance(node.op, Reduce)
     found = split_scalar(node.inputs[0]) if node.op.combine == "sum" else None
     if found is None:
         return None
     name, c, x = found
+    c = _lasting(name, c, (x,), context)
     return context.fit(with_scalar(name, c, node.op(x)), node.outputs[0])
 
 
@@ -88,6 +147,7 @@ def scalar_out_of_dot(node: Apply, context: Context) -> Variable | None:
             continue
         name, c, x = found
         made = node.op(x, b) if i == 0 else node.op(a, x)
+        c = _lasting(name, c, (a, b), context)
         return context.fit(with_scalar(name, c, made), node.outputs[0])
     return None
 
