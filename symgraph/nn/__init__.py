@@ -4,7 +4,8 @@
 ``nonlinearities``, ``objectives`` and ``regularization`` are functions of expressions,
 ``updates`` turns a loss into the updates of a training step, ``random`` holds the
 generator that initial values come from, ``utils`` has small tools. `Model` trains any
-stack of layers; it lives in `symgraph.train` and loads when it is first asked for.
+stack of layers, `Classifier` and `Regressor` are estimators of scikit-learn's kind; they
+live in `symgraph.train` and load when they are first asked for.
 """
 
 import importlib
@@ -22,7 +23,9 @@ from symgraph.nn import (
 )
 
 __all__ = [
+    "Classifier",
     "Model",
+    "Regressor",
     "init",
     "layers",
     "nonlinearities",
@@ -34,7 +37,11 @@ __all__ = [
 ]
 
 #: what loads when it is first asked for: name → module
-LATE = {"Model": "symgraph.train.model"}
+LATE = {
+    "Model": "symgraph.train.model",
+    "Classifier": "symgraph.train.estimators",
+    "Regressor": "symgraph.train.estimators",
+}
 
 
 def __getattr__(name: str) -> Any:

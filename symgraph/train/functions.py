@@ -293,7 +293,10 @@ class Functions:
             shape = (None, *self.task.heads[number].shape[1:])[:rank]
             name = self.task.names[number] or "y"
             ys.append(T.TensorType(dtype, shape)(name))
-        weight = T.TensorType("float32", (None,))("weight") if weighted else None
+        weight: Any = None
+        if weighted:
+            dtype = rate_dtype(nn.layers.get_all_params(self.layers))
+            weight = T.TensorType(dtype, (None,))("weight")
         return xs, ys, weight, given
 
     def _loss(

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from symgraph import nn
 from symgraph.data.image_set import held_out
 from symgraph.errors import ArgumentError, DataError, ShapeError
 from symgraph.train.arrays import as_array, floats, integers
 from symgraph.train.heads import LABELS, Head
+from symgraph.train.rules import rate_dtype
 from symgraph.train.sources import Arrays, order_seed
 
 
@@ -35,6 +37,9 @@ class Intake:
         self._inputs = inputs
         self.heads = heads
         self.names = names
+        params: list[Any] = nn.layers.get_all_params([head.layer for head in heads])
+        #: dtype of weights of rows
+        self._weight = rate_dtype(params)
 
     def arrays(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> Arrays:
         """Inputs, targets and weights of rows, checked."""
@@ -111,7 +116,7 @@ class Intake:
             weight = weight * class_weights(by_class, self.heads[0], targets[0])
         if not weight.sum() > 0:
             raise DataError("all rows have the weight 0")
-        return (weight * (rows / weight.sum())).astype(np.float32)
+        return (weight * (rows / weight.sum())).astype(self._weight)
 
     def batch(self, batch: Any) -> Arrays:
         """Arrays of a batch that streams."""
@@ -129,7 +134,7 @@ class Intake:
         ]
         weight = None
         if len(batch) == 3:
-            weight = as_array(batch[2], "weight").astype(np.float32)
+            weight = as_array(batch[2], "weight").astype(self._weight)
             if weight.shape != (rows,):
                 raise DataError(f"weight has shape {weight.shape}, expected ({rows},)")
         return Arrays(inputs, targets, weight)
