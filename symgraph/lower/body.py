@@ -11,28 +11,28 @@ from collections.abc import Sequence
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
-from symgraph.core.node import Apply, Constant, Variable
+from symgraph.core.node import Apply, Variable
 from symgraph.lower import opaque
 from symgraph.lower.blocks import in_blocks
 from symgraph.lower.bounds import OUTSIDE, with_bounds
 from symgraph.lower.builder import Builder
 from symgraph.lower.canonical import canonical
-from symgraph.lower.contractions import Contractions
+from symgraph.lower.contractions import add_convolution, add_product
 from symgraph.lower.extents import Extents
 from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel, Size
-from symgraph.lower.memory import Storage, is_change, place
+from symgraph.lower.memory import is_change, place
 from symgraph.lower.nest import Nest
 from symgraph.lower.nested import Homes, Nested
 from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
 from symgraph.lower.schedule import named, schedule
 from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import Poly
 from symgraph.lower.small import bearable, thin_products
-from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch, Span, Step
+from symgraph.lower.step_list import StepList
+from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch
 from symgraph.lower.verify import verify, verify_stores
 from symgraph.lower.verify_placement import verify_placement
 from symgraph.lower.views import matrix_of
@@ -40,8 +40,8 @@ from symgraph.lower.views import matrix_of
 FLOAT_PRODUCTS = ("float32", "float64")
 
 
-class Body(Contractions, Nested):
-    """Steps of a graph; `steps`, and for each the nodes that it computes in `sources`."""
+class Body:
+    """Plans one graph."""
 
     def __init__(
         self,
@@ -57,11 +57,8 @@ class Body(Contractions, Nested):
         self.program = sheet.program
         self.leaves = list(leaves)
         self.homes = homes
-        self.steps: list[Step] = []
-        self.sources: list[tuple[Apply, ...]] = []
         #: (which of the kept values, its value, what must be true then)
         self.demands: list[tuple[int, bool, Demand]] = []
-        self._nodes: tuple[Apply, ...] = ()
         first = len(graph.kept) - sized
         self._sized = range(first, first + sized)
         self._lower(graph)
@@ -108,7 +105,7 @@ class Body(Contractions, Nested):
                 self.extents = Extents(graph, self.leaves, atoms, homes.shapes)
         return self.extents
 
-    def write(self) -> None:
+    def write(self) -> StepList:
         """Write all steps."""
         graph = self.graph
         self.fusion = Fusion(graph, self.extents, self.points)
@@ -117,43 +114,38 @@ class Body(Contractions, Nested):
         written = [self._written(unit) for unit in units]
         for code, variable in list(self.sheet.codes.items())[told:]:
             assert variable.owner is not None
-            text = text_of(variable.owner, self.extents, self._size)
+            text = text_of(variable.owner, self.extents, self.sheet.slot)
             self.program.failures[code] = text
-        self.nested = any(isinstance(u, Apply) and u.op.has_inner for u in units)
-        self.storage = place(
-            graph, self.fusion, written, self.leaves, self.sheet.in_place
-        )
+        placement = place(graph, self.fusion, written, self.leaves, self.sheet.in_place)
         for number, unit in enumerate(units):
-            if isinstance(unit, Apply) and is_change(unit, self.storage):
+            if isinstance(unit, Apply) and is_change(unit, placement):
                 written[number] = opaque.write_change(
                     self.fusion, unit, self.sheet.codes
                 )
         if self.sheet.verify != "off":
-            verify_placement(graph, self.fusion, written, self.storage, self.leaves)
-        self.count = len(units)
-        self._temps = [
-            self.sheet.temp(size, self.moment(first), self.end(last))
-            for size, first, last in self.storage.temps
-        ]
-        for number, (unit, build) in enumerate(zip(units, written, strict=True)):
-            self._step(unit, build, number)
+            verify_placement(graph, self.fusion, written, placement, self.leaves)
+        homes = self.homes
+        slots = (None, ()) if homes is None else (homes.leaves, homes.outputs)
+        self.w = w = StepList(self.sheet, self.extents, placement, *slots)
+        for unit, build in zip(units, written, strict=True):
+            self._step(unit, build)
             self._bind_late(unit)
             self._demand(unit)
-        self.unit = self.count
-        for target, source in self.storage.copies:
-            self._nodes = () if source.owner is None else (source.owner,)
+        w.begin(())
+        for target, source in placement.copies:
+            w.nodes = () if source.owner is None else (source.owner,)
             size = self.extents.size(source) * ITEMSIZE[source.type.dtype]
-            self._add(
-                Copy(self._buffer_slot(target), self._buffer(source), self._size(size))
-            )
+            w.add(Copy(w.stored(target), w.buffer(source), w.size(size)))
+        w.close()
+        return w
 
     def _bind_late(self, unit: Group | Apply) -> None:
         """Read what a unit has computed, if extents wait for it."""
         for variable in made_by(unit):
             if variable in self.late:
                 own = self.extents.atoms.late.index(self.late[variable])
-                slot, dtype = self._buffer(variable), variable.type.dtype
-                self._add(Bind(self.sheet.late(own, slot, dtype)))
+                slot, dtype = self.w.buffer(variable), variable.type.dtype
+                self.w.add(Bind(self.sheet.late(own, slot, dtype)))
 
     def _demand(self, unit: Group | Apply) -> None:
         """Look at the guards of a condition that a unit has computed."""
@@ -162,26 +154,7 @@ class Body(Contractions, Nested):
             condition = self.graph.kept[position]
             if condition in made:
                 sides = ((demand,), ()) if holds else ((), (demand,))
-                self._add(Branch(self._buffer(condition), *sides))
-
-    # --- moments ------------------------------------------------------------------------
-
-    def moment(self, unit: int) -> float:
-        """When a unit runs; memory is shared by what is needed at different moments."""
-        if self.homes is None:
-            return unit
-        part = (unit + 1) / (self.count + 2)
-        return self.homes.start + self.homes.scale * part
-
-    @property
-    def scale(self) -> float:
-        """Time that a unit takes, less a little."""
-        whole = 1.0 if self.homes is None else self.homes.scale / (self.count + 2)
-        return 0.99 * whole
-
-    def end(self, unit: int) -> float:
-        """When a unit has run; bodies inside it run between its moment and this."""
-        return self.moment(unit) + (self.scale if self.nested else 0)
+                self.w.add(Branch(self.w.buffer(condition), *sides))
 
     # --- kernels ----------------------------------------------------------------------
 
@@ -206,10 +179,9 @@ class Body(Contractions, Nested):
             matrix_of(v, self.extents) is not None for v in node.inputs
         )
 
-    def _step(self, unit: Group | Apply, build: Builder | None, number: int) -> None:
-        self.unit = number
+    def _step(self, unit: Group | Apply, build: Builder | None) -> None:
         nodes = [v.owner for v in made_by(unit)] if isinstance(unit, Group) else [unit]
-        self._nodes = tuple(node for node in nodes if node is not None)
+        self.w.begin([node for node in nodes if node is not None])
         if build is not None:
             for one in (build, *build.rest):
                 self._kernel(one)
@@ -218,11 +190,16 @@ class Body(Contractions, Nested):
         if unit.op.host:
             self._host(unit)
         elif unit.op.has_inner:
-            self._body(unit)
+            Nested(self.w, self._inside).add(unit)
+            self.w.end()
         elif unit.op.convolves:
-            self._convolution(unit)
+            add_convolution(self.w, unit)
         else:
-            self._product(unit)
+            add_product(self.w, unit)
+
+    def _inside(self, graph: Graph, leaves: list[Variable], homes: Homes) -> "Body":
+        """The planner of a graph inside this one."""
+        return Body(self.sheet, graph, leaves, (), homes)
 
     def _host(self, node: Apply) -> None:
         """Call Python for a node: everything lies contiguous in memory."""
@@ -230,27 +207,27 @@ class Body(Contractions, Nested):
         def told(variables: Sequence[Variable]) -> tuple[object, ...]:
             return tuple(
                 (
-                    self._address(v),
+                    self.w.address(v),
                     v.type.dtype,
-                    tuple(self._size(e) for e in self.extents.shape(v)),
+                    tuple(self.w.size(e) for e in self.extents.shape(v)),
                 )
                 for v in variables
             )
 
         file, line = node.outputs[0].place
-        stored = [v for v in node.outputs if v in self.storage.of]
+        stored = [v for v in node.outputs if v in self.w.placement.of]
         assert len(stored) == len(node.outputs)
         number = self.sheet.call(
             node, told(node.inputs), told(node.outputs), f"{file}:{line}"
         )
-        self._add(Host(number))
+        self.w.add(Host(number))
 
     def _kernel(self, build: Builder) -> None:
-        places = [node.outputs[0].place for node in self._nodes]
+        places = [node.outputs[0].place for node in self.w.nodes]
         kernel = schedule(build.finish("k", places), build.sizes)
         if not kernel.body:
             return
-        can_fail = any(node.op.can_fail for node in self._nodes)
+        can_fail = any(node.op.can_fail for node in self.w.nodes)
         if self.sheet.verify == "bounds":
             kernel, checked = self._with_bounds(kernel, build)
             can_fail |= checked
@@ -259,13 +236,13 @@ class Body(Contractions, Nested):
             verify_stores(kernel)
         elif self.sheet.verify != "off":
             verify(kernel)
-        self._add(
+        self.w.add(
             Launch(
                 self.sheet.kernel(kernel),
-                tuple(self._buffer(v) for v in build.buffers),
-                tuple(self._size(build.sizes[s]) for s in sizes),
+                tuple(self.w.buffer(v) for v in build.buffers),
+                tuple(self.w.size(build.sizes[s]) for s in sizes),
                 can_fail,
-                self._span(),
+                self.w.span(),
             )
         )
 
@@ -283,32 +260,6 @@ class Body(Contractions, Nested):
         where = ", ".join(f"{file}:{line}" for file, line in kernel.origin)
         self.program.failures[code] = f"a kernel leaves its memory, made at {where}"
         return made.replace(sizes=tuple(build.sizes)), True
-
-    def _add(self, step: Step) -> None:
-        self.steps.append(step)
-        self.sources.append(self._nodes)
-
-    # --- slots ------------------------------------------------------------------------
-
-    def _size(self, size: Poly) -> int:
-        return self.sheet.slot(size)
-
-    def _span(self) -> Span:
-        return self.moment(self.unit), self.end(self.unit)
-
-    def _buffer(self, variable: Variable) -> int:
-        """Slot of the address of a stored variable, leaf or constant."""
-        if isinstance(variable, Constant):
-            return self.sheet.constant(variable.data)
-        return self._buffer_slot(self.storage.of[variable])
-
-    def _buffer_slot(self, storage: Storage) -> int:
-        kind, number = storage
-        if kind == "temp":
-            return self.sheet.slot(self._temps[number])
-        if self.homes is None:
-            return self.sheet.slot(storage)
-        return (self.homes.leaves if kind == "leaf" else self.homes.outputs)[number]
 
 
 def _apart(graph: Graph, extents: Extents) -> tuple[Graph, list[Variable]]:

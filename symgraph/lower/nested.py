@@ -6,11 +6,11 @@ copied. Of a state whose last rows alone are wanted a ring of rows is kept. In: 
 with inner graphs. Out: a `Loop` or a `Branch` in the steps of the graph around it.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from symgraph.core.dtypes import ITEMSIZE
-from symgraph.core.graph import freeze
+from symgraph.core.graph import Graph, freeze
 from symgraph.core.inner import Inner
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record
@@ -23,8 +23,8 @@ from symgraph.lower.inside import (
     output_shapes,
     preset_values,
 )
-from symgraph.lower.sheet import Sheet
 from symgraph.lower.sizes import ZERO, Atoms, Poly, lates_of, poly, product
+from symgraph.lower.step_list import StepList
 from symgraph.lower.steps import (
     Branch,
     Clear,
@@ -47,7 +47,6 @@ class Homes(Record):
     shapes : extents of the leaves, in the atoms that both share
     wanted : extents that the outputs must have
     atoms : those that both share
-    start, scale : the moment of the outer unit, and how long it takes
     """
 
     leaves: Sequence[int]
@@ -55,31 +54,36 @@ class Homes(Record):
     shapes: Sequence[Sizes]
     wanted: Sequence[Sizes]
     atoms: Atoms
-    start: float
-    scale: float
+
+
+class Planned(Protocol):
+    """The planner of an inner graph (lower/body.py)."""
+
+    graph: Graph
+    extents: Extents
+
+    def write(self) -> StepList:
+        """The steps of the graph."""
 
 
 class Nested:
-    """What the planner of a graph inherits to write the graphs inside it."""
+    """Writes the graphs inside a node among the steps of the graph around them.
 
-    extents: Extents
-    sheet: Sheet
-    program: Any
-    unit: int
+    `plan` makes the planner of an inner graph with these leaves.
+    """
 
-    if TYPE_CHECKING:
+    def __init__(
+        self, w: StepList, plan: Callable[[Graph, list[Variable], Homes], Planned]
+    ) -> None:
+        self.w = w
+        self.plan = plan
+        self.extents = w.extents
+        self.sheet = w.sheet
 
-        def moment(self, unit: int) -> float: ...
-        def end(self, unit: int) -> float: ...
-        @property
-        def scale(self) -> float: ...
-        def _add(self, step: Step) -> None: ...
-        def _size(self, size: Poly) -> int: ...
-        def _buffer(self, variable: Variable) -> int: ...
-
-    def _body(self, node: Apply) -> None:
-        if node.op.name == "scan":
-            self._scan(node)
+    def add(self, node: Apply) -> None:
+        """The steps of a node with inner graphs."""
+        if isinstance(node.op, ScanLayout):
+            self._scan(node, node.op)
         else:
             self._ifelse(node)
 
@@ -101,20 +105,19 @@ class Nested:
         atoms = self.extents.atoms
         homes = Homes(
             leaves, outputs, leaf_shapes(node, self.extents),
-            output_shapes(node, self.extents), atoms, self.moment(self.unit), self.scale,
+            output_shapes(node, self.extents), atoms,
         )  # fmt: skip
         with graph.interner:
-            make: Any = type(self)
-            body = make(self.sheet, graph, own, (), homes)
+            body = self.plan(graph, own, homes)
             for number, wanted in enumerate(homes.wanted):
                 self._agree(node, body, number, wanted)
-            body.write()
+            steps = body.write().steps
         atoms.shape_of = self.extents.stated
         self.sheet.program.checks += body.extents.checks
         self.sheet.program.ranges += body.extents.ranges
-        return tuple(body.steps)
+        return tuple(steps)
 
-    def _agree(self, node: Apply, body: Any, number: int, wanted: Sizes) -> None:
+    def _agree(self, node: Apply, body: Planned, number: int, wanted: Sizes) -> None:
         """Leave a check where an output may have other extents than the loop's rows.
 
         The outputs of an `IfElse` have the extents of the branch that is chosen.
@@ -129,9 +132,7 @@ class Nested:
 
     # --- loops --------------------------------------------------------------------------
 
-    def _scan(self, node: Apply) -> None:
-        op = node.op
-        assert isinstance(op, ScanLayout)
+    def _scan(self, node: Apply, op: ScanLayout) -> None:
         given, made = op.parts(node.inputs), op.results(node.outputs)
         n = self.extents.atoms.poly(given.n)
         pointers: list[Pointer] = []
@@ -148,47 +149,41 @@ class Nested:
             row = self._row_bytes(state)
             ring = None
             if keep is None:
-                base = self._buffer(state)
-                clears.append(Clear(base, self._size(row), self._size(n), depth))
+                base = self.w.buffer(state)
+                clears.append(Clear(base, self.w.size(row), self.w.size(n), depth))
             else:
                 ring = depth + 1
-                base = self.sheet.slot(
-                    self.sheet.temp(
-                        row * ring, self.moment(self.unit), self.end(self.unit)
-                    )
-                )
-            before.append(Copy(base, self._address(initial), self._size(row * depth)))
+                base = self.w.scratch(row * ring)
+            before.append(Copy(base, self.w.address(initial), self.w.size(row * depth)))
             for tap in taps:
                 leaves.append(self._pointer_to(pointers, base, row, depth + tap, ring))
             outputs.append(self._pointer_to(pointers, base, row, depth, ring))
             if keep is not None and ring is not None:
                 last.append(
                     Rows(
-                        self._buffer(state), base, self._size(row), ring, depth - keep,
+                        self.w.buffer(state), base, self.w.size(row), ring, depth - keep,
                         keep,
                     )
                 )  # fmt: skip
-        leaves += [self._address(v) for v in given.rest]
+        leaves += [self.w.address(v) for v in given.rest]
         for collected in made.collected:
             row = self._row_bytes(collected)
-            base = self._buffer(collected)
+            base = self.w.buffer(collected)
             outputs.append(self.sheet.row())
             pointers.append(self._walk(outputs[-1], base, ZERO, row, back))
-            clears.append(Clear(base, self._size(row), self._size(n), 0))
+            clears.append(Clear(base, self.w.size(row), self.w.size(n), 0))
         until = done = None
         if op.until:
-            until = self.sheet.slot(
-                self.sheet.temp(poly(1), self.moment(self.unit), self.end(self.unit))
-            )
+            until = self.w.scratch(poly(1))
             outputs.append(until)
-            done = self._buffer(made.last)
+            done = self.w.buffer(made.last)
         steps = self._inside(node, op.inner, leaves, outputs)
         for copy in before:
-            self._add(copy)
+            self.w.add(copy)
         self.sheet.slot(("watch",))
-        self._add(
+        self.w.add(
             Loop(
-                self._size(n), steps, tuple(pointers), tuple(last), until, done,
+                self.w.size(n), steps, tuple(pointers), tuple(last), until, done,
                 tuple(clears) if op.until else (),
             )
         )  # fmt: skip
@@ -196,13 +191,6 @@ class Nested:
     def _row_bytes(self, variable: Variable) -> Poly:
         rows = product(self.extents.shape(variable)[1:])
         return rows * ITEMSIZE[variable.type.dtype]
-
-    def _address(self, variable: Variable) -> int:
-        """Slot of the address of a contiguous operand."""
-        if isinstance(variable, Constant):
-            return self._buffer(variable)
-        view = view_of(variable, self.extents)
-        return self._buffer(variable if view is None else view.source)
 
     def _pointer_to(
         self,
@@ -215,10 +203,10 @@ class Nested:
         """Slot of the address of row t + shift of a buffer, or of a ring of rows."""
         slot = self.sheet.row()
         if ring is None:
-            offset = self._size(row * shift) if shift else None
-            pointers.append(Pointer(slot, base, self._size(row), offset))
+            offset = self.w.size(row * shift) if shift else None
+            pointers.append(Pointer(slot, base, self.w.size(row), offset))
         else:
-            pointers.append(Pointer(slot, base, self._size(row), None, shift, ring))
+            pointers.append(Pointer(slot, base, self.w.size(row), None, shift, ring))
         return slot
 
     def _row_of(
@@ -233,7 +221,7 @@ class Nested:
             assert view is not None
             source, start = view.source, view.offset * size
             step = view.strides[0] * size
-        pointers.append(self._walk(slot, self._buffer(source), start, step, back))
+        pointers.append(self._walk(slot, self.w.buffer(source), start, step, back))
         return slot
 
     def _walk(
@@ -242,19 +230,19 @@ class Nested:
         """Row t, or in a loop of `back` steps that goes backwards row back - 1 - t."""
         if back is not None:
             start, step = start + (back - poly(1)) * step, -step
-        offset = None if start == ZERO else self._size(start)
-        return Pointer(slot, base, self._size(step), offset)
+        offset = None if start == ZERO else self.w.size(start)
+        return Pointer(slot, base, self.w.size(step), offset)
 
     # --- branches -----------------------------------------------------------------------
 
     def _ifelse(self, node: Apply) -> None:
-        leaves = [self._address(v) for v in node.inputs[1:]]
-        outputs = [self._buffer(v) for v in node.outputs]
-        condition = self._address(node.inputs[0])
+        leaves = [self.w.address(v) for v in node.inputs[1:]]
+        outputs = [self.w.buffer(v) for v in node.outputs]
+        condition = self.w.address(node.inputs[0])
         then, otherwise = (
             self._branch(node, inner, leaves, outputs) for inner in bodies(node)
         )
-        self._add(Branch(condition, then, otherwise))
+        self.w.add(Branch(condition, then, otherwise))
 
     def _branch(
         self,

@@ -51,9 +51,9 @@ def plan(
         kept = None
         if found is not None:
             kept = _Before(sheet, body, found, graph)
-        body.write()
+        written = body.write()
         program = sheet.program
-        program.steps, program.sources = body.steps, body.sources
+        program.steps, program.sources = written.steps, written.sources
         extents = body.extents
         program.checks = [*extents.checks, *program.checks]
         program.ranges = [*extents.ranges, *program.ranges]

@@ -38,7 +38,7 @@ class Sheet:
         self._slot: dict[Any, int] = {}
         self._kernels: dict[Kernel, str] = {}
         self._lates: dict[int, int] = {}
-        self._rows = self._guards = 0
+        self._rows = self._guards = self._moment = 0
 
     def slot(self, key: Any) -> int:
         """Slot that holds `key`; see `steps.Program.slots`."""
@@ -56,10 +56,20 @@ class Sheet:
         self.program.constants.append(data)
         return self.slot(("constant", len(self.program.constants) - 1))
 
-    def temp(self, size: Poly, first: float, last: float) -> Storage:
-        """Memory of this many bytes, from one moment to another."""
-        self.program.temps.append((size, first, last))
+    def tick(self) -> int:
+        """The next moment of the program; what runs later has a later one."""
+        self._moment += 1
+        return self._moment
+
+    def temp(self, size: Poly) -> Storage:
+        """Memory of this many bytes; `live` tells when it is needed."""
+        self.program.temps.append((size, 0, 0))
         return "temp", len(self.program.temps) - 1
+
+    def live(self, temp: Storage, first: int, last: int) -> None:
+        """The moments from which until which a temporary is needed."""
+        size, _, _ = self.program.temps[temp[1]]
+        self.program.temps[temp[1]] = size, first, last
 
     def row(self) -> int:
         """Slot of an address that a loop moves."""

@@ -16,8 +16,8 @@ from symgraph.lower.checks import Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.sizes import Poly, Recipe
 
-#: from when until when a step needs memory, as in `Program.temps`
-Span = tuple[float, float]
+#: the first and the last moment at which a step needs memory, as in `Program.temps`
+Span = tuple[int, int]
 
 
 class Launch(Record):
@@ -270,7 +270,7 @@ class Program(Record, frozen=False):
         ("guard", k), 0 or an error flag, see lower/checks.py
     recipes : how each atom of the Polys is computed
     leaves : (kind, dtype, rank) of inputs and shared variables, in order
-    temps : (bytes, first step, last step)
+    temps : (bytes, first moment, last moment); what runs later has a later moment
     outputs : (dtype, extents)
     checks, ranges : what a call must verify
     failures : error flag → message
@@ -287,7 +287,7 @@ class Program(Record, frozen=False):
     recipes: list[Recipe] = fresh(factory=list)
     leaves: list[tuple[str, str, int]] = fresh(factory=list)
     constants: list[np.ndarray] = fresh(factory=list)
-    temps: list[tuple[Poly, float, float]] = fresh(factory=list)
+    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
     outputs: list[tuple[str, tuple[Poly, ...]]] = fresh(factory=list)
     checks: list[Check] = fresh(factory=list)
     ranges: list[Range] = fresh(factory=list)
