@@ -157,6 +157,48 @@ def test_the_device_is_chosen_by_the_registry_alone() -> None:
     assert wrong == []
 
 
+#: private names of other packages that have no public ones
+FOREIGN = {"_getframe", "_core", "_multiarray_umath", "_ARRAY_API", "_NoValue",
+           "_replace", "_data_layout"}  # fmt: skip
+
+
+def test_private_names_stay_in_their_file() -> None:
+    """What another file calls, or a class of another file inherits, is public."""
+    wrong = []
+    for path in MODULES.values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        given: set[str] = set()  # what this file defines or assigns
+        bare = {  # annotated, and given a value elsewhere
+            node.target
+            for node in ast.walk(tree)
+            if isinstance(node, ast.AnnAssign) and node.value is None
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Name() if node in bare:
+                    pass
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    given.add(name)
+                case ast.Name(id=name, ctx=ast.Store()):
+                    given.add(name)
+                case ast.Attribute(attr=name, ctx=ast.Store()):
+                    given.add(name)
+                case ast.Constant(value=str(name)):  # keys of a variable's dictionary
+                    given.add(name)
+        for node in ast.walk(tree):
+            names: list[str] = []
+            if isinstance(node, ast.Attribute):
+                names = [node.attr]
+            elif isinstance(node, ast.ImportFrom) and "symgraph" in str(node.module):
+                names = [alias.name for alias in node.names]
+            wrong += [
+                f"{path}:{node.lineno}: {name}"
+                for name in names
+                if name[:1] == "_" and name[:2] != "__" and name not in given | FOREIGN
+            ]
+    assert wrong == []
+
+
 def test_what_nobody_else_may_import() -> None:
     """Viz is imported by nobody; the command line alone starts the examples."""
     wrong = [

@@ -44,7 +44,7 @@ def test_program_of_a_function_shows_the_rewritten_graph() -> None:
     text = sg.printing.program(f, file="str")
     assert text == str(f.optimized)
     assert "= 2 * %0" in text
-    assert sg.printing.program(f._form.graph, file="str") == str(f.graph)
+    assert sg.printing.program(f.specialization.graph, file="str") == str(f.graph)
     with pytest.raises(ArgumentError, match="neither"):
         sg.printing.program(3)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.compile.arguments import Request
 from symgraph.compile.locate import named
 from symgraph.core.node import described
 from symgraph.errors import ArgumentError, IndexRangeError, ShapeError
@@ -22,111 +23,45 @@ PERIOD = 0.05
 Progress = Callable[[int, int], object]
 
 
-class Batches:
-    """What `CompiledFunction` inherits for native loops."""
+class Steps:
+    """Runs many steps of a function; its shared variables are held meanwhile.
 
-    request: Any
-    mode: Any
-    _lock: Any
-    _holding: Any
-    convert: Any
-    executor_for: Any
-    special: Any
-    _one: Any
-    _result: Any
+    Parameters
+    ----------
+    one : one step in the way of the mode
+    executor_for : what runs steps for such arrays natively; None where nothing does
+    special : what is compiled for just these shapes
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        one: Callable[[list[np.ndarray]], list[np.ndarray]],
+        executor_for: Callable[[Sequence[np.ndarray]], Executor] | None,
+        special: Callable[[Sequence[np.ndarray]], Executor],
+    ) -> None:
+        self.request = request
+        self._one = one
+        self._executor_for = executor_for
+        self._special = special
 
     def repeat(
-        self,
-        times: int,
-        *args: Any,
-        progress: Progress | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Run `times` steps with the same arguments, updates included, natively.
-
-        Ctrl-C ends it between two steps: KeyboardInterrupt tells how many were done, and
-        shared variables have the values of the last of them. For other threads, all
-        steps are one event.
-
-        Parameters
-        ----------
-        progress : called as ``progress(done, times)`` now and then (about twenty times a
-            second) with the number of steps done; an exception that it raises ends the
-            run between two steps
-
-        Returns
-        -------
-        for each output an array with a leading axis of extent `times`, in the form that
-        a call returns
-        """
-        if (
-            isinstance(times, bool)
-            or not isinstance(times, int | np.integer)
-            or times < 0
-        ):
-            raise ArgumentError(
-                f"repeat: times={times!r}, expected an int of 0 or more"
-            )
-        arrays = self.convert(args, kwargs)
-        times = int(times)
-        with (
-            self._holding,
-            self._lock,
-            _Counted("repeat", times, progress, self.request, arrays) as told,
-        ):
+        self, times: int, arrays: list[np.ndarray], progress: Progress | None
+    ) -> list[np.ndarray]:
+        """Steps with the same arguments → the values of all steps, for each output."""
+        with _Counted("repeat", times, progress, self.request, arrays) as told:
             results = self._steps(times, lambda _: arrays, [0] * len(arrays), told)
         return self._stacked(results)
 
     def epoch(
         self,
-        *args: Any,
-        batch_size: int | None = None,
-        shuffle: int | bool | None = False,
-        drop_last: bool = False,
-        progress: Progress | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """One step for each batch of rows of the arguments, natively.
-
-        Ctrl-C ends it between two steps, as in `repeat`.
-
-        Parameters
-        ----------
-        args : values of the inputs; all with axes have the same number of rows, 0-d ones
-            are the same in every step
-        batch_size : rows of a step; the last step takes what is left, so a size of more
-            than all rows makes one step
-        shuffle : False keeps the order; True draws a new one; an int of 0 or more seeds
-            it: the order of ``numpy.random.default_rng(shuffle).permutation(rows)``
-        drop_last : leave out a last batch that is not full
-        progress : called as ``progress(done, steps)`` now and then, as in `repeat`
-
-        Rows are gathered in the dtype of the input, so images may be bytes: declare the
-        input as uint8 and cast it in the graph.
-
-        Returns
-        -------
-        for each output an array with one entry for each step, in the form that a call
-        returns
-
-        Examples
-        --------
-        >>> import symgraph as sg, symgraph.tensor as T
-        >>> x = T.dvector("x")
-        >>> f = sg.function([x], x.sum())
-        >>> f.epoch([1.0, 2.0, 3.0, 4.0, 5.0], batch_size=2)
-        array([3., 7., 5.])
-        """
-        if batch_size is None:
-            raise ArgumentError(
-                "epoch: batch_size is missing; say how many rows a step takes, such as "
-                "epoch(x, y, batch_size=32)"
-            )
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-            raise ArgumentError(f"epoch: batch_size={batch_size!r}, expected an int")
-        if batch_size < 1:
-            raise ArgumentError(f"epoch: batch_size={batch_size}, expected 1 or more")
-        arrays = self.convert(args, kwargs)
+        arrays: list[np.ndarray],
+        batch: int,
+        shuffle: int | bool | None,
+        drop_last: bool,
+        progress: Progress | None,
+    ) -> list[np.ndarray]:
+        """A step for each batch of rows → the values of all steps, for each output."""
         rows = {a.shape[0] for a in arrays if a.ndim}
         if len(rows) != 1:
             shapes = [a.shape for a in arrays]
@@ -136,14 +71,9 @@ class Batches:
             )
         (count,) = rows
         order = _order(shuffle, count)
-        batch = int(batch_size)
         full, tail = divmod(count, batch)
         steps = full + bool(tail and not drop_last)
-        with (
-            self._holding,
-            self._lock,
-            _Counted("epoch", steps, progress, self.request, arrays) as told,
-        ):
+        with _Counted("epoch", steps, progress, self.request, arrays) as told:
             parts = [self._batches(arrays, order, 0, full, batch, told)]
             if steps > full:
                 parts.append(self._batches(arrays, order, full * batch, 1, tail, told))
@@ -207,9 +137,9 @@ class Batches:
 
     def _native_executor(self, arrays: Sequence[np.ndarray]) -> Executor | None:
         """What runs the steps in one native call, if sizes depend on shapes alone."""
-        if not self.mode.compiled or self.mode.debug:
+        if self._executor_for is None:
             return None
-        executor: Executor = self.executor_for(arrays)
+        executor = self._executor_for(arrays)
         return executor if executor.is_static and not executor.may_broadcast else None
 
     def _native(
@@ -229,7 +159,7 @@ class Batches:
             executor = binding.special
             binding = executor.bind(arrays)
         elif binding.steps >= OFTEN and executor.elements(arrays) <= TINY:
-            executor = binding.special = self.special(arrays)
+            executor = binding.special = self._special(arrays)
             binding = executor.bind(arrays)
         outputs = executor.space(binding, steps)
         executor.run(
@@ -237,8 +167,8 @@ class Batches:
         )
         return [[a] for a in outputs]
 
-    def _stacked(self, results: list[Any]) -> Any:
-        """The values of all steps, along a new first axis, in the form of a call."""
+    def _stacked(self, results: list[Any]) -> list[np.ndarray]:
+        """The values of all steps, along a new first axis."""
         stacked = []
         for parts, variable in zip(results, self.request.outputs, strict=True):
             if len(parts) == 1:
@@ -256,7 +186,28 @@ class Batches:
             else:
                 shape = [0 if e is None else e for e in variable.type.shape]
                 stacked.append(np.empty((0, *shape), variable.type.dtype))
-        return self._result(stacked)
+        return stacked
+
+
+def times_of(times: Any) -> int:
+    """How often `repeat` runs, an int of 0 or more."""
+    if isinstance(times, bool) or not isinstance(times, int | np.integer) or times < 0:
+        raise ArgumentError(f"repeat: times={times!r}, expected an int of 0 or more")
+    return int(times)
+
+
+def batch_of(batch_size: Any) -> int:
+    """How many rows a step of `epoch` takes, an int of 1 or more."""
+    if batch_size is None:
+        raise ArgumentError(
+            "epoch: batch_size is missing; say how many rows a step takes, such as "
+            "epoch(x, y, batch_size=32)"
+        )
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+        raise ArgumentError(f"epoch: batch_size={batch_size!r}, expected an int")
+    if batch_size < 1:
+        raise ArgumentError(f"epoch: batch_size={batch_size}, expected 1 or more")
+    return int(batch_size)
 
 
 class _Counted:

@@ -3,7 +3,7 @@
 A call goes straight to native code when its arguments fit the last signature and nobody
 holds its shared variables; otherwise they are converted, checked and bound, and the
 shared variables are held while it runs. So a call, a `repeat` and an `epoch` are each
-one event for all other threads. A function that needs another form of its graph
+one event for all other threads. A function that needs another specialization of its graph
 (an axis that turns out to broadcast, a shared variable of another shape) makes it on
 demand and keeps it. In: a Request and a Mode. Out: values.
 """
@@ -18,14 +18,14 @@ import numpy as np
 from symgraph.backends.base import Options
 from symgraph.backends.reference import evaluate
 from symgraph.compile.arguments import Request
-from symgraph.compile.batches import Batches
-from symgraph.compile.build import Lowered, Timings, build
+from symgraph.compile.batches import Progress, Steps, batch_of, times_of
+from symgraph.compile.build import Lowered, Timings, build, lowered
 from symgraph.compile.debug import compared
-from symgraph.compile.forms import Form, form_of
 from symgraph.compile.inputs import converted
 from symgraph.compile.locate import named
 from symgraph.compile.modes import Mode
 from symgraph.compile.ones import Ones, computed_ones
+from symgraph.compile.specialization import Specialization, specialized
 from symgraph.compile.stages import Stages
 from symgraph.core.node import computing, described
 from symgraph.core.shared import Holding, generation
@@ -42,7 +42,7 @@ from symgraph.runtime.executor import Executor
 from symgraph.runtime.frames import Broadcasts
 
 
-class CompiledFunction(Stages, Batches):
+class CompiledFunction(Stages):
     """A compiled function.
 
     Call it with the values of its inputs, by position or by name. Every result is a
@@ -75,7 +75,7 @@ class CompiledFunction(Stages, Batches):
         self.options = options
         self._lock = threading.RLock()
         self._executors: dict[Any, Executor] = {}
-        self._forms: dict[Any, Form] = {}
+        self._specializations: dict[Any, Specialization] = {}
         self._ones: dict[Any, Ones] = {}
         self._executor: Executor | None = None
         self._direct: Any = _closed  # the fast way in; None means that it is closed
@@ -84,10 +84,14 @@ class CompiledFunction(Stages, Batches):
         self._layout = request.layout
         self._holding = Holding(v.container for v in request.shared)
         self._lowered: dict[Any, Lowered] = {}
+        native = mode.compiled and not mode.debug
+        self._many = Steps(
+            request, self._one, self.executor_for if native else None, self.special
+        )
         _check_devices(request, options.device)
-        self._form = self._present_form(())
-        if mode.compiled and not self._form.waiting:
-            self._use(self._form)
+        self.specialization = self._present(())
+        if mode.compiled and not self.specialization.needs_shapes:
+            self._use(self.specialization)
 
     def __repr__(self) -> str:
         inputs = ", ".join(e.name or "?" for e in self.request.inputs)
@@ -99,6 +103,23 @@ class CompiledFunction(Stages, Batches):
         roots = [*request.outputs, *(new for _, new in request.updates)]
         settings = (request, self.mode, self.name, self.downcast, self.options)
         return _made_again, (computing(roots), type(self), settings)
+
+    # --- stages -----------------------------------------------------------------------
+
+    @property
+    def lowered(self) -> Lowered:
+        """What the function runs; of one from the cache it is made when asked for."""
+        special = self.specialization
+        if special.needs_shapes:
+            raise NotSupportedError(
+                f"{self!r} has rows whose number only a call tells, so it is compiled "
+                "for the shapes of a call\nCall it, then look."
+            )
+        found = self._lowered.get(special.key)
+        if found is None:
+            found = lowered(special.graph, special.leaves, self.options)
+            self._lowered[special.key] = found
+        return found
 
     # --- calls ------------------------------------------------------------------------
 
@@ -151,27 +172,27 @@ class CompiledFunction(Stages, Batches):
             self._direct, self._opened = _closed, None
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
-        """The executor whose form fits the arguments; compiles one if there is none."""
-        form = self._present_form(())
-        if form.waiting:
-            form = self._present_form(tuple(a.shape for a in arrays))
-            if form.waiting:
+        """The executor that fits the arguments; compiles one if there is none."""
+        special = self._present(())
+        if special.needs_shapes:
+            special = self._present(tuple(a.shape for a in arrays))
+            if special.needs_shapes:
                 raise NotSupportedError(
                     f"{self!r}: the length of an expression whose jacobian is taken "
                     'depends on values, not on shapes alone\nUse mode="FAST_COMPILE", '
                     "or give the expression a length that shapes tell."
                 )
         try:
-            return self._use(form, arrays)
+            return self._use(special, arrays)
         except Broadcasts:
             pass
         # an extent of 1 must be known to broadcast: that of an input, or a computed one
         try:
-            return self._use(self._present_form(self._with_ones(arrays)), arrays)
+            return self._use(self._present(self._with_ones(arrays)), arrays)
         except Broadcasts:
             pass
         try:
-            return self._use(self._present_form(tuple(a.shape for a in arrays)), arrays)
+            return self._use(self._present(tuple(a.shape for a in arrays)), arrays)
         except Broadcasts as mismatch:
             executor, _ = self._again(arrays, mismatch, run=False)
             return executor
@@ -186,22 +207,22 @@ class CompiledFunction(Stages, Batches):
             for a, shape in zip(arrays, declared, strict=True)
         )
 
-    def form_for(self, arrays: Sequence[np.ndarray]) -> Form:
-        """The form that a call will use in the end, found by evaluating it with NumPy."""
+    def specialization_for(self, arrays: Sequence[np.ndarray]) -> Specialization:
+        """What a call will use in the end, found by evaluating it with NumPy."""
         ones = computed_ones(self.request, arrays)
         if ones:
-            return self._present_form(self._with_ones(arrays), ones)
+            return self._present(self._with_ones(arrays), ones)
         self.executor_for(arrays)
-        return self._form
+        return self.specialization
 
     def _again(
         self, arrays: Sequence[np.ndarray], mismatch: Broadcasts, run: bool = True
     ) -> tuple[Executor, list[np.ndarray]]:
-        """Bind, and `run`, a form that knows which computed extents are 1."""
-        given = self._form.key[1] or self._with_ones(arrays)
+        """Bind, and `run`, a specialization that knows which computed extents are 1."""
+        given = self.specialization.key[1] or self._with_ones(arrays)
         for ones in self._computed_ones(arrays):
             try:
-                executor = self._use(self._present_form(given, ones), arrays)
+                executor = self._use(self._present(given, ones), arrays)
                 return executor, executor.call(list(arrays)) if run else []
             except (
                 Broadcasts,
@@ -224,36 +245,40 @@ class CompiledFunction(Stages, Batches):
             self._ones[shapes] = found
             yield found
 
-    def _present_form(self, given: tuple[StaticShape, ...], ones: Ones = ()) -> Form:
-        """The form for the present shared shapes, and these of inputs (none: declared)."""
+    def _present(
+        self, given: tuple[StaticShape, ...], ones: Ones = ()
+    ) -> Specialization:
+        """That for the present shared shapes, and these of inputs (none: declared)."""
         shapes = tuple(v.container.shape for v in self.request.shared)
         key = (shapes, given, ones)
-        found = self._forms.get(key)
+        found = self._specializations.get(key)
         if found is None:
-            found = self._forms[key] = form_of(self.request, key)
+            found = self._specializations[key] = specialized(self.request, key)
         return found
 
-    def _use(self, form: Form, arrays: Sequence[np.ndarray] | None = None) -> Executor:
-        """The executor of a form, bound to the arguments if there are any."""
-        if self._executor is None or form is not self._form:
-            self._change(form)
+    def _use(
+        self, special: Specialization, arrays: Sequence[np.ndarray] | None = None
+    ) -> Executor:
+        """The executor of a specialization, bound to the arguments if there are any."""
+        if self._executor is None or special is not self.specialization:
+            self._change(special)
         assert self._executor is not None
         if arrays is not None:
             self._executor.bind(arrays)
         return self._executor
 
-    def _change(self, form: Form) -> None:
-        executor = self._executors.get(form.key)
+    def _change(self, special: Specialization) -> None:
+        executor = self._executors.get(special.key)
         if executor is None:
             shared = self.request.shared
             executor, self.timings, made = build(
-                form.graph, form.leaves, shared, self.options
+                special.graph, special.leaves, shared, self.options
             )
             if made is not None:
-                self._lowered[form.key] = made
+                self._lowered[special.key] = made
             executor.outputs = self.request.outputs
-            self._executors[form.key] = executor
-        self._form, self._executor = form, executor
+            self._executors[special.key] = executor
+        self.specialization, self._executor = special, executor
 
     def special(self, arrays: Sequence[np.ndarray]) -> Executor:
         """An executor for exactly these shapes, whose loops know their lengths."""
@@ -263,12 +288,14 @@ class CompiledFunction(Stages, Batches):
             (shape[0], *a.shape[1:]) if a.ndim else ()
             for a, shape in zip(arrays, declared, strict=True)
         )
-        form = self._present_form(given)
-        key = (form.key, lengths)
+        special = self._present(given)
+        key = (special.key, lengths)
         found = self._executors.get(key)
-        if found is None and not form.waiting:
+        if found is None and not special.needs_shapes:
             shared = self.request.shared
-            found, _, _ = build(form.graph, form.leaves, shared, self.options, lengths)
+            found, _, _ = build(
+                special.graph, special.leaves, shared, self.options, lengths
+            )
             try:
                 found.bind(arrays)
             except Broadcasts:  # one row that broadcasts is not known to be one here
@@ -286,6 +313,81 @@ class CompiledFunction(Stages, Batches):
         if self.mode.debug:
             return compared(self, arrays, lambda: self._run(given))
         return self._run(given)
+
+    def repeat(
+        self,
+        times: int,
+        *args: Any,
+        progress: Progress | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run `times` steps with the same arguments, updates included, natively.
+
+        Ctrl-C ends it between two steps: KeyboardInterrupt tells how many were done, and
+        shared variables have the values of the last of them. For other threads, all
+        steps are one event.
+
+        Parameters
+        ----------
+        progress : called as ``progress(done, times)`` now and then (about twenty times a
+            second) with the number of steps done; an exception that it raises ends the
+            run between two steps
+
+        Returns
+        -------
+        for each output an array with a leading axis of extent `times`, in the form that
+        a call returns
+        """
+        count = times_of(times)
+        arrays = self.convert(args, kwargs)
+        with self._holding, self._lock:
+            return self._result(self._many.repeat(count, arrays, progress))
+
+    def epoch(
+        self,
+        *args: Any,
+        batch_size: int | None = None,
+        shuffle: int | bool | None = False,
+        drop_last: bool = False,
+        progress: Progress | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """One step for each batch of rows of the arguments, natively.
+
+        Ctrl-C ends it between two steps, as in `repeat`.
+
+        Parameters
+        ----------
+        args : values of the inputs; all with axes have the same number of rows, 0-d ones
+            are the same in every step
+        batch_size : rows of a step; the last step takes what is left, so a size of more
+            than all rows makes one step
+        shuffle : False keeps the order; True draws a new one; an int of 0 or more seeds
+            it: the order of ``numpy.random.default_rng(shuffle).permutation(rows)``
+        drop_last : leave out a last batch that is not full
+        progress : called as ``progress(done, steps)`` now and then, as in `repeat`
+
+        Rows are gathered in the dtype of the input, so images may be bytes: declare the
+        input as uint8 and cast it in the graph.
+
+        Returns
+        -------
+        for each output an array with one entry for each step, in the form that a call
+        returns
+
+        Examples
+        --------
+        >>> import symgraph as sg, symgraph.tensor as T
+        >>> x = T.dvector("x")
+        >>> f = sg.function([x], x.sum())
+        >>> f.epoch([1.0, 2.0, 3.0, 4.0, 5.0], batch_size=2)
+        array([3., 7., 5.])
+        """
+        batch = batch_of(batch_size)
+        arrays = self.convert(args, kwargs)
+        with self._holding, self._lock:
+            results = self._many.epoch(arrays, batch, shuffle, drop_last, progress)
+            return self._result(results)
 
     # --- arguments and results -----------------------------------------------------------
 

@@ -48,7 +48,7 @@ def compared(
         [np.array(value) for value in values]
         for values in _compare_stages(function, arrays)
     )
-    request, roots = function.request, function._form.graph.roots
+    request, roots = function.request, function.specialization.graph.roots
     before = [v.get_value() for v in request.shared]
     outputs = run()
     if not all(node.op.portable for node in all_applies(roots)):
@@ -70,23 +70,23 @@ def _compare_stages(
     function: Any, arrays: Sequence[np.ndarray]
 ) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
     """Check the rewritten graph and every node of it; the values of the roots, twice."""
-    form = function.form_for(arrays)
+    special = function.specialization_for(arrays)
     values: dict[Variable, np.ndarray] = dict(
-        zip(form.graph.inputs, arrays, strict=True)
+        zip(special.graph.inputs, arrays, strict=True)
     )
-    for leaf, variable in zip(form.leaves, function.request.shared, strict=True):
+    for leaf, variable in zip(special.leaves, function.request.shared, strict=True):
         values[leaf] = variable.container.array
     found: list[NaNError] = []
-    wanted = evaluate(form.graph.roots, values, watch=note_nan(values, found))
+    wanted = evaluate(special.graph.roots, values, watch=note_nan(values, found))
     with under(function.options):
-        rewritten = optimized(form.graph, function.options.optimize).graph
-    count = len(form.graph.roots)  # what is kept for checks comes after these
+        rewritten = optimized(special.graph, function.options.optimize).graph
+    count = len(special.graph.roots)  # what is kept for checks comes after these
     results = evaluate(rewritten.roots[:count], values)
     if found and any(a.dtype.kind in "fc" and np.isnan(a).any() for a in results):
         raise found[0]
-    moving = _shaken(form.graph.roots, values, wanted)
+    moving = _shaken(special.graph.roots, values, wanted)
     for root, want, have, moved in zip(
-        form.graph.roots, wanted, results, moving, strict=True
+        special.graph.roots, wanted, results, moving, strict=True
     ):
         if not _close(*_both_finite(want, have, moved)):
             raise DebugError(
@@ -96,7 +96,9 @@ def _compare_stages(
     inner = _stages(rewritten)
     truth = evaluate(inner, values)
     probe = Graph(rewritten.inputs, tuple(inner), (), rewritten.interner)
-    native, _, _ = build(probe, form.leaves, function.request.shared, function.options)
+    native, _, _ = build(
+        probe, special.leaves, function.request.shared, function.options
+    )
     got = native.call(list(arrays))
     shaken = _shaken(inner, values, truth)
     for variable, want, have, moved in zip(inner, truth, got, shaken, strict=True):

@@ -13,8 +13,8 @@ from symgraph.backends.base import Options
 from symgraph.backends.registry import backend_of
 from symgraph.compile.arguments import Request
 from symgraph.compile.build import Timings
-from symgraph.compile.forms import Form
 from symgraph.compile.modes import Mode
+from symgraph.compile.specialization import Specialization
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.runtime.executor import Executor
@@ -79,7 +79,7 @@ class CompileProfile(Record):
 class Profiling:
     """What `CompiledFunction` inherits to be profiled."""
 
-    _form: Form
+    specialization: Specialization
     request: Request
     mode: Mode
     options: Options

@@ -9,12 +9,11 @@ from textwrap import indent
 from typing import Any
 
 from symgraph.backends.base import Options
-from symgraph.compile.build import Lowered, Timings, lowered
-from symgraph.compile.forms import Form
+from symgraph.compile.build import Timings
 from symgraph.compile.profiling import Profiling
+from symgraph.compile.specialization import Specialization
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
-from symgraph.errors import NotSupportedError
 from symgraph.lower.sizes import Poly
 
 
@@ -30,8 +29,7 @@ class Text(str):
 class Stages(Profiling):
     """What `CompiledFunction` inherits to show its stages."""
 
-    _form: Form
-    _lowered: dict[Any, Lowered]
+    specialization: Specialization
     options: Options
     timings: Timings
     name: str | None
@@ -39,7 +37,7 @@ class Stages(Profiling):
     @property
     def graph(self) -> Text:
         """The graph as the user built it, one node a line."""
-        return Text(program(self._form.graph))
+        return Text(program(self.specialization.graph))
 
     @property
     def optimized(self) -> Text:
@@ -50,21 +48,6 @@ class Stages(Profiling):
     def rewritten(self) -> Any:
         """The rewritten graph and its firings (`rewrite.engine.Optimized`)."""
         return self.lowered.rewritten
-
-    @property
-    def lowered(self) -> Lowered:
-        """What the function runs; of one from the cache it is made when asked for."""
-        form = self._form
-        if form.waiting:
-            raise NotSupportedError(
-                f"{self!r} has rows whose number only a call tells, so it is compiled "
-                "for the shapes of a call\nCall it, then look."
-            )
-        found = self._lowered.get(form.key)
-        if found is None:
-            found = lowered(form.graph, form.leaves, self.options)
-            self._lowered[form.key] = found
-        return found
 
     @property
     def program(self) -> Any:
@@ -121,7 +104,7 @@ class Stages(Profiling):
         import networkx
 
         made = networkx.DiGraph()
-        graph: Graph = self._form.graph
+        graph: Graph = self.specialization.graph
         for leaf in graph.leaves():
             made.add_node(id(leaf), label=expression(leaf), type=repr(leaf.type))
         for node in graph.applies():

@@ -56,7 +56,7 @@ class Homes(Record):
     atoms: Atoms
 
 
-class Planned(Protocol):
+class InnerPlanner(Protocol):
     """The planner of an inner graph (lower/body.py)."""
 
     graph: Graph
@@ -73,7 +73,7 @@ class Nested:
     """
 
     def __init__(
-        self, w: StepList, plan: Callable[[Graph, list[Variable], Homes], Planned]
+        self, w: StepList, plan: Callable[[Graph, list[Variable], Homes], InnerPlanner]
     ) -> None:
         self.w = w
         self.plan = plan
@@ -117,7 +117,9 @@ class Nested:
         self.sheet.program.ranges += body.extents.ranges
         return tuple(steps)
 
-    def _agree(self, node: Apply, body: Planned, number: int, wanted: Sizes) -> None:
+    def _agree(
+        self, node: Apply, body: InnerPlanner, number: int, wanted: Sizes
+    ) -> None:
         """Leave a check where an output may have other extents than the loop's rows.
 
         The outputs of an `IfElse` have the extents of the branch that is chosen.

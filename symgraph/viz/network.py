@@ -44,7 +44,7 @@ def network(what: Any, stage: str = "graph") -> Any:
     if stage not in STAGES:
         raise ArgumentError(f"viz: stage={stage!r}, expected one of {STAGES}")
     if isinstance(what, CompiledFunction):
-        what = what._form.graph if stage == "graph" else what.rewritten.graph
+        what = what.specialization.graph if stage == "graph" else what.rewritten.graph
     if isinstance(what, Graph):
         updates = [(expression(target), new) for target, new in what.updates]
         inputs = set(what.inputs)

@@ -96,7 +96,7 @@ def test_fast_compile_shows_the_graph_that_it_runs() -> None:
 
 def test_a_convolution_that_was_not_brought_into_its_layout_is_refused() -> None:
     x, y = images()
-    graph = sg.function([x], y)._form.graph
+    graph = sg.function([x], y).specialization.graph
     with pytest.raises(KernelError, match="channels first"):
         plan(graph, [])
 

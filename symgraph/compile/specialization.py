@@ -1,10 +1,10 @@
-"""Forms: one function's graph with what is known of shapes when it is called.
+"""A function's graph with what is known of shapes when it is called.
 
 Shared variables have the shapes of their present values. Inputs keep their declared
 shapes; axes of extent 1 are made known where broadcasting asks for it, and all extents
 where an op waits for them (a Jacobian's number of rows). Leaves with refined types take
 the place of the user's own in the frozen graph, and all types follow. In: Request.
-Out: Form.
+Out: Specialization.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from symgraph.ops.shape import SpecifyShape
 Key = tuple[tuple[StaticShape, ...], tuple[StaticShape, ...], Ones]
 
 
-class Form(Record):
+class Specialization(Record):
     """A frozen graph, its shared leaves in the order of the request, and its key.
 
-    `waiting` says that it has ops which need more extents than the key knows.
+    `needs_shapes` says that it has ops which need more extents than the key knows.
     """
 
     graph: Graph
     leaves: tuple[Variable, ...]
     key: Key
-    waiting: bool
+    needs_shapes: bool
 
 
-def form_of(request: Request, key: Key) -> Form:
+def specialized(request: Request, key: Key) -> Specialization:
     """The graph for these static shapes of shared variables and inputs."""
     shared, given, ones = key
     refined: dict[Variable, Variable] = {}
@@ -59,7 +59,7 @@ def form_of(request: Request, key: Key) -> Form:
         {variable: _promise(variable, axes) for variable, axes in ones},
     )
     graph = expand(graph)
-    return Form(graph, tuple(leaves), key, waits(graph))
+    return Specialization(graph, tuple(leaves), key, waits(graph))
 
 
 def _promise(variable: Variable, axes: Sequence[int]) -> SpecifyShape:
