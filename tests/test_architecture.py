@@ -53,7 +53,7 @@ FLOORS = {
 #: beside one another on floor 3: neither may know the other
 APART = ("symgraph.autodiff", "symgraph.rewrite")
 HEAVY = ("numba", "llvmlite", "networkx", "rich", "safetensors", "scipy", "matplotlib",
-         "PIL", "tensorboardX", "sklearn")  # fmt: skip
+         "PIL", "sklearn")  # fmt: skip
 #: is nothing without scikit-learn, and itself imported late
 ESTIMATORS = "symgraph.train.estimators"
 

@@ -26,6 +26,7 @@ from symgraph.data.files import printable
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
 from symgraph.train import bench, doctor, explain, images
+from symgraph.train.callbacks import Callback, TensorBoard
 from symgraph.train.digits import Result, Settings, train_digits
 from symgraph.train.predict import INVERT, predict_files
 from symgraph.train.progress import Progress
@@ -102,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
     if digits:
         settings = Settings(**_chosen(options, Settings))
         folder = options.output or "digits-model"
-        result = train_digits(settings, folder, [Progress()])
+        result = train_digits(settings, folder, _callbacks(options))
     else:
         start = time.perf_counter()
         data, name = _images(options)
@@ -118,8 +119,16 @@ def _train(options: argparse.Namespace) -> None:
         changes = _chosen(options, images.Settings)
         chosen = images.recipe(name, changes.pop("model", "cnn"), changes)
         folder = options.output or f"{name}-model"
-        result = images.train_images(data, chosen, folder, [Progress()], name)
+        result = images.train_images(data, chosen, folder, _callbacks(options), name)
     _write("\n".join(_summary(result, imported)))
+
+
+def _callbacks(options: argparse.Namespace) -> list[Callback]:
+    """What shows and logs a training."""
+    told: list[Callback] = [Progress()]
+    if options.tensorboard is not None:
+        told.append(TensorBoard(options.tensorboard, verbosity=2))
+    return told
 
 
 def _chosen(options: argparse.Namespace, settings: Any) -> dict[str, Any]:
@@ -319,6 +328,10 @@ def _train_parser(commands: Any) -> None:
     train.add_argument(
         "--skip-bad", action="store_true", help="leave damaged pictures out"
     )
+    train.add_argument(
+        "--tensorboard", metavar="DIR",
+        help="folder for what TensorBoard shows, one folder in it for each run",
+    )  # fmt: skip
     train.add_argument(
         "--output", metavar="DIR", help="folder for the results (default DATA-model)"
     )

@@ -18,7 +18,7 @@ from symgraph.backends.registry import backend_of
 from symgraph.core.cache import default_cache
 
 PACKAGES = ("numpy", "numba", "llvmlite", "networkx", "safetensors", "rich")
-EXTRAS = ("matplotlib", "pillow", "tensorboardX", "mpi4py", "onnx", "numba-cuda")
+EXTRAS = ("matplotlib", "pillow", "scikit-learn", "mpi4py", "onnx", "numba-cuda")
 FEATURES = ("sse4.2", "avx", "fma", "avx2", "avx512f", "avx512dq", "avx512vl", "neon")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -265,6 +265,40 @@ class Functions:
             self._predictions[dtypes, what] = found
         return found
 
+    # --- a look inside ----------------------------------------------------------------
+
+    def gradients(self, signature: Signature) -> Any:
+        """The function of inputs and targets that gives the gradient of each parameter.
+
+        Of the loss without dropout, penalty included; in the order of `params`.
+        """
+        key = ("gradients", signature)
+        if key not in self._predictions:
+            xs, ys, weight, given = self._variables(signature)
+            outputs = nn.layers.get_output(self.layers, given, deterministic=True)
+            loss = self._loss(outputs, ys, weight, given)
+            self._predictions[key] = self._compiled(
+                [*xs, *ys, *([] if weight is None else [weight])],
+                sg.grad(loss, self.params, disconnected_inputs="ignore"),
+                name="gradients",
+                on_unused_input="ignore",
+            )
+        return self._predictions[key]
+
+    def activations(self, dtypes: tuple[str, ...]) -> Any:
+        """The function of inputs that gives what each layer gives, in their order."""
+        key = ("activations", dtypes)
+        if key not in self._predictions:
+            xs, _, _, given = self._variables((dtypes, (), False))
+            layers = nn.layers.get_all_layers(self.layers)
+            self._predictions[key] = self._compiled(
+                xs,
+                nn.layers.get_output(layers, given, deterministic=True),
+                name="activations",
+                on_unused_input="ignore",
+            )
+        return self._predictions[key]
+
     def _compiled(self, *arguments: Any, **settings: Any) -> Any:
         start = time.perf_counter()
         made = sg.function(*arguments, **settings)

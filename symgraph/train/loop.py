@@ -217,6 +217,7 @@ class _Loop:
         seconds = 0.0
         for chunk in self.source.chunks(run.epoch, self.every, done):
             measured = self.measured(chunk.arrays)
+            run.batch = chunk.first
             before = time.perf_counter()
             outputs = _epoch(measured.function, chunk, within)
             seconds += time.perf_counter() - before

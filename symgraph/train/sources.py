@@ -80,6 +80,10 @@ class Chunk(Record):
     shuffle: int | bool = False
     order: np.ndarray | None = None
 
+    def first(self) -> Arrays:
+        """The rows of its first batch, whatever order the call itself gives them."""
+        return self.arrays.taken(slice(0, self.batch_size))
+
 
 def order_seed(seed: int, epoch: int) -> int:
     """Seed of the order of the rows in an epoch; each pair has one of its own."""

@@ -341,3 +341,14 @@ def test_prediction_takes_folders_and_ranks(capsys, tmp_path, trained):
     code, _, err = _run(capsys, "predict", trained, tmp_path / "empty")
     assert code == 2
     assert "a folder without pictures" in err
+
+
+def test_a_training_logs_for_tensorboard(capsys, tmp_path):
+    code, _, err = _run(
+        capsys, "train", "digits", *QUICK, "--output", tmp_path / "run",
+        "--tensorboard", tmp_path / "logs",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    (run,) = (tmp_path / "logs").iterdir()
+    (file,) = run.iterdir()
+    assert b"weight/" in file.read_bytes()

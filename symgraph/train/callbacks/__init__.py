@@ -14,6 +14,7 @@ from symgraph.train.callbacks.rates import (
 )
 from symgraph.train.callbacks.saving import ModelCheckpoint, Resume
 from symgraph.train.callbacks.stopping import EarlyStopping, TerminateOnNaN
+from symgraph.train.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "CSVLogger",
@@ -31,6 +32,7 @@ __all__ = [
     "Resume",
     "Run",
     "Stairs",
+    "TensorBoard",
     "TerminateOnNaN",
     "WarmUp",
 ]

@@ -45,6 +45,8 @@ class Run:
         self.history = History()
         self.stopped = ""
         self.callbacks: list[Callback] = []
+        #: gives some rows of the present epoch, as many as a step has, as `Arrays`
+        self.batch: Callable[[], Any] = _no_rows
         #: what an epoch that was cut short has done already, told by `Resume`
         self.done = 0
         self.partial: list[list[Any]] = []
@@ -178,6 +180,10 @@ class Lambda(Callback):
 
     def on_train_end(self, run: Run) -> None:
         self._call("on_train_end", run)
+
+
+def _no_rows() -> Any:
+    raise ArgumentError("batch: no epoch has begun")
 
 
 def callbacks_of(given: Any) -> list[Callback]:
