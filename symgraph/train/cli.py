@@ -1,9 +1,9 @@
-"""The command line: ``symgraph train | predict | explain | bench | doctor | cache``.
+"""The command line: ``symgraph train | predict | evaluate | time | explain | ...``.
 
 In: arguments.  Out: text on standard output, files that the commands write, and an exit
 code: 0 when it worked, 2 for bad input, which is told in one line on standard error.
-The work itself is done in ``digits.py``, ``images.py``, ``predict.py``, ``explain.py``,
-``bench.py``, ``doctor.py``.
+The work itself is done in ``digits.py``, ``images.py``, ``predict.py``, ``evaluate.py``,
+``timing.py``, ``explain.py``, ``bench.py``, ``doctor.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,14 +25,16 @@ from symgraph.data.cifar10 import load_cifar10
 from symgraph.data.files import printable
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
-from symgraph.train import bench, doctor, explain, images
+from symgraph.train import bench, doctor, evaluate, explain, images, timing
 from symgraph.train.callbacks import Callback, TensorBoard
 from symgraph.train.digits import Result, Settings, train_digits
-from symgraph.train.predict import INVERT, predict_files
+from symgraph.train.predict import INVERT, Prediction, predict_files
 from symgraph.train.progress import Progress
 from symgraph.version import VERSION
 
 BAD_INPUT, INTERRUPTED = 2, 130
+#: classes that are ranked where all are wanted
+MOST = 1 << 30
 Command = Callable[[argparse.Namespace], None]
 
 
@@ -152,16 +154,20 @@ def _images(options: argparse.Namespace) -> tuple[Any, str]:
     if options.data == "cifar10":
         return load_cifar10(options.folder), "cifar10"
     path = Path(options.data)
+    seed = options.seed or 0
+    size = 32 if options.size is None else options.size
+    return _pictures(path, size, seed, bool(options.skip_bad)), path.resolve().stem
+
+
+def _pictures(path: Path, size: int, seed: int, skip_bad: bool = False) -> Any:
+    """Pictures of a folder or an archive of the user's."""
     if not path.exists():
         raise errors.DataError(
             f"{path}: no such folder or zip archive, and none of digits, mnist, cifar10"
         )
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise errors.DataError(f"{path}: neither a folder nor a zip archive")
-    size = 32 if options.size is None else options.size
-    seed = options.seed or 0
-    found = load_image_folder(path, size, seed=seed, skip_bad=bool(options.skip_bad))
-    return found, path.resolve().stem
+    return load_image_folder(path, size, seed=seed, skip_bad=skip_bad)
 
 
 def _summary(result: Result, import_seconds: float) -> list[str]:
@@ -182,7 +188,10 @@ def _summary(result: Result, import_seconds: float) -> list[str]:
 
 def _predict(options: argparse.Namespace) -> None:
     predictions = predict_files(
-        options.model, options.files, options.invert, options.top
+        options.model,
+        options.files,
+        options.invert,
+        MOST if options.probabilities else options.top,
     )
     if options.format == "json":
         found = [
@@ -204,10 +213,47 @@ def _predict(options: argparse.Namespace) -> None:
                 name, text = printable(p.file), f"{probability:.6f}"
                 rows.writerow([name, number, rank, printable(label), text])
         return
+    if options.format == "table":
+        _table(predictions)
+        return
     for p in predictions:
-        where = p.file if p.number is None else f"{p.file}[{p.number}]"
+        where = _where(p)
         ranked = ", ".join(f"{label} {q:.4f}" for label, q in p.ranked)
         _write(f"{where}: {ranked}")
+
+
+def _where(p: Prediction) -> str:
+    """The image that a prediction is of."""
+    return p.file if p.number is None else f"{p.file}[{p.number}]"
+
+
+def _table(predictions: Iterable[Prediction]) -> None:
+    """A line for each image, its most probable classes beside one another."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    found = list(predictions)
+    table = Table()
+    table.add_column("image", overflow="fold")
+    for rank in range(max((len(p.ranked) for p in found), default=1)):
+        table.add_column("class" if not rank else f"class {rank + 1}")
+        table.add_column("probability", justify="right")
+    for p in found:
+        cells = [t for c, q in p.ranked for t in (escape(printable(c)), f"{q:.4f}")]
+        table.add_row(escape(printable(_where(p))), *cells)
+    Console(file=sys.stdout).print(table)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    def load(data: str, seed: int, size: int) -> Any:
+        if data == "mnist":
+            return load_mnist_images(options.folder)
+        if data == "cifar10":
+            return load_cifar10(options.folder)
+        return _pictures(Path(data), size, seed)
+
+    evaluate.run(options, load)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -244,7 +290,7 @@ def _parser() -> argparse.ArgumentParser:
         help="picture, .npy or IDX file, or a folder of pictures",
     )  # fmt: skip
     predict.add_argument(
-        "--format", choices=("text", "json", "csv"), default="text",
+        "--format", choices=("text", "table", "json", "csv"), default="text",
         help="of what is printed (default text)",
     )  # fmt: skip
     predict.add_argument(
@@ -252,9 +298,26 @@ def _parser() -> argparse.ArgumentParser:
         help="print the K most probable classes (default 1)",
     )  # fmt: skip
     predict.add_argument(
+        "--probabilities", action="store_true", help="print all classes, the best first"
+    )
+    predict.add_argument(
         "--invert", choices=INVERT, default="auto", help="dark ink on light ground?"
     )
     predict.set_defaults(command=_predict)
+
+    evaluated = commands.add_parser(
+        "evaluate", help="precision, recall, confusion matrix of a saved model"
+    )
+    evaluate.add_arguments(evaluated)
+    evaluated.set_defaults(command=_evaluate)
+
+    summarized = commands.add_parser("summary", help="layers and settings of a model")
+    summarized.add_argument("model", metavar="MODEL", help="folder or file of a model")
+    summarized.set_defaults(command=evaluate.summarize)
+
+    timed = commands.add_parser("time", help="what each layer of a saved model costs")
+    timing.add_arguments(timed)
+    timed.set_defaults(command=timing.run)
 
     explained = commands.add_parser(
         "explain", help="show how an expression is compiled"

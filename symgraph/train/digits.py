@@ -160,7 +160,7 @@ def train_digits(
         test_accuracy = model.evaluate(x_test, y_test)["accuracy"]
     files: tuple[Path, ...] = ()
     if folder is not None:
-        files = _save(folder, model, history, test_accuracy)
+        files = _save(folder, model, history, test_accuracy, settings.seed)
     return Result(
         settings,
         history,
@@ -186,7 +186,7 @@ def _augmentation(
 
 
 def _save(
-    folder: str | Path, model: Model, history: History, test_accuracy: float
+    folder: str | Path, model: Model, history: History, test_accuracy: float, seed: int
 ) -> tuple[Path, ...]:
     folder = Path(folder)
     metadata = {
@@ -195,6 +195,7 @@ def _save(
         "ink": "normalized",
         "classes": [str(digit) for digit in range(CLASSES)],
         "epochs": model.epoch,
+        "seed": seed,
         "test_accuracy": test_accuracy,
     }
     files = model.save(folder, metadata)

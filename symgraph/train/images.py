@@ -209,6 +209,7 @@ def train_images(
             "classes": list(images.classes),
             "model": settings.model,
             "epochs": model.epoch,
+            "seed": settings.seed,
             "test_accuracy": test_accuracy,
         }
         files = model.save(folder, metadata)

@@ -41,6 +41,11 @@ class Intake:
         #: dtype of weights of rows
         self._weight = rate_dtype(params)
 
+    @property
+    def input_shapes(self) -> list[tuple[int | None, ...]]:
+        """Of the input layers."""
+        return [tuple(layer.shape) for layer in self._inputs]
+
     def arrays(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> Arrays:
         """Inputs, targets and weights of rows, checked."""
         if y is None:

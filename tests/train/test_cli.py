@@ -352,3 +352,17 @@ def test_a_training_logs_for_tensorboard(capsys, tmp_path):
     (run,) = (tmp_path / "logs").iterdir()
     (file,) = run.iterdir()
     assert b"weight/" in file.read_bytes()
+
+
+def test_prediction_as_a_table_and_with_all_probabilities(capsys, tmp_path, trained):
+    np.save(tmp_path / "x.npy", load_digits().x[:2])
+    words = ("predict", trained, tmp_path / "x.npy")
+    code, out, _ = _run(capsys, *words, "--probabilities")
+    assert code == 0
+    assert [line.count(",") for line in out.splitlines()] == [9, 9]
+    total = sum(float(part.split()[-1]) for part in out.splitlines()[0].split(","))
+    assert total == pytest.approx(1, abs=1e-3)
+    _, out, _ = _run(capsys, *words, "--format", "table", "--top", 2)
+    assert "probability" in out
+    assert "class 2" in out
+    assert "x.npy[1]" in out.replace("\n", "")
