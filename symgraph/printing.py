@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from symgraph.core import text
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.graph import Graph
 from symgraph.core.node import Constant, Variable
 from symgraph.core.shared import SharedVariable
@@ -147,7 +147,7 @@ def _roots(obj: Any, what: str) -> tuple[Sequence[Variable], Graph | None]:
     """The variables to show, and the graph that they are of, if there is one."""
     if isinstance(obj, Variable):
         return [obj], None
-    if isinstance(obj, Bundle):
+    if isinstance(obj, CompositeVariable):
         return obj.parts, None
     if isinstance(obj, Graph):
         return obj.roots, obj

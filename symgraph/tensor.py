@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 # operators of variables, then the ops: each file registers its functions
 import symgraph.core.operators
-import symgraph.ops.along
 import symgraph.ops.arithmetic
 import symgraph.ops.arrange
 import symgraph.ops.broadcast
 import symgraph.ops.comparison
 import symgraph.ops.complex
 import symgraph.ops.contraction
-import symgraph.ops.convolve
+import symgraph.ops.conv_api
 import symgraph.ops.creation
 import symgraph.ops.cumulative
 import symgraph.ops.diagonal
@@ -40,7 +39,7 @@ import symgraph.ops.movement
 import symgraph.ops.normalization
 import symgraph.ops.padding
 import symgraph.ops.piecewise
-import symgraph.ops.pool
+import symgraph.ops.pool_api
 import symgraph.ops.positions
 import symgraph.ops.quantiles
 import symgraph.ops.reduction
@@ -49,6 +48,7 @@ import symgraph.ops.sorting
 import symgraph.ops.special
 import symgraph.ops.specify
 import symgraph.ops.statistics
+import symgraph.ops.take_along_axis
 import symgraph.ops.trigonometric  # noqa: F401
 from symgraph.config import config
 from symgraph.core.dtypes import DTYPES, canonical

@@ -13,12 +13,12 @@ import numpy as np
 import symgraph.tensor as T
 from symgraph.core.node import Variable
 from symgraph.ops.broadcast import BroadcastTo, SumTo
-from symgraph.ops.convolution import Convolution
+from symgraph.ops.conv_ops import Convolution
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.indexing import ScatterAdd, SetSubtensor, Subtensor
 from symgraph.ops.movement import Concatenate, DimShuffle
 from symgraph.ops.nnet import LogSumExp
-from symgraph.ops.pooling import Pool, PoolMaxInput
+from symgraph.ops.pool_ops import Pool, PoolMaxInput
 from symgraph.ops.reading import mask_of
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import MakeVector, SpecifyShape

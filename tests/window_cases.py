@@ -15,8 +15,8 @@ import window_oracles as oracles
 import symgraph.tensor  # noqa: F401  loads the ops
 from symgraph.core.node import Variable, as_variable
 from symgraph.core.types import TensorType
-from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
-from symgraph.ops.pooling import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput
+from symgraph.ops.conv_ops import Convolution, ConvolutionInput, ConvolutionWeight
+from symgraph.ops.pool_ops import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput
 
 Values = dict[Variable, np.ndarray]
 Pads = tuple[tuple[int, int], ...]

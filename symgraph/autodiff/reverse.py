@@ -17,7 +17,7 @@ from symgraph.autodiff.guards import (
     sum_to,
     summed,
 )
-from symgraph.core.bundle import Bundle, without_bundles
+from symgraph.core.composite import CompositeVariable, without_bundles
 from symgraph.core.dtypes import is_complex, is_discrete, is_float
 from symgraph.core.node import Apply, Variable, as_variable, building, listing
 from symgraph.core.public import PUBLIC, public
@@ -93,7 +93,8 @@ def grad(
     many = isinstance(wrt, list | tuple)
     asked = list(wrt) if many else [wrt]
     targets: list[Variable] = [
-        v.parts[v.differentiable] if isinstance(v, Bundle) else v for v in asked
+        v.parts[v.differentiable] if isinstance(v, CompositeVariable) else v
+        for v in asked
     ]
     for target in targets:
         if not isinstance(target, Variable):
@@ -106,10 +107,10 @@ def grad(
             _result(target, found.get(target), cost, disconnected_inputs,
                     return_disconnected, add_names)
         )  # fmt: skip
-    for place, bundle in enumerate(asked):
+    for place, composite in enumerate(asked):
         result = results[place]
-        if isinstance(bundle, Bundle) and result is not None:
-            results[place] = bundle.with_gradient(result)
+        if isinstance(composite, CompositeVariable) and result is not None:
+            results[place] = composite.with_gradient(result)
     return type(wrt)(results) if many else results[0]
 
 

@@ -34,7 +34,7 @@ from symgraph.lower.ir import (
     Statement,
     Store,
 )
-from symgraph.lower.sizes import ONE, Poly
+from symgraph.lower.sizes import ONE, SizePolynomial
 from symgraph.lower.steps import Contraction, Convolution, Launch, Operand
 
 Body = tuple[Statement, ...]
@@ -43,10 +43,10 @@ Body = tuple[Statement, ...]
 class Slots(Protocol):
     """The table of slots of the program that is being made."""
 
-    def size(self, slot: int) -> Poly:
+    def size(self, slot: int) -> SizePolynomial:
         """What a slot means."""
 
-    def slot(self, key: Poly) -> int:
+    def slot(self, key: SizePolynomial) -> int:
         """The slot of a size."""
 
 
@@ -142,7 +142,7 @@ def convolution(step: Convolution, name: str, slots: Slots) -> tuple[Kernel, Lau
 
 
 #: an index of a loop and its extent
-Axis = tuple[str, Size, Poly]
+Axis = tuple[str, Size, SizePolynomial]
 
 
 class _Convolution:

@@ -9,10 +9,10 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from symgraph.compile.bundles import Layout, flattened, has_bundles
+from symgraph.compile.composites import Layout, flattened, has_bundles
 from symgraph.compile.inputs import In, input_of
 from symgraph.config import config
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.dtypes import can_cast_safely
 from symgraph.core.node import Constant, Variable, as_variable, described, listing
 from symgraph.core.record import Record
@@ -40,7 +40,7 @@ class Request(Record):
     keys : of a dict result
     updates : (shared variable, new value)
     shared : all shared variables that are read or updated, in order of first use
-    layout : where bundles stand among inputs and outputs, None if there are none
+    layout : where composites stand among inputs and outputs, None if there are none
     """
 
     inputs: list[In]
@@ -61,7 +61,7 @@ def request(
     on_unused_input: str | None,
 ) -> Request:
     """Check and normalise the arguments of `function`."""
-    if isinstance(inputs, Variable | Bundle):
+    if isinstance(inputs, Variable | CompositeVariable):
         raise ArgumentError("function: inputs must be a list of variables")
     _refuse_one_pair(updates, "updates")
     _refuse_one_pair(givens, "givens")

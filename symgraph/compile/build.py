@@ -61,7 +61,7 @@ def optimized(
 ) -> "Optimized":
     """The rewritten graph and the record of rewrites; `leaves` as for `planned`."""
     from symgraph.lower.guards import with_requirements
-    from symgraph.lower.settle import settle
+    from symgraph.lower.resolve_sum_to import resolve_sum_to
     from symgraph.rewrite.pipeline import REQUIRED, optimize
 
     passes = None if all_passes else REQUIRED
@@ -69,7 +69,7 @@ def optimized(
         found = [v for v in graph.leaves() if not isinstance(v, Constant)]
         leaves = [v for v in found if v not in graph.inputs]
     kept = with_requirements(graph, [*graph.inputs, *leaves])
-    return optimize(settle(kept), passes, assume_equal=True)
+    return optimize(resolve_sum_to(kept), passes, assume_equal=True)
 
 
 def planned(
@@ -177,7 +177,7 @@ def build(
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)
     cache = default_cache()
-    places = _Places(graph)
+    places = SourceLocations(graph)
     keeps = (
         options.cache
         and rules is not None
@@ -187,7 +187,7 @@ def build(
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
-        image = from_json(metadata["image"], places.sighted)
+        image = from_json(metadata["image"], places.restore_locations)
         start = timings.lap("read cache", start)
         known = host_nodes(graph)
         calls_back = [known[text] for text, *_ in image.calls]
@@ -210,7 +210,7 @@ def build(
     # who finds the object again knows the graph before rewriting alone
     portable = {text for text, *_ in image.calls} <= host_nodes(graph).keys()
     if keeps and artifact.code and portable:
-        cache.put(key, {"image": to_json(image, places.blind)}, artifact.code)
+        cache.put(key, {"image": to_json(image, places.strip_locations)}, artifact.code)
     calls_back = [call.node for call in made.program.calls]
     inspection = None
     if options.verify in THOROUGH:
@@ -246,7 +246,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _Places:
+class SourceLocations:
     """Places of the user's code, which a cached object names by numbers.
 
     file:line of leaves and nodes, in an order that equal graphs share.
@@ -269,13 +269,13 @@ class _Places:
         longest = sorted(first.items(), key=lambda p: -len(p[0]))
         return [(place, f"\x00{number}\x00") for place, number in longest]
 
-    def blind(self, text: str) -> str:
+    def strip_locations(self, text: str) -> str:
         """The text with numbers for places."""
         for place, token in self._numbers:
             text = text.replace(place, token)
         return text
 
-    def sighted(self, text: str) -> str:
+    def restore_locations(self, text: str) -> str:
         """The text with places for numbers."""
         parts = text.split("\x00")
         for k in range(1, len(parts), 2):

@@ -39,7 +39,7 @@ from symgraph.errors import (
     ShapeError,
 )
 from symgraph.runtime.executor import Executor
-from symgraph.runtime.frames import Broadcasts
+from symgraph.runtime.host_callbacks import Broadcasts
 
 
 class CompiledFunction(Stages):
@@ -218,7 +218,7 @@ class CompiledFunction(Stages):
     def _again(
         self, arrays: Sequence[np.ndarray], mismatch: Broadcasts, run: bool = True
     ) -> tuple[Executor, list[np.ndarray]]:
-        """Bind, and `run`, a specialization that knows which computed extents are 1."""
+        """Bind, and `run`, what knows which computed extents are 1."""
         given = self.specialization.key[1] or self._with_ones(arrays)
         for ones in self._computed_ones(arrays):
             try:
@@ -395,7 +395,7 @@ class CompiledFunction(Stages):
         """The values of all inputs as arrays of their types."""
         entries = self.request.inputs
         if self._layout is not None:
-            args, kwargs = self._layout.taken_apart(args, kwargs, repr(self))
+            args, kwargs = self._layout.flatten(args, kwargs, repr(self))
         if len(args) > len(entries):
             raise InputError(
                 f"{self!r} takes {len(entries)} values, {len(args)} were given"
@@ -423,7 +423,7 @@ class CompiledFunction(Stages):
     def _result(self, outputs: list[np.ndarray]) -> Any:
         form = self.request.form
         if self._layout is not None:
-            return self._layout.put_together(outputs)
+            return self._layout.unflatten(outputs)
         if form == "single":
             return outputs[0]
         if form == "dict":

@@ -8,7 +8,7 @@ from symgraph.compile.callable import CompiledFunction
 from symgraph.compile.modes import mode_of
 from symgraph.compile.options import present_options
 from symgraph.config import NAMES, config
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.node import Constant, Variable
 from symgraph.core.public import public
 from symgraph.core.shared import SharedVariable
@@ -89,7 +89,7 @@ def eval(variable: Variable, inputs_to_values: Mapping[Any, Any] | None = None) 
     3.0
     """
     given = dict(inputs_to_values or {})
-    roots = variable.parts if isinstance(variable, Bundle) else [variable]
+    roots = variable.parts if isinstance(variable, CompositeVariable) else [variable]
     by_name = {v.name: v for v in leaves(roots) if v.name}
     for key in [k for k in given if isinstance(k, str)]:
         if key not in by_name:

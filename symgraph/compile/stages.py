@@ -14,7 +14,7 @@ from symgraph.compile.profiling import Profiling
 from symgraph.compile.specialization import Specialization
 from symgraph.core.graph import Graph
 from symgraph.core.text import expression, program
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 
 class Text(str):
@@ -119,7 +119,11 @@ class Stages(Profiling):
 def _step(step: Any, slots: list[Any]) -> str:
     def name(slot: int) -> str:
         what = slots[slot]
-        return str(what) if isinstance(what, Poly) else "".join(map(str, what[:2]))
+        return (
+            str(what)
+            if isinstance(what, SizePolynomial)
+            else "".join(map(str, what[:2]))
+        )
 
     def inside(steps: Any) -> str:
         return "".join("\n" + indent(_step(s, slots), "  ") for s in steps)
@@ -130,8 +134,10 @@ def _step(step: Any, slots: list[Any]) -> str:
     if kind == "Branch":
         then, otherwise = inside(step.then), inside(step.otherwise)
         return f"if {name(step.condition)}{then}\nelse{otherwise}"
-    if kind in ("Host", "Bind"):
-        return f"{kind.lower()} {step.number}"
+    if kind == "HostCall":
+        return f"host {step.number}"
+    if kind == "ResolveExtents":
+        return f"resolve extents {step.number}"
     if kind == "Demand":
         return f"demand that {', '.join(map(name, step.guards))} are 0"
     if kind == "Launch":

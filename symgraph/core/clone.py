@@ -6,7 +6,7 @@ In: expressions and replacements. Out: new expressions; the old ones stay as the
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from symgraph.core.bundle import Bundle, without_bundles
+from symgraph.core.composite import CompositeVariable, without_bundles
 from symgraph.core.node import Constant, Variable, as_variable, listing
 from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import leaves
@@ -68,7 +68,7 @@ def clone(
     made = iter(replaced(outputs, table))
     results = [
         entry.with_parts([next(made) for _ in entry.parts])
-        if isinstance(entry, Bundle)
+        if isinstance(entry, CompositeVariable)
         else next(made)
         for entry in asked
     ]
@@ -78,7 +78,9 @@ def clone(
 def _of_variables(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     found: list[tuple[Any, Any]] = []
     for old, new in pairs:
-        found += old.replaced_by(new) if isinstance(old, Bundle) else [(old, new)]
+        found += (
+            old.replaced_by(new) if isinstance(old, CompositeVariable) else [(old, new)]
+        )
     return found
 
 

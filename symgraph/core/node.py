@@ -338,7 +338,7 @@ class Op(Record):
     has_inner: ClassVar[bool] = False
 
     # How compiled functions compute it. An op without any of these, and without loops of
-    # its own (lower/opaque.py), has to be rewritten to others.
+    # its own (lower/single_op_kernels.py), has to be rewritten to others.
     #: True where kernels compute its elements one by one, beside those of other ops
     is_fused: ClassVar[bool] = False
     #: True where its elements follow from their places and from extents, without memory

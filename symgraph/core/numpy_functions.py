@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.public import PUBLIC
 from symgraph.errors import SymbolicValueError
@@ -198,7 +198,7 @@ def array_ufunc(
     self: Variable, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
 ) -> Any:
     """NumPy's ufunc of variables (and the operator of an array with one) as ours."""
-    if any(isinstance(v, Bundle) for v in inputs):
+    if any(isinstance(v, CompositeVariable) for v in inputs):
         return NotImplemented
     name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
     if options.pop("out", None) is not None:

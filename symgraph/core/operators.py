@@ -8,7 +8,7 @@ themselves are registered by the files of ops/ and looked up when first called.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.node import Constant, Variable, listing
 from symgraph.core.numpy_functions import HANDLERS
 from symgraph.core.public import PUBLIC
@@ -67,7 +67,9 @@ def _forward(function: str) -> Method:
 
 def _operator(function: str) -> Method:
     def operator(self: Variable, other: Any) -> Any:
-        if isinstance(other, Bundle):  # it knows what to do, in its reflected method
+        if isinstance(
+            other, CompositeVariable
+        ):  # it knows what to do, in its reflected method
             return NotImplemented
         return PUBLIC[function](self, other)
 

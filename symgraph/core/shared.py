@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.config import config
-from symgraph.core.bundle import package_of
+from symgraph.core.composite import package_of
 from symgraph.core.dtypes import (
     MASKED,
     NUMPY,

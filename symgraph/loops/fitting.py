@@ -22,7 +22,7 @@ def stacked(row: TensorType, rows: int | None) -> TensorType:
     return fast_type(row.dtype, (rows, *row.shape))
 
 
-def fitted(scan: ScanLayout, operands: Sequence[Variable]) -> Inner:
+def infer_step_types(scan: ScanLayout, operands: Sequence[Variable]) -> Inner:
     """The step for operands of these types.
 
     The type of a state is what its initial and its new rows have in common. As the new

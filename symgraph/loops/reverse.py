@@ -54,7 +54,7 @@ class _Reverse(Record, frozen=False):
     collected: list[Variable] = fresh(factory=list)
 
 
-def pulled(
+def vjp(
     scan: ScanLayout,
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],

@@ -15,9 +15,9 @@ from symgraph.core.sizes import Sizes
 from symgraph.core.traverse import applies, replace
 from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import DtypeError, ShapeError
-from symgraph.loops.fitting import check_operand, check_step, fitted, stacked
+from symgraph.loops.fitting import check_operand, check_step, infer_step_types, stacked
 from symgraph.loops.layout import Results, ScanLayout
-from symgraph.loops.reverse import pulled
+from symgraph.loops.reverse import vjp
 from symgraph.ops.shape import (
     AnyExtent,
     Extent,
@@ -125,7 +125,7 @@ class Scan(ScanLayout):
 
     def refined(self, inputs: Sequence[Variable]) -> "Scan":
         """The scan whose step knows what the types of the operands tell."""
-        inner = fitted(self, inputs)
+        inner = infer_step_types(self, inputs)
         return self if inner is self.inner else self.replace(inner=inner)
 
     def grad(
@@ -135,7 +135,7 @@ class Scan(ScanLayout):
         gradients: Gradients,
     ) -> Gradients:
         """A scan over the steps in reverse; see reverse.py."""
-        return pulled(self, inputs, outputs, gradients)
+        return vjp(self, inputs, outputs, gradients)
 
     def connection(self) -> tuple[bool, ...]:
         """Everything but the number of steps."""

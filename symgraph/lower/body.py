@@ -2,9 +2,9 @@
 
 Runs the lowering passes over a graph and writes its units as steps. The function's own
 graph finds leaves and outputs in slots of their names; the graph inside a loop or a
-branch is told by the outer one where its leaves and outputs are (`Homes`), and uses the
-outer one's atoms, so that its extents are polynomials of the same call. In: a Graph, a
-`Sheet`. Out: steps.
+branch is told by the outer one where its leaves and outputs are (`OuterBuffers`), and
+uses the outer one's atoms, so that its extents are polynomials of the same call. In: a
+Graph, a `ProgramBuilder`. Out: steps.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
-from symgraph.lower import opaque
+from symgraph.lower import single_op_kernels
 from symgraph.lower.blocks import in_blocks
 from symgraph.lower.bounds import OUTSIDE, with_bounds
 from symgraph.lower.builder import Builder
@@ -21,18 +21,18 @@ from symgraph.lower.contractions import add_convolution, add_product
 from symgraph.lower.extents import Extents
 from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Group, late_homes, made_by
+from symgraph.lower.fusion_groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel, Size
+from symgraph.lower.loop_nest import Nest
 from symgraph.lower.memory import is_change, place
-from symgraph.lower.nest import Nest
-from symgraph.lower.nested import Homes, Nested
+from symgraph.lower.nested import Nested, OuterBuffers
 from symgraph.lower.pairs import split
 from symgraph.lower.prepare import decompose, prepare
+from symgraph.lower.program_builder import ProgramBuilder
 from symgraph.lower.schedule import named, schedule
-from symgraph.lower.sheet import Sheet
-from symgraph.lower.small import bearable, thin_products
+from symgraph.lower.small_products import small_products, within_unroll_budget
 from symgraph.lower.step_list import StepList
-from symgraph.lower.steps import Bind, Branch, Copy, Demand, Host, Launch
+from symgraph.lower.steps import Branch, Copy, Demand, HostCall, Launch, ResolveExtents
 from symgraph.lower.verify import verify, verify_stores
 from symgraph.lower.verify_placement import verify_placement
 from symgraph.lower.views import matrix_of
@@ -45,18 +45,18 @@ class Body:
 
     def __init__(
         self,
-        sheet: Sheet,
+        builder: ProgramBuilder,
         graph: Graph,
         leaves: Sequence[Variable],
         lengths: Sequence[int | None] = (),
-        homes: Homes | None = None,
+        outer: OuterBuffers | None = None,
         sized: int = 0,
     ) -> None:
         """`sized` of the last values that the graph keeps are sizes to be compared."""
-        self.sheet = sheet
-        self.program = sheet.program
+        self.builder = builder
+        self.program = builder.program
         self.leaves = list(leaves)
-        self.homes = homes
+        self.outer = outer
         #: (which of the kept values, its value, what must be true then)
         self.demands: list[tuple[int, bool, Demand]] = []
         first = len(graph.kept) - sized
@@ -70,7 +70,7 @@ class Body:
         self.resized: list[Variable] = []
         if graph.updates:
             graph, self.resized = _apart(graph, self._extents(graph))
-        graph, points = thin_products(graph, self._extents(graph))
+        graph, unrolled = small_products(graph, self._extents(graph))
         graph = prepare(graph, self._extents(graph))
         while True:  # what decides extents must be computed, and may decide some itself
             homes = late_homes(graph)
@@ -85,48 +85,50 @@ class Body:
             graph = prepare(graph, self._extents(graph))
         self.graph = graph
         self.late = {homes[v]: v for v in self._extents(graph).late}
-        if self.homes is not None:
-            self.homes.atoms.adopt(self.extents.atoms)
-            self.extents.atoms = self.homes.atoms
+        if self.outer is not None:
+            self.outer.atoms.adopt(self.extents.atoms)
+            self.extents.atoms = self.outer.atoms
         #: recipes of the sizes that are kept
         self.sizes = [self.extents.atoms.recipe(graph.kept[p]) for p in self._sized]
         self.extents.atoms.closed = True
-        self.points = bearable(graph, self.extents, points)
+        self.unrolled = within_unroll_budget(graph, self.extents, unrolled)
 
     def _extents(self, graph: Graph) -> Extents:
         """Extents of the graph; a step that changed nothing costs nothing."""
         if graph.roots != self._roots:
             self._roots = graph.roots
-            homes = self.homes
-            if homes is None:
+            outer = self.outer
+            if outer is None:
                 self.extents = Extents(graph, self.leaves)
             else:
-                atoms = homes.atoms.copy()
-                self.extents = Extents(graph, self.leaves, atoms, homes.shapes)
+                atoms = outer.atoms.copy()
+                self.extents = Extents(graph, self.leaves, atoms, outer.shapes)
         return self.extents
 
     def write(self) -> StepList:
         """Write all steps."""
         graph = self.graph
-        self.fusion = Fusion(graph, self.extents, self.points)
+        self.fusion = Fusion(graph, self.extents, self.unrolled)
         units = self.fusion.units
-        told = len(self.sheet.codes)
+        told = len(self.builder.codes)
         written = [self._written(unit) for unit in units]
-        for code, variable in list(self.sheet.codes.items())[told:]:
+        for code, variable in list(self.builder.codes.items())[told:]:
             assert variable.owner is not None
-            text = text_of(variable.owner, self.extents, self.sheet.slot)
+            text = text_of(variable.owner, self.extents, self.builder.slot)
             self.program.failures[code] = text
-        placement = place(graph, self.fusion, written, self.leaves, self.sheet.in_place)
+        placement = place(
+            graph, self.fusion, written, self.leaves, self.builder.in_place
+        )
         for number, unit in enumerate(units):
             if isinstance(unit, Apply) and is_change(unit, placement):
-                written[number] = opaque.write_change(
-                    self.fusion, unit, self.sheet.codes
+                written[number] = single_op_kernels.write_change(
+                    self.fusion, unit, self.builder.codes
                 )
-        if self.sheet.verify != "off":
+        if self.builder.verify != "off":
             verify_placement(graph, self.fusion, written, placement, self.leaves)
-        homes = self.homes
-        slots = (None, ()) if homes is None else (homes.leaves, homes.outputs)
-        self.w = w = StepList(self.sheet, self.extents, placement, *slots)
+        outer = self.outer
+        slots = (None, ()) if outer is None else (outer.leaves, outer.outputs)
+        self.w = w = StepList(self.builder, self.extents, placement, *slots)
         for unit, build in zip(units, written, strict=True):
             self._step(unit, build)
             self._bind_late(unit)
@@ -145,7 +147,7 @@ class Body:
             if variable in self.late:
                 own = self.extents.atoms.late.index(self.late[variable])
                 slot, dtype = self.w.buffer(variable), variable.type.dtype
-                self.w.add(Bind(self.sheet.late(own, slot, dtype)))
+                self.w.add(ResolveExtents(self.builder.late(own, slot, dtype)))
 
     def _demand(self, unit: Group | Apply) -> None:
         """Look at the guards of a condition that a unit has computed."""
@@ -160,7 +162,7 @@ class Body:
 
     def _written(self, unit: Group | Apply) -> Builder | None:
         if isinstance(unit, Group):
-            return Nest(self.fusion, unit, self.sheet.codes).write()
+            return Nest(self.fusion, unit, self.builder.codes).write()
         if (
             self._is_product(unit)
             or unit.op.convolves
@@ -168,7 +170,7 @@ class Body:
             or unit.op.has_inner
         ):
             return None
-        return opaque.write(self.fusion, unit, self.sheet.codes)
+        return single_op_kernels.write(self.fusion, unit, self.builder.codes)
 
     def _is_product(self, node: Apply) -> bool:
         if node.op.accumulates:
@@ -197,9 +199,11 @@ class Body:
         else:
             add_product(self.w, unit)
 
-    def _inside(self, graph: Graph, leaves: list[Variable], homes: Homes) -> "Body":
+    def _inside(
+        self, graph: Graph, leaves: list[Variable], outer: OuterBuffers
+    ) -> "Body":
         """The planner of a graph inside this one."""
-        return Body(self.sheet, graph, leaves, (), homes)
+        return Body(self.builder, graph, leaves, (), outer)
 
     def _host(self, node: Apply) -> None:
         """Call Python for a node: everything lies contiguous in memory."""
@@ -217,10 +221,10 @@ class Body:
         file, line = node.outputs[0].place
         stored = [v for v in node.outputs if v in self.w.placement.of]
         assert len(stored) == len(node.outputs)
-        number = self.sheet.call(
+        number = self.builder.call(
             node, told(node.inputs), told(node.outputs), f"{file}:{line}"
         )
-        self.w.add(Host(number))
+        self.w.add(HostCall(number))
 
     def _kernel(self, build: Builder) -> None:
         places = [node.outputs[0].place for node in self.w.nodes]
@@ -228,17 +232,17 @@ class Body:
         if not kernel.body:
             return
         can_fail = any(node.op.can_fail for node in self.w.nodes)
-        if self.sheet.verify == "bounds":
+        if self.builder.verify == "bounds":
             kernel, checked = self._with_bounds(kernel, build)
             can_fail |= checked
         kernel, sizes = canonical(in_blocks(split(kernel, build.sizes)))
-        if self.sheet.verify == "steps":
+        if self.builder.verify == "steps":
             verify_stores(kernel)
-        elif self.sheet.verify != "off":
+        elif self.builder.verify != "off":
             verify(kernel)
         self.w.add(
             Launch(
-                self.sheet.kernel(kernel),
+                self.builder.kernel(kernel),
                 tuple(self.w.buffer(v) for v in build.buffers),
                 tuple(self.w.size(build.sizes[s]) for s in sizes),
                 can_fail,

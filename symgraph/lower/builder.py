@@ -2,8 +2,8 @@
 
 Every value goes into the outermost loop it can live in, so what does not depend on a
 loop is computed before it (hoisting), and an expression met twice in a scope is one
-`Let`. What is computed is decided in lower/nest.py and lower/opaque.py; this file knows
-only positions, loads and scopes.
+`Let`. What is computed is decided in lower/loop_nest.py and lower/single_op_kernels.py;
+this file knows only positions, loads and scopes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ from symgraph.lower.ir import (
     Store,
 )
 from symgraph.lower.scalar import Primitives
-from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, row_major
 from symgraph.lower.views import view_of
 from symgraph.ops.slices import filled, slice_bounds, wrapped
 
@@ -42,8 +42,8 @@ from symgraph.ops.slices import filled, slice_bounds, wrapped
 class Position(Record):
     """Where along one dimension: offset + sum(loop index * step) + dynamic."""
 
-    offset: Poly = ZERO
-    terms: tuple[tuple[str, Poly], ...] = ()
+    offset: SizePolynomial = ZERO
+    terms: tuple[tuple[str, SizePolynomial], ...] = ()
     dynamic: Expression | None = None
 
 
@@ -75,14 +75,14 @@ class Builder:
     def __init__(self, extents: Extents, stored: set[Variable]) -> None:
         self.extents = extents
         self.stored = stored
-        self.sizes: dict[str, Poly] = {}
+        self.sizes: dict[str, SizePolynomial] = {}
         self.buffers: dict[Variable, Buffer] = {}
-        self.scratch: list[tuple[Variable, Poly]] = []
+        self.scratch: list[tuple[Variable, SizePolynomial]] = []
         #: further kernels that compute the same values, one after the other
         self.rest: list[Builder] = []
         self.primitives = Primitives(self.emit)
         self._scopes = [Scope()]
-        self._size_names: dict[Poly, str] = {}
+        self._size_names: dict[SizePolynomial, str] = {}
         self._loop_depth: dict[str, int] = {}
         self._local_depth: dict[str, int] = {}
         self._count = 0
@@ -100,7 +100,7 @@ class Builder:
         self._count += 1
         return f"{prefix}{self._count}"
 
-    def size(self, value: Poly) -> Size:
+    def size(self, value: SizePolynomial) -> Size:
         """A size as literal or as a named run-time size."""
         constant = self.extents.literal(value)
         if constant is not None and constant <= LITERAL:
@@ -129,7 +129,7 @@ class Builder:
         return len(self._scopes) - 1
 
     @contextmanager
-    def loop(self, extent: Poly, kind: str = "serial") -> Iterator[Position]:
+    def loop(self, extent: SizePolynomial, kind: str = "serial") -> Iterator[Position]:
         """A loop; yields the position of its index. Extent 1 makes no loop."""
         if extent == ONE:
             yield ORIGIN
@@ -230,11 +230,13 @@ class Builder:
             result = term if result is None else self.call("add", "int64", result, term)
         return Const(0, "int64") if result is None else result
 
-    def _value(self, size: Poly) -> Expression:
+    def _value(self, size: SizePolynomial) -> Expression:
         named = self.size(size)
         return Const(named, "int64") if isinstance(named, int) else SizeValue(named)
 
-    def scaled(self, position: Position, start: Poly, step: Poly) -> Position:
+    def scaled(
+        self, position: Position, start: SizePolynomial, step: SizePolynomial
+    ) -> Position:
         """start + step * position"""
         dynamic = position.dynamic
         if dynamic is not None and step != ONE:
@@ -246,11 +248,14 @@ class Builder:
         )
 
     def access(
-        self, positions: Sequence[Position], strides: Sequence[Poly], base: Poly = ZERO
+        self,
+        positions: Sequence[Position],
+        strides: Sequence[SizePolynomial],
+        base: SizePolynomial = ZERO,
     ) -> Access:
         """The element at `positions` of memory with `strides`."""
         offset, dynamic = base, None
-        terms: dict[str, Poly] = {}
+        terms: dict[str, SizePolynomial] = {}
         for position, stride in zip(positions, strides, strict=True):
             offset = offset + position.offset * stride
             for name, step in position.terms:

@@ -7,7 +7,7 @@ which the branch is left at once (a `Demand` step).
 """
 
 from symgraph.core.record import Record
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 
 class Check(Record):
@@ -17,8 +17,8 @@ class Check(Record):
     is then compiled again with that axis known to broadcast. `guard` is a slot, see above.
     """
 
-    left: Poly
-    right: Poly
+    left: SizePolynomial
+    right: SizePolynomial
     message: str
     broadcast: bool
     guard: int | None = None
@@ -27,8 +27,8 @@ class Check(Record):
 class Range(Record):
     """An index that a call must find inside its axis, or (`empty`) an extent over 0."""
 
-    index: Poly
-    extent: Poly
+    index: SizePolynomial
+    extent: SizePolynomial
     message: str
     empty: bool = False
     guard: int | None = None

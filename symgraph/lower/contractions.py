@@ -12,7 +12,7 @@ from typing import Any
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.errors import KernelError
-from symgraph.lower.sizes import ONE, ZERO, Poly
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial
 from symgraph.lower.step_list import StepList
 from symgraph.lower.steps import Contraction, Convolution, Copy, Operand
 from symgraph.lower.views import Matrix, matrix_of
@@ -59,7 +59,7 @@ def add_convolution(w: StepList, node: Apply) -> None:
     )  # fmt: skip
 
 
-def _lifted_sizes(w: StepList, extents: Sequence[Poly]) -> tuple[int, ...]:
+def _lifted_sizes(w: StepList, extents: Sequence[SizePolynomial]) -> tuple[int, ...]:
     missing = (ONE,) * (AXES - len(extents))
     return tuple(w.size(extent) for extent in (*missing, *extents))
 

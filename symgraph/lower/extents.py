@@ -1,11 +1,11 @@
 """The extents of every variable of a graph, and what a call must check about them.
 
-Walks a frozen graph once. Each variable gets a tuple of `Poly`. Where an op needs two
-extents to be equal (broadcasting, inner extents of a product, joined axes) and they are
-not the same polynomial, they are taken as equal from there on and a `Check` is left
-for the moment when a call binds its arguments. So one compiled function serves all
-sizes, and a size that does not fit is refused with the user's line before anything
-runs. In: a Graph. Out: `Extents`.
+Walks a frozen graph once. Each variable gets a tuple of `SizePolynomial`. Where an op
+needs two extents to be equal (broadcasting, inner extents of a product, joined axes)
+and they are not the same polynomial, they are taken as equal from there on and a
+`Check` is left for the moment when a call binds its arguments. So one compiled function
+serves all sizes, and a size that does not fit is refused with the user's line before
+anything runs. In: a Graph. Out: `Extents`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Op, Variable, described, listing
 from symgraph.loops.conditions import Path
 from symgraph.lower.checks import Check, Range
-from symgraph.lower.sizes import ONE, Atoms, Poly, poly, product
+from symgraph.lower.sizes import ONE, SizePolynomial, SizeSymbols, poly, product
 from symgraph.ops.shape import Extent as ExtentOf
 
-Shape = tuple[Poly, ...]
+Shape = tuple[SizePolynomial, ...]
 
 
 class Required:
@@ -43,8 +43,8 @@ class Required:
 
     def equal(
         self,
-        left: Poly,
-        right: Poly,
+        left: SizePolynomial,
+        right: SizePolynomial,
         operands: Sequence[int],
         axis: int | None = None,
         what: str = "",
@@ -53,7 +53,9 @@ class Required:
         """Two sizes are the same."""
         self.extents.equate(left, right, self.node, operands, axis, what, broadcast)
 
-    def divides(self, number: int, size: Poly, operands: Sequence[int]) -> None:
+    def divides(
+        self, number: int, size: SizePolynomial, operands: Sequence[int]
+    ) -> None:
         """A number of channels is a multiple of the number of groups."""
         if number == 1 or size.constant is not None:
             return
@@ -61,17 +63,21 @@ class Required:
         self.equal(size, whole, operands, what="channels by groups")
 
     def inside(
-        self, index: Poly, extent: Poly, text: str, operands: Sequence[int] = (0,)
+        self,
+        index: SizePolynomial,
+        extent: SizePolynomial,
+        text: str,
+        operands: Sequence[int] = (0,),
     ) -> None:
         """An index lies in an axis."""
         self.extents.ranges.append(Range(index, extent, self._placed(text, operands)))
 
     def positive(
         self,
-        size: Poly,
+        size: SizePolynomial,
         text: str,
         operands: Sequence[int] = (0,),
-        index: Poly | None = None,
+        index: SizePolynomial | None = None,
     ) -> None:
         """A size is above 0."""
         text = self._placed(text, operands)
@@ -91,7 +97,7 @@ class Extents:
         self,
         graph: Graph,
         leaves: Sequence[Variable],
-        atoms: Atoms | None = None,
+        atoms: SizeSymbols | None = None,
         shapes: Sequence[Shape] | None = None,
         paths: Mapping[Apply, Path] | None = None,
     ) -> None:
@@ -103,7 +109,7 @@ class Extents:
         self.leaves = tuple(leaves)
         #: number of rows (axis 0) of leaves for which code may be specialised
         self.lengths: Sequence[int | None] = ()
-        self.atoms = Atoms(self.leaves) if atoms is None else atoms
+        self.atoms = SizeSymbols(self.leaves) if atoms is None else atoms
         self._known_late = len(self.atoms.late)
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
@@ -157,11 +163,11 @@ class Extents:
             self._shapes[variable] = found
         return found
 
-    def size(self, variable: Variable) -> Poly:
+    def size(self, variable: Variable) -> SizePolynomial:
         """Number of elements."""
         return product(self.shape(variable))
 
-    def literal(self, size: Poly) -> int | None:
+    def literal(self, size: SizePolynomial) -> int | None:
         """A size as a number, if it is one for the rows that are told in `lengths`."""
         if size.constant is not None or not self.lengths:
             return size.constant
@@ -189,7 +195,7 @@ class Extents:
         """Extents of a variable as they were before any were taken as equal."""
         return self._given.get(variable, ())
 
-    def scalar(self, variable: Variable) -> Poly:
+    def scalar(self, variable: Variable) -> SizePolynomial:
         """A 0-d int64 variable as a size."""
         return self.atoms.poly(variable)
 
@@ -243,7 +249,9 @@ class Extents:
         """Extents as ints and variables, the form that `infer_shape` takes."""
         found = self.stated(variable)
         return tuple(
-            e.constant if isinstance(e, Poly) and e.constant is not None else e
+            e.constant
+            if isinstance(e, SizePolynomial) and e.constant is not None
+            else e
             for e in found
         )
 
@@ -273,8 +281,8 @@ class Extents:
 
     def equate(
         self,
-        left: Poly,
-        right: Poly,
+        left: SizePolynomial,
+        right: SizePolynomial,
         node: Apply,
         operands: Sequence[int],
         axis: int | None,

@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 from symgraph.core.node import Apply, listing
 from symgraph.lower.extents import Extents
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 
-def text_of(node: Apply, extents: Extents, slot: Callable[[Poly], int]) -> str:
+def text_of(
+    node: Apply, extents: Extents, slot: Callable[[SizePolynomial], int]
+) -> str:
     """The text of a failure; `slot` gives the slot of a size."""
     op = node.op
     if op.name == "check_index":

@@ -13,8 +13,9 @@ In: Graph and Extents. Out: a list of units in a valid order.
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
+from symgraph.lower.concat_in_place import join_in_place
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import (
+from symgraph.lower.fusion_groups import (
     Axes,
     Axis,
     Group,
@@ -26,11 +27,10 @@ from symgraph.lower.groups import (
     is_computed,
     late_homes,
 )
-from symgraph.lower.joins import join_in_place
+from symgraph.lower.materialization import inline_values, stored_values, summed_products
+from symgraph.lower.operand_access import Reading
 from symgraph.lower.order import Order
-from symgraph.lower.reading import Reading
 from symgraph.lower.sizes import ONE, lates_of
-from symgraph.lower.storing import inline_values, stored_values, summed_products
 
 #: groups that read one value: each is tried with so many of the next ones
 NEIGHBOURS = 16
@@ -40,9 +40,9 @@ class Fusion(Reading):
     """The units of a graph. `units` are in a valid order; `stored` need a buffer."""
 
     def __init__(
-        self, graph: Graph, extents: Extents, points: frozenset[int] = frozenset()
+        self, graph: Graph, extents: Extents, unrolled: frozenset[int] = frozenset()
     ) -> None:
-        super().__init__(graph, extents, points)
+        super().__init__(graph, extents, unrolled)
         self.unit_of: dict[Variable, Unit] = {}
         self.kept = frozenset(graph.kept)  # read while the program runs: units alone
         #: what is stored whoever reads it
@@ -470,7 +470,7 @@ class Fusion(Reading):
             for v in group.members
         ]
         shape = max(full, key=len, default=())
-        if not any(e.constant in self.points for e in shape):
+        if not any(e.constant in self.unrolled for e in shape):
             return
         inner = bool(group.domains)
         if inner and group.outer:

@@ -18,8 +18,8 @@ from symgraph.core.record import Record
 from symgraph.loops.conditions import Path, conditions_of
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.extents import Extents
-from symgraph.lower.inside import bodies, leaf_shapes, preset_values
-from symgraph.lower.sizes import Poly, lates_of
+from symgraph.lower.inner_graph import bodies, leaf_shapes, preset_values
+from symgraph.lower.sizes import SizePolynomial, lates_of
 
 
 class Guard(Record):
@@ -47,7 +47,7 @@ class Required(Record, frozen=False):
     sizes: dict[int, Variable]
 
 
-def is_late(extents: Extents, *sizes: Poly) -> bool:
+def is_late(extents: Extents, *sizes: SizePolynomial) -> bool:
     """Whether the function computes one of these sizes."""
     recipes = extents.atoms.recipes
     return any(lates_of(recipes[atom]) for size in sizes for atom in size.atoms())

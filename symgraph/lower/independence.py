@@ -22,9 +22,9 @@ from symgraph.lower.ir import (
     walk,
 )
 from symgraph.lower.schedule import meaning
-from symgraph.lower.sizes import ZERO, Poly
+from symgraph.lower.sizes import ZERO, SizePolynomial
 
-Sizes = Mapping[str, Poly]
+Sizes = Mapping[str, SizePolynomial]
 
 
 def with_independence(kernel: Kernel, sizes: Sizes, folds: bool = True) -> Kernel:
@@ -96,8 +96,8 @@ class Spans:
         low + s * i + near + far, near in 0 .. s - 1, far a multiple of s * extent. What
         loops around add is the same for all iterations, if it is for all places.
         """
-        step: Poly | None = None
-        around: set[tuple[tuple[str, Poly], ...]] = set()
+        step: SizePolynomial | None = None
+        around: set[tuple[tuple[str, SizePolynomial], ...]] = set()
         lows, highs = [], []
         for access in _accesses(self.loop.body, buffer):
             if access.dynamic is not None:
@@ -131,7 +131,7 @@ class Spans:
         )
 
 
-def _is_multiple(value: Poly, unit: Poly) -> bool:
+def _is_multiple(value: SizePolynomial, unit: SizePolynomial) -> bool:
     """Whether a polynomial is known to be a multiple of another one."""
     if value == unit:
         return True
@@ -149,7 +149,7 @@ def _is_multiple(value: Poly, unit: Poly) -> bool:
     return True
 
 
-def _is_never_negative(value: Poly) -> bool:
+def _is_never_negative(value: SizePolynomial) -> bool:
     return all(coefficient >= 0 for _, coefficient in value.terms)
 
 

@@ -15,9 +15,9 @@ from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Group, can_fail, made_by
+from symgraph.lower.fusion_groups import Group, can_fail, made_by
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 #: ("leaf", k), ("output", k) or ("temp", k)
 Storage = tuple[str, int]
@@ -34,7 +34,7 @@ class Placement(Record, frozen=False):
     """
 
     of: dict[Variable, Storage] = fresh(factory=dict)
-    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
+    temps: list[tuple[SizePolynomial, int, int]] = fresh(factory=list)
     copies: list[tuple[Storage, Variable]] = fresh(factory=list)
 
 

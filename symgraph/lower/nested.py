@@ -2,8 +2,9 @@
 
 The rows that a step of a loop reads and writes are where the whole arrays are: the
 addresses of the inner graph's leaves and outputs move through them, and nothing is
-copied. Of a state whose last rows alone are wanted a ring of rows is kept. In: a node
-with inner graphs. Out: a `Loop` or a `Branch` in the steps of the graph around it.
+copied. Of a state whose last rows alone are wanted a circular buffer of rows is kept.
+In: a node with inner graphs. Out: a `Loop` or a `Branch` in the steps of the graph
+around it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,28 +18,35 @@ from symgraph.core.record import Record
 from symgraph.loops.layout import ScanLayout
 from symgraph.lower.extents import Extents
 from symgraph.lower.extents import Shape as Sizes
-from symgraph.lower.inside import (
+from symgraph.lower.inner_graph import (
     bodies,
     leaf_shapes,
     output_shapes,
     preset_values,
 )
-from symgraph.lower.sizes import ZERO, Atoms, Poly, lates_of, poly, product
+from symgraph.lower.sizes import (
+    ZERO,
+    SizePolynomial,
+    SizeSymbols,
+    lates_of,
+    poly,
+    product,
+)
 from symgraph.lower.step_list import StepList
 from symgraph.lower.steps import (
     Branch,
-    Clear,
     Copy,
+    CopyTail,
     Demand,
     Loop,
     Pointer,
-    Rows,
     Step,
+    ZeroTail,
 )
 from symgraph.lower.views import view_of
 
 
-class Homes(Record):
+class OuterBuffers(Record):
     """Where the leaves and outputs of an inner graph are, in an outer one.
 
     Attributes
@@ -53,7 +61,7 @@ class Homes(Record):
     outputs: Sequence[int]
     shapes: Sequence[Sizes]
     wanted: Sequence[Sizes]
-    atoms: Atoms
+    atoms: SizeSymbols
 
 
 class InnerPlanner(Protocol):
@@ -73,12 +81,14 @@ class Nested:
     """
 
     def __init__(
-        self, w: StepList, plan: Callable[[Graph, list[Variable], Homes], InnerPlanner]
+        self,
+        w: StepList,
+        plan: Callable[[Graph, list[Variable], OuterBuffers], InnerPlanner],
     ) -> None:
         self.w = w
         self.plan = plan
         self.extents = w.extents
-        self.sheet = w.sheet
+        self.builder = w.builder
 
     def add(self, node: Apply) -> None:
         """The steps of a node with inner graphs."""
@@ -103,18 +113,18 @@ class Nested:
         )
         preset_values(node, self.extents, own)
         atoms = self.extents.atoms
-        homes = Homes(
+        outer = OuterBuffers(
             leaves, outputs, leaf_shapes(node, self.extents),
             output_shapes(node, self.extents), atoms,
         )  # fmt: skip
         with graph.interner:
-            body = self.plan(graph, own, homes)
-            for number, wanted in enumerate(homes.wanted):
+            body = self.plan(graph, own, outer)
+            for number, wanted in enumerate(outer.wanted):
                 self._agree(node, body, number, wanted)
             steps = body.write().steps
         atoms.shape_of = self.extents.stated
-        self.sheet.program.checks += body.extents.checks
-        self.sheet.program.ranges += body.extents.ranges
+        self.builder.program.checks += body.extents.checks
+        self.builder.program.ranges += body.extents.ranges
         return tuple(steps)
 
     def _agree(
@@ -139,8 +149,8 @@ class Nested:
         n = self.extents.atoms.poly(given.n)
         pointers: list[Pointer] = []
         before: list[Copy] = []
-        last: list[Rows] = []
-        clears: list[Clear] = []
+        last: list[CopyTail] = []
+        clears: list[ZeroTail] = []
         back = n if op.backwards else None
         leaves = [self._row_of(v, pointers, back) for v in given.sequences]
         outputs: list[int] = []
@@ -152,7 +162,7 @@ class Nested:
             ring = None
             if keep is None:
                 base = self.w.buffer(state)
-                clears.append(Clear(base, self.w.size(row), self.w.size(n), depth))
+                clears.append(ZeroTail(base, self.w.size(row), self.w.size(n), depth))
             else:
                 ring = depth + 1
                 base = self.w.scratch(row * ring)
@@ -162,7 +172,7 @@ class Nested:
             outputs.append(self._pointer_to(pointers, base, row, depth, ring))
             if keep is not None and ring is not None:
                 last.append(
-                    Rows(
+                    CopyTail(
                         self.w.buffer(state), base, self.w.size(row), ring, depth - keep,
                         keep,
                     )
@@ -171,9 +181,9 @@ class Nested:
         for collected in made.collected:
             row = self._row_bytes(collected)
             base = self.w.buffer(collected)
-            outputs.append(self.sheet.row())
+            outputs.append(self.builder.row())
             pointers.append(self._walk(outputs[-1], base, ZERO, row, back))
-            clears.append(Clear(base, self.w.size(row), self.w.size(n), 0))
+            clears.append(ZeroTail(base, self.w.size(row), self.w.size(n), 0))
         until = done = None
         if op.until:
             until = self.w.scratch(poly(1))
@@ -182,7 +192,7 @@ class Nested:
         steps = self._inside(node, op.inner, leaves, outputs)
         for copy in before:
             self.w.add(copy)
-        self.sheet.slot(("watch",))
+        self.builder.slot(("watch",))
         self.w.add(
             Loop(
                 self.w.size(n), steps, tuple(pointers), tuple(last), until, done,
@@ -190,7 +200,7 @@ class Nested:
             )
         )  # fmt: skip
 
-    def _row_bytes(self, variable: Variable) -> Poly:
+    def _row_bytes(self, variable: Variable) -> SizePolynomial:
         rows = product(self.extents.shape(variable)[1:])
         return rows * ITEMSIZE[variable.type.dtype]
 
@@ -198,12 +208,12 @@ class Nested:
         self,
         pointers: list[Pointer],
         base: int,
-        row: Poly,
+        row: SizePolynomial,
         shift: int,
         ring: int | None,
     ) -> int:
-        """Slot of the address of row t + shift of a buffer, or of a ring of rows."""
-        slot = self.sheet.row()
+        """Slot of the address of row t + shift of a buffer, or of a circular one."""
+        slot = self.builder.row()
         if ring is None:
             offset = self.w.size(row * shift) if shift else None
             pointers.append(Pointer(slot, base, self.w.size(row), offset))
@@ -212,10 +222,10 @@ class Nested:
         return slot
 
     def _row_of(
-        self, sequence: Variable, pointers: list[Pointer], back: Poly | None
+        self, sequence: Variable, pointers: list[Pointer], back: SizePolynomial | None
     ) -> int:
         """Slot of the address of a row of a sequence, read where it lies."""
-        slot = self.sheet.row()
+        slot = self.builder.row()
         size = ITEMSIZE[sequence.type.dtype]
         source, start, step = sequence, ZERO, self._row_bytes(sequence)
         if not isinstance(sequence, Constant):
@@ -227,7 +237,12 @@ class Nested:
         return slot
 
     def _walk(
-        self, slot: int, base: int, start: Poly, step: Poly, back: Poly | None
+        self,
+        slot: int,
+        base: int,
+        start: SizePolynomial,
+        step: SizePolynomial,
+        back: SizePolynomial | None,
     ) -> Pointer:
         """Row t, or in a loop of `back` steps that goes backwards row back - 1 - t."""
         if back is not None:
@@ -258,7 +273,7 @@ class Nested:
         What they are compared with may be computed before the branch, or in it: then
         they are compared as soon as it is.
         """
-        program, atoms = self.sheet.program, self.extents.atoms
+        program, atoms = self.builder.program, self.extents.atoms
         checks, ranges, lates = (
             len(program.checks),
             len(program.ranges),
@@ -267,18 +282,18 @@ class Nested:
         with atoms.branch():
             steps = self._inside(node, inner, leaves, outputs)
 
-        def here(*sizes: Poly) -> bool:
+        def here(*sizes: SizePolynomial) -> bool:
             used = set().union(*(size.atoms() for size in sizes))
             return all(k < lates for a in used for k in lates_of(atoms.recipes[a]))
 
         guards: list[int | None] = []
         for number, check in enumerate(program.checks[checks:], checks):
             if check.guard is None and here(check.left, check.right):
-                program.checks[number] = guarded = self.sheet.guarded(check, atoms)
+                program.checks[number] = guarded = self.builder.guarded(check, atoms)
                 guards.append(guarded.guard)
         for number, entry in enumerate(program.ranges[ranges:], ranges):
             if entry.guard is None and here(entry.index, entry.extent):
-                program.ranges[number] = bounded = self.sheet.guarded(entry, atoms)
+                program.ranges[number] = bounded = self.builder.guarded(entry, atoms)
                 guards.append(bounded.guard)
         told = tuple(guard for guard in guards if guard is not None)
         return (Demand(told), *steps) if told else steps

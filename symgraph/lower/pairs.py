@@ -35,10 +35,10 @@ from symgraph.lower.ir import (
 from symgraph.lower.pair_functions import COMPLEX, REAL, Pair, real_cast
 from symgraph.lower.scalar import Primitives
 from symgraph.lower.schedule import meaning, named, used_sizes
-from symgraph.lower.sizes import ONE, Poly
+from symgraph.lower.sizes import ONE, SizePolynomial
 
 
-def split(kernel: Kernel, sizes: dict[str, Poly]) -> Kernel:
+def split(kernel: Kernel, sizes: dict[str, SizePolynomial]) -> Kernel:
     """The kernel on pairs of reals; `sizes` gains the names that this makes."""
     if not any(is_complex(dtype) for dtype in _dtypes(kernel)):
         return kernel
@@ -56,7 +56,7 @@ def _dtypes(kernel: Kernel) -> Iterator[str]:
 
 
 class _Splitter:
-    def __init__(self, kernel: Kernel, sizes: dict[str, Poly]) -> None:
+    def __init__(self, kernel: Kernel, sizes: dict[str, SizePolynomial]) -> None:
         self.source = kernel
         self.sizes = sizes
         self.complex = {b.name for b in kernel.buffers if is_complex(b.dtype)}

@@ -19,7 +19,7 @@ from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record
 from symgraph.lower.builder import Builder, Position
 from symgraph.lower.ir import Const, Expression
-from symgraph.lower.sizes import ONE, Poly, poly, row_major
+from symgraph.lower.sizes import ONE, SizePolynomial, poly, row_major
 
 Codes = dict[int, Variable]
 
@@ -37,7 +37,7 @@ class Run(Record):
     """
 
     first: int
-    count: Poly
+    count: SizePolynomial
     low: int
     high: int
     held: bool = False
@@ -212,7 +212,9 @@ class _Window:
             places.append(place)
         return Element(number, (*places, *self.tail), inside)
 
-    def _hold(self, place: Position, extent: Poly) -> tuple[Position, Expression]:
+    def _hold(
+        self, place: Position, extent: SizePolynomial
+    ) -> tuple[Position, Expression]:
         """The nearest position inside the axis, and whether it is this one."""
         call, index = self.build.call, self.build.index(place)
         first, last = Const(0, "int64"), self.build.index(Position(extent - ONE))

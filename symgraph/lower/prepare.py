@@ -14,8 +14,8 @@ from symgraph.core.node import Apply, Layout, Op, Variable, at_place_of
 from symgraph.core.public import PUBLIC
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import is_computed
-from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
+from symgraph.lower.fusion_groups import is_computed
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, row_major
 from symgraph.lower.views import View, matrix_of, row_lies_contiguous, view_of
 from symgraph.ops.creation import Iota
 from symgraph.ops.families import Elementwise
@@ -143,7 +143,7 @@ def _is_contiguous(
     )
 
 
-def _in_order(view: View, shape: Sequence[Poly]) -> bool:
+def _in_order(view: View, shape: Sequence[SizePolynomial]) -> bool:
     """Whether the elements of a view lie one after the other."""
     return all(
         extent == ONE or stride == wanted

@@ -13,8 +13,8 @@ from symgraph.core.node import Variable
 from symgraph.lower.body import Body
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.guards import Required, holds_if, is_late, required
-from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import ZERO, Poly, Recipe, poly
+from symgraph.lower.program_builder import ProgramBuilder
+from symgraph.lower.sizes import ZERO, SizeExpression, SizePolynomial, poly
 from symgraph.lower.steps import Demand, Program
 from symgraph.lower.verify_program import verify_program
 
@@ -41,23 +41,23 @@ def plan(
     in_place : whether values may be written over what they are computed from
     """
     with graph.interner:
-        sheet = Sheet(verify, in_place)
+        builder = ProgramBuilder(verify, in_place)
         leaves = [*graph.inputs, *shared]
         found = None if original is None else required(original, leaves)
         sized = 0
         if found is not None and graph.kept:
             sized = len(found.sizes)
-        body = Body(sheet, graph, leaves, lengths, sized=sized)
+        body = Body(builder, graph, leaves, lengths, sized=sized)
         kept = None
         if found is not None:
-            kept = _Before(sheet, body, found, graph)
+            kept = _Before(builder, body, found, graph)
         written = body.write()
-        program = sheet.program
+        program = builder.program
         program.steps, program.sources = written.steps, written.sources
         extents = body.extents
         program.checks = [*extents.checks, *program.checks]
         program.ranges = [*extents.ranges, *program.ranges]
-        sheet.take_recipes(extents.atoms)
+        builder.take_recipes(extents.atoms)
         program.resized = [shared.index(target) for target in body.resized]
         count = len(graph.inputs)
         program.leaves = [
@@ -82,8 +82,10 @@ class _Before:
     where its condition has been computed.
     """
 
-    def __init__(self, sheet: Sheet, body: Body, found: Required, graph: Graph) -> None:
-        self.sheet, self.atoms = sheet, body.extents.atoms
+    def __init__(
+        self, builder: ProgramBuilder, body: Body, found: Required, graph: Graph
+    ) -> None:
+        self.builder, self.atoms = builder, body.extents.atoms
         self.before = found.extents
         self.checks: list[Check] = []
         self.ranges: list[Range] = []
@@ -91,15 +93,15 @@ class _Before:
         self.lates = dict(zip(found.sizes, body.sizes, strict=True)) if is_kept else {}
         self.late = [self._check(check) for check in found.checks if is_kept]
         for number, guard in enumerate(found.guards if is_kept else ()):
-            checks = [sheet.guarded(self._check(c), self.atoms) for c in guard.checks]
-            ranges = [sheet.guarded(self._range(r), self.atoms) for r in guard.ranges]
+            checks = [builder.guarded(self._check(c), self.atoms) for c in guard.checks]
+            ranges = [builder.guarded(self._range(r), self.atoms) for r in guard.ranges]
             self.checks += checks
             self.ranges += ranges
             slots = [c.guard for c in checks] + [r.guard for r in ranges]
             demand = Demand(tuple(slot for slot in slots if slot is not None))
             body.demands.append((number, holds_if(guard.path), demand))
 
-    def _here(self, size: Poly) -> Poly:
+    def _here(self, size: SizePolynomial) -> SizePolynomial:
         """A size in the atoms of the program."""
         result = ZERO
         for monomial, coefficient in size.terms:
@@ -107,7 +109,7 @@ class _Before:
             for atom in monomial:
                 recipe = self.before.atoms.recipes[atom]
                 number = self.atoms.number(_with_lates(recipe, self.lates))
-                term = term * Poly((((number,), 1),))
+                term = term * SizePolynomial((((number,), 1),))
             result = result + term
         return result
 
@@ -120,7 +122,7 @@ class _Before:
 
     def put_first(self) -> None:
         """Put the checks before those of the rewritten graph."""
-        program, before = self.sheet.program, self.before
+        program, before = self.builder.program, self.before
         first = [
             self._check(c)
             for c in before.checks
@@ -147,10 +149,12 @@ class _Before:
             if r.guard is not None or (r.index, r.extent) not in told
         ]
         program.ranges = [*ranges, *self.ranges, *others]
-        self.sheet.take_recipes(self.atoms)
+        self.builder.take_recipes(self.atoms)
 
 
-def _with_lates(recipe: Recipe, lates: Mapping[int, Recipe]) -> Recipe:
+def _with_lates(
+    recipe: SizeExpression, lates: Mapping[int, SizeExpression]
+) -> SizeExpression:
     """A recipe of the graph before rewriting with the computed values of this one."""
     match recipe:
         case ("late", number):

@@ -29,17 +29,17 @@ from symgraph.lower.ir import (
     parts,
     walk,
 )
-from symgraph.lower.sizes import Poly, poly
+from symgraph.lower.sizes import SizePolynomial, poly
 
 
-def schedule(kernel: Kernel, sizes: dict[str, Poly]) -> Kernel:
+def schedule(kernel: Kernel, sizes: dict[str, SizePolynomial]) -> Kernel:
     """The kernel with loops merged; `sizes` gains the names that this makes."""
     body = tuple(_collapsed(statement, sizes) for statement in kernel.body)
     used = used_sizes(body)
     return kernel.replace(body=body, sizes=tuple(s for s in sizes if s in used))
 
 
-def _collapsed(statement: Statement, sizes: dict[str, Poly]) -> Statement:
+def _collapsed(statement: Statement, sizes: dict[str, SizePolynomial]) -> Statement:
     if not isinstance(statement, Loop):
         return statement
     body = tuple(_collapsed(inner, sizes) for inner in statement.body)
@@ -51,12 +51,12 @@ def _collapsed(statement: Statement, sizes: dict[str, Poly]) -> Statement:
     return loop
 
 
-def meaning(size: Size, sizes: Mapping[str, Poly]) -> Poly:
+def meaning(size: Size, sizes: Mapping[str, SizePolynomial]) -> SizePolynomial:
     """What a size of a kernel stands for."""
     return poly(size) if isinstance(size, int) else sizes[size]
 
 
-def _merged(outer: Loop, inner: Loop, sizes: dict[str, Poly]) -> Loop | None:
+def _merged(outer: Loop, inner: Loop, sizes: dict[str, SizePolynomial]) -> Loop | None:
     if outer.kind == "vector" and inner.kind != "vector":
         return None
     extent = meaning(inner.extent, sizes)
@@ -77,7 +77,7 @@ def _merged(outer: Loop, inner: Loop, sizes: dict[str, Poly]) -> Loop | None:
     return Loop(inner.index, named(total, sizes), body, inner.kind)
 
 
-def named(value: Poly, sizes: dict[str, Poly]) -> Size:
+def named(value: SizePolynomial, sizes: dict[str, SizePolynomial]) -> Size:
     """A literal, or the name of a size, made if there is none yet."""
     constant = value.constant
     if constant is not None and constant <= LITERAL:

@@ -1,12 +1,12 @@
 """Extents as polynomials, so that sizes and strides can be compared and multiplied.
 
-A `Poly` is a sum of integer multiples of products of atoms. An atom is something that
-is known only when a call binds its arguments: the extent of an input axis, the value of
-a 0-d integer input, a scalar expression of those that is no polynomial, or (late) a value
-that the function computes from data and reads before it goes on. Equal sizes are equal
-objects. `Atoms` numbers the atoms and turns 0-d int64 variables into Polys;
-`evaluate` computes atoms from a call's shapes. Which extents a graph has is decided in
-lower/extents.py.
+A `SizePolynomial` is a sum of integer multiples of products of atoms. An atom is
+something that is known only when a call binds its arguments: the extent of an input
+axis, the value of a 0-d integer input, a scalar expression of those that is no
+polynomial, or (late) a value that the function computes from data and reads before it
+goes on. Equal sizes are equal objects. `SizeSymbols` numbers the atoms and turns 0-d
+int64 variables into Polys; `evaluate` computes atoms from a call's shapes. Which
+extents a graph has is decided in lower/extents.py.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from symgraph.errors import NotSupportedError
 Monomial = tuple[int, ...]
 
 
-class Poly:
+class SizePolynomial:
     """sum of coefficient * product of atoms; `terms` is sorted and has no zeros."""
 
     __slots__ = ("terms",)
@@ -35,20 +35,20 @@ class Poly:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Poly) and self.terms == other.terms
+        return isinstance(other, SizePolynomial) and self.terms == other.terms
 
     def __ne__(self, other: object) -> bool:
         if self is other:
             return False
-        return not isinstance(other, Poly) or self.terms != other.terms
+        return not isinstance(other, SizePolynomial) or self.terms != other.terms
 
     def __hash__(self) -> int:
         return hash(self.terms)
 
     def __repr__(self) -> str:
-        return f"Poly({self})"
+        return f"SizePolynomial({self})"
 
-    def __add__(self, other: "Poly | int") -> "Poly":
+    def __add__(self, other: "SizePolynomial | int") -> "SizePolynomial":
         other = poly(other)
         if not other.terms:
             return self
@@ -61,7 +61,7 @@ class Poly:
             merged[monomial] = merged.get(monomial, 0) + coefficient
         return _made(merged)
 
-    def _plus(self, term: tuple[Monomial, int]) -> "Poly":
+    def _plus(self, term: tuple[Monomial, int]) -> "SizePolynomial":
         """The sum with one more term, put where it belongs."""
         terms, (monomial, coefficient) = self.terms, term
         place = bisect_left(terms, monomial, key=itemgetter(0))
@@ -70,9 +70,9 @@ class Poly:
             coefficient += rest[0][1]
             rest = rest[1:]
         middle = ((monomial, coefficient),) if coefficient else ()
-        return Poly(terms[:place] + middle + rest)
+        return SizePolynomial(terms[:place] + middle + rest)
 
-    def __mul__(self, other: "Poly | int") -> "Poly":
+    def __mul__(self, other: "SizePolynomial | int") -> "SizePolynomial":
         other = poly(other)
         if other.terms == _UNIT:
             return self
@@ -85,10 +85,10 @@ class Poly:
                 merged[key] = merged.get(key, 0) + p * q
         return _made(merged)
 
-    def __neg__(self) -> "Poly":
-        return Poly(tuple([(m, -c) for m, c in self.terms]))
+    def __neg__(self) -> "SizePolynomial":
+        return SizePolynomial(tuple([(m, -c) for m, c in self.terms]))
 
-    def __sub__(self, other: "Poly | int") -> "Poly":
+    def __sub__(self, other: "SizePolynomial | int") -> "SizePolynomial":
         return self + -poly(other)
 
     @property
@@ -115,7 +115,7 @@ class Poly:
         """The number, given the value of each atom."""
         return sum(c * math.prod(atoms[a] for a in m) for m, c in self.terms)
 
-    def substitute(self, values: Mapping[int, "Poly"]) -> "Poly":
+    def substitute(self, values: Mapping[int, "SizePolynomial"]) -> "SizePolynomial":
         """The polynomial with polynomials in place of some atoms."""
         if self.atom is not None:
             return values.get(self.atom, self)
@@ -123,7 +123,7 @@ class Poly:
         for monomial, coefficient in self.terms:
             term = poly(coefficient)
             for atom in monomial:
-                term = term * values.get(atom, Poly((((atom,), 1),)))
+                term = term * values.get(atom, SizePolynomial((((atom,), 1),)))
             for key, number in term.terms:
                 merged[key] = merged.get(key, 0) + number
         return _made(merged)
@@ -140,22 +140,22 @@ class Poly:
 _UNIT: tuple[tuple[Monomial, int], ...] = (((), 1),)
 
 
-def _made(terms: dict[Monomial, int]) -> Poly:
-    return Poly(tuple(sorted((m, c) for m, c in terms.items() if c)))
+def _made(terms: dict[Monomial, int]) -> SizePolynomial:
+    return SizePolynomial(tuple(sorted((m, c) for m, c in terms.items() if c)))
 
 
-def poly(value: "Poly | int") -> Poly:
+def poly(value: "SizePolynomial | int") -> SizePolynomial:
     """An int as a polynomial."""
-    if isinstance(value, Poly):
+    if isinstance(value, SizePolynomial):
         return value
-    return Poly((((), int(value)),)) if value else ZERO
+    return SizePolynomial((((), int(value)),)) if value else ZERO
 
 
-ZERO = Poly(())
-ONE = Poly((((), 1),))
+ZERO = SizePolynomial(())
+ONE = SizePolynomial((((), 1),))
 
 
-def product(factors: Sequence[Poly]) -> Poly:
+def product(factors: Sequence[SizePolynomial]) -> SizePolynomial:
     """Product of polynomials; 1 for none."""
     result = ONE
     for factor in factors:
@@ -163,9 +163,9 @@ def product(factors: Sequence[Poly]) -> Poly:
     return result
 
 
-def row_major(shape: Sequence[Poly]) -> tuple[Poly, ...]:
+def row_major(shape: Sequence[SizePolynomial]) -> tuple[SizePolynomial, ...]:
     """Strides, in elements, of a contiguous array."""
-    strides: list[Poly] = []
+    strides: list[SizePolynomial] = []
     step = ONE
     for extent in reversed(shape):
         strides.append(step)
@@ -175,19 +175,19 @@ def row_major(shape: Sequence[Poly]) -> tuple[Poly, ...]:
 
 #: an atom as data: ("extent", leaf, axis) | ("value", leaf) | ("element", leaf, position)
 #: | ("poly", terms) | ("call", function, *atoms as data) | ("number", value)
-#: | ("late", k), the k-th of `Atoms.late`
-Recipe = tuple[Any, ...]
+#: | ("late", k), the k-th of `SizeSymbols.late`
+SizeExpression = tuple[Any, ...]
 
 
-class Atoms:
+class SizeSymbols:
     """Numbers the atoms of one graph and knows how each is computed."""
 
     def __init__(self, leaves: Sequence[Variable]) -> None:
         self.leaf = {variable: i for i, variable in enumerate(leaves)}
-        self.recipes: list[Recipe] = []
+        self.recipes: list[SizeExpression] = []
         self._number: dict[Any, int] = {}
-        self._bound: dict[int, Poly] = {}
-        self._polys: dict[Variable, Poly] = {}
+        self._bound: dict[int, SizePolynomial] = {}
+        self._polys: dict[Variable, SizePolynomial] = {}
         #: 0-d variables computed from data that decide extents
         self.late: list[Variable] = []
         #: whether the steps that read these have been planned, so that none may follow
@@ -195,7 +195,7 @@ class Atoms:
         #: extents of an inner variable, set by who walks the graph
         self.shape_of: Callable[[Variable], Sequence[Any]] | None = None
 
-    def number(self, recipe: Recipe) -> int:
+    def number(self, recipe: SizeExpression) -> int:
         """Number of the atom with this recipe."""
         found = self._number.get(recipe)
         if found is None:
@@ -203,9 +203,9 @@ class Atoms:
             self.recipes.append(recipe)
         return found
 
-    def poly(self, extent: Any) -> Poly:
+    def poly(self, extent: Any) -> SizePolynomial:
         """An int or a 0-d integer variable as polynomial, with what `bind` told."""
-        if isinstance(extent, Poly):
+        if isinstance(extent, SizePolynomial):
             return self.resolve(extent)
         if not isinstance(extent, Variable):
             return poly(int(extent))
@@ -246,7 +246,7 @@ class Atoms:
                 return (below,) if isinstance(below, Variable) else ()
         return ()
 
-    def _convert(self, variable: Variable) -> Poly:
+    def _convert(self, variable: Variable) -> SizePolynomial:
         if isinstance(variable, Constant):
             return poly(int(variable.data))
         node = variable.owner
@@ -262,7 +262,7 @@ class Atoms:
                 if a.constant is not None and b.constant:
                     return poly(a.constant // b.constant)
                 quotient = ("call", "floordiv", self._data(a), self._data(b))
-                return Poly((((self.number(quotient),), 1),))
+                return SizePolynomial((((self.number(quotient),), 1),))
             if name == "extent":
                 known = node.inputs[0].type.shape[node.op.axis]  # type: ignore[attr-defined]
                 if known is not None:
@@ -282,9 +282,9 @@ class Atoms:
         recipe = self.recipe(variable)
         if recipe[0] == "number":
             return poly(int(recipe[1]))
-        return Poly((((self.number(recipe),), 1),))
+        return SizePolynomial((((self.number(recipe),), 1),))
 
-    def recipe(self, variable: Variable) -> Recipe:
+    def recipe(self, variable: Variable) -> SizeExpression:
         """How a scalar is computed from the shapes and integer values of leaves."""
         if isinstance(variable, Constant):
             return ("number", variable.data.item())
@@ -315,7 +315,7 @@ class Atoms:
             return found if dtype in _WIDE else _folded("call", f"to_{dtype}", found)
         return self._late(variable)
 
-    def _late(self, variable: Variable) -> Recipe:
+    def _late(self, variable: Variable) -> SizeExpression:
         """What the function computes from data is read when it has been computed."""
         if variable.ndim:
             raise NotSupportedError(
@@ -327,7 +327,7 @@ class Atoms:
             self.late.append(variable)
         return ("late", self.late.index(variable))
 
-    def _data(self, size: Poly) -> Recipe:
+    def _data(self, size: SizePolynomial) -> SizeExpression:
         """A polynomial as a recipe."""
         if size.constant is not None:
             return ("number", size.constant)
@@ -338,36 +338,36 @@ class Atoms:
             tuple((c, tuple(self.recipes[a] for a in m)) for m, c in size.terms),
         )
 
-    def preset(self, variable: Variable, value: Poly) -> None:
+    def preset(self, variable: Variable, value: SizePolynomial) -> None:
         """State what a 0-d variable of an inner graph is, in atoms of the outer one."""
         self._polys[variable] = value
 
-    def quotient(self, size: Poly, number: int) -> Poly:
+    def quotient(self, size: SizePolynomial, number: int) -> SizePolynomial:
         """size // number"""
         recipe = ("call", "floordiv", self._data(size), ("number", number))
-        return Poly((((self.number(recipe),), 1),))
+        return SizePolynomial((((self.number(recipe),), 1),))
 
-    def lates(self, size: Poly) -> set[int]:
+    def lates(self, size: SizePolynomial) -> set[int]:
         """The late values that a size is computed from."""
         if not self.late:
             return set()
         return set().union(*(lates_of(self.recipes[a]) for a in size.atoms()))
 
-    def known(self, variable: Variable) -> Poly | None:
+    def known(self, variable: Variable) -> SizePolynomial | None:
         """What a 0-d variable is, if somebody asked for it as a size."""
         found = self._polys.get(variable)
         return None if found is None else self.resolve(found)
 
-    def copy(self) -> "Atoms":
-        """Atoms to go on with on trial; `adopt` takes them over."""
-        made = Atoms(())
+    def copy(self) -> "SizeSymbols":
+        """SizeSymbols to go on with on trial; `adopt` takes them over."""
+        made = SizeSymbols(())
         made.leaf = self.leaf
         made.recipes, made.late = list(self.recipes), list(self.late)
         made._number, made._bound = dict(self._number), dict(self._bound)
         made._polys = dict(self._polys)
         return made
 
-    def adopt(self, other: "Atoms") -> None:
+    def adopt(self, other: "SizeSymbols") -> None:
         """Go on with what `other`, a copy of this one, has become."""
         self.__dict__.update(other.__dict__)
 
@@ -380,7 +380,7 @@ class Atoms:
         finally:
             self._bound, self._polys = bound, polys
 
-    def bind(self, atom: int, value: Poly) -> None:
+    def bind(self, atom: int, value: SizePolynomial) -> None:
         """State that an atom equals a polynomial in which it does not occur."""
         self._bound[atom] = value
 
@@ -389,7 +389,7 @@ class Atoms:
         """How many atoms `bind` has told of."""
         return len(self._bound)
 
-    def resolve(self, size: Poly) -> Poly:
+    def resolve(self, size: SizePolynomial) -> SizePolynomial:
         """The polynomial after all that `bind` told."""
         if not self._bound or size.constant is not None:
             return size
@@ -482,7 +482,7 @@ SCALAR_FUNCTIONS |= {
 }
 
 
-def _folded(word: str, name: str, *arguments: Recipe) -> Recipe:
+def _folded(word: str, name: str, *arguments: SizeExpression) -> SizeExpression:
     """A call, or the number that it gives of numbers."""
     if all(argument[0] == "number" for argument in arguments):
         return ("number", SCALAR_FUNCTIONS[name](*(a[1] for a in arguments)))
@@ -490,7 +490,7 @@ def _folded(word: str, name: str, *arguments: Recipe) -> Recipe:
 
 
 def evaluate(
-    recipe: Recipe,
+    recipe: SizeExpression,
     shapes: Sequence[Sequence[int]],
     value: Callable[[int], Any],
     late: Mapping[int, Any] | None = None,
@@ -523,7 +523,7 @@ def evaluate(
     raise AssertionError(f"unknown recipe {recipe!r}")
 
 
-def lates_of(recipe: Recipe) -> set[int]:
+def lates_of(recipe: SizeExpression) -> set[int]:
     """Which late values a recipe needs."""
     match recipe:
         case ("late", number):
@@ -535,7 +535,7 @@ def lates_of(recipe: Recipe) -> set[int]:
     return set()
 
 
-def reads_values(recipe: Recipe) -> set[int]:
+def reads_values(recipe: SizeExpression) -> set[int]:
     """Leaves whose values, not only shapes, a recipe needs."""
     match recipe:
         case ("value", leaf) | ("element", leaf, _):

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.extents import Extents
 from symgraph.lower.memory import Placement, Storage
-from symgraph.lower.sheet import Sheet
-from symgraph.lower.sizes import Poly
+from symgraph.lower.program_builder import ProgramBuilder
+from symgraph.lower.sizes import SizePolynomial
 from symgraph.lower.steps import Span, Step
 from symgraph.lower.views import view_of
 
@@ -30,14 +30,14 @@ class StepList:
 
     def __init__(
         self,
-        sheet: Sheet,
+        builder: ProgramBuilder,
         extents: Extents,
         placement: Placement,
         leaves: Sequence[int] | None = None,
         outputs: Sequence[int] = (),
     ) -> None:
         """`leaves` and `outputs` are slots of an inner graph's; a function's have names."""
-        self.sheet = sheet
+        self.builder = builder
         self.extents = extents
         self.placement = placement
         self.leaves, self.outputs = leaves, outputs
@@ -46,7 +46,7 @@ class StepList:
         self.nodes: tuple[Apply, ...] = ()
         #: first and last moment of each unit
         self.moments: list[Span] = []
-        self._temps = [sheet.temp(size) for size, _, _ in placement.temps]
+        self._temps = [builder.temp(size) for size, _, _ in placement.temps]
         self._scratch: list[Storage] = []  # of the present unit
 
     # --- time -------------------------------------------------------------------------
@@ -54,15 +54,15 @@ class StepList:
     def begin(self, nodes: Sequence[Apply]) -> None:
         """The next unit begins; what is added now computes these nodes."""
         self.nodes = tuple(nodes)
-        now = self.sheet.tick()
+        now = self.builder.tick()
         self.moments.append((now, now))
 
     def end(self) -> None:
         """The present unit, inside which others have run, is done."""
         first, _ = self.moments[-1]
-        self.moments[-1] = first, self.sheet.tick()
+        self.moments[-1] = first, self.builder.tick()
         for temp in self._scratch:
-            self.sheet.live(temp, *self.moments[-1])
+            self.builder.live(temp, *self.moments[-1])
         self._scratch = []
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class StepList:
         for temp, (_, first, last) in zip(
             self._temps, self.placement.temps, strict=True
         ):
-            self.sheet.live(temp, self.moments[first][0], self.moments[last][1])
+            self.builder.live(temp, self.moments[first][0], self.moments[last][1])
 
     def span(self) -> Span:
         """The moments of the present unit."""
@@ -78,14 +78,14 @@ class StepList:
 
     # --- slots ------------------------------------------------------------------------
 
-    def size(self, size: Poly) -> int:
+    def size(self, size: SizePolynomial) -> int:
         """Slot of a size."""
-        return self.sheet.slot(size)
+        return self.builder.slot(size)
 
     def buffer(self, variable: Variable) -> int:
         """Slot of the address of a stored variable, leaf or constant."""
         if isinstance(variable, Constant):
-            return self.sheet.constant(variable.data)
+            return self.builder.constant(variable.data)
         return self.stored(self.placement.of[variable])
 
     def address(self, variable: Variable) -> int:
@@ -99,16 +99,16 @@ class StepList:
         """Slot of the address of a storage."""
         kind, number = storage
         if kind == "temp":
-            return self.sheet.slot(self._temps[number])
+            return self.builder.slot(self._temps[number])
         if self.leaves is None:
-            return self.sheet.slot(storage)
+            return self.builder.slot(storage)
         return (self.leaves if kind == "leaf" else self.outputs)[number]
 
-    def scratch(self, size: Poly) -> int:
+    def scratch(self, size: SizePolynomial) -> int:
         """Slot of memory that is needed until the end of the present unit."""
-        temp = self.sheet.temp(size)
+        temp = self.builder.temp(size)
         self._scratch.append(temp)
-        return self.sheet.slot(temp)
+        return self.builder.slot(temp)
 
     def add(self, step: Step) -> None:
         """The next step."""

@@ -14,7 +14,7 @@ from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
 from symgraph.lower.checks import Check, Range
 from symgraph.lower.ir import Kernel
-from symgraph.lower.sizes import Poly, Recipe
+from symgraph.lower.sizes import SizeExpression, SizePolynomial
 
 #: the first and the last moment at which a step needs memory, as in `Program.temps`
 Span = tuple[int, int]
@@ -114,16 +114,16 @@ class Copy(Record):
     size: int
 
 
-class Host(Record):
+class HostCall(Record):
     """Call Python back: entry `number` of the program's `calls`."""
 
     number: int
 
 
-class Bind(Record):
+class ResolveExtents(Record):
     """Fill the slots that depend on a value the program has just computed.
 
-    Entry `number` of the program's `lates`.
+    Entry `number` of the program's `dynamic_extents`.
     """
 
     number: int
@@ -150,7 +150,7 @@ class Pointer(Record):
     modulo: int | None = None
 
 
-class Clear(Record):
+class ZeroTail(Record):
     """Zero the rows of a buffer from the step at which a loop ended.
 
     slots[count] rows of slots[row] bytes, of which the first `first` plus the number of
@@ -163,7 +163,7 @@ class Clear(Record):
     first: int
 
 
-class Rows(Record):
+class CopyTail(Record):
     """Copy the last rows of a ring after t steps.
 
     Row number j of slots[target] is row (t + shift + j) % ring of slots[base]; there are
@@ -189,10 +189,10 @@ class Loop(Record):
     count: int
     body: tuple["Step", ...]
     pointers: tuple[Pointer, ...]
-    last: tuple[Rows, ...] = ()
+    last: tuple[CopyTail, ...] = ()
     until: int | None = None
     done: int | None = None
-    clears: tuple[Clear, ...] = ()
+    clears: tuple[ZeroTail, ...] = ()
 
 
 class Branch(Record):
@@ -203,7 +203,17 @@ class Branch(Record):
     otherwise: tuple["Step", ...]
 
 
-Step = Launch | Contraction | Convolution | Copy | Host | Bind | Demand | Loop | Branch
+Step = (
+    Launch
+    | Contraction
+    | Convolution
+    | Copy
+    | HostCall
+    | ResolveExtents
+    | Demand
+    | Loop
+    | Branch
+)
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:
@@ -237,7 +247,7 @@ def changed(steps: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     return made
 
 
-class HostCall(Record):
+class HostFunction(Record):
     """A node that is computed in Python, and where its arrays are.
 
     `inputs` and `outputs` are (slot of the address, dtype, slots of the extents).
@@ -249,8 +259,8 @@ class HostCall(Record):
     place: str
 
 
-class Late(Record):
-    """A 0-d value that decides extents: slot of its address, and its dtype."""
+class DynamicExtent(Record):
+    """A data-dependent extent: slot of the address of its 0-d value, and the dtype."""
 
     slot: int
     dtype: str
@@ -264,7 +274,7 @@ class Program(Record, frozen=False):
     kernels : name → Kernel
     steps : in order of execution
     slots : what each slot holds: ("error",), ("leaf", k), ("output", k), ("temp", k),
-        ("constant", k), or a Poly; ("host",), the address of the
+        ("constant", k), or a SizePolynomial; ("host",), the address of the
         function that calls Python back; ("row", k), an address that a loop moves;
         ("watch",), the address of what loops ask whether to go on;
         ("guard", k), 0 or an error flag, see lower/checks.py
@@ -276,23 +286,23 @@ class Program(Record, frozen=False):
     failures : error flag → message
     resized : shared variables (their positions) whose updates may have another shape;
         their new values are the last outputs, in this order
-    calls : what `Host` steps call
-    lates : what `Bind` steps read, in the order in which they run
+    calls : what `HostCall` steps call
+    dynamic_extents : what `ResolveExtents` steps read, in the order in which they run
     sources : for each step the nodes that it computes
     """
 
     kernels: dict[str, Kernel] = fresh(factory=dict)
     steps: list[Step] = fresh(factory=list)
     slots: list[Any] = fresh(factory=lambda: [("error",)])
-    recipes: list[Recipe] = fresh(factory=list)
+    recipes: list[SizeExpression] = fresh(factory=list)
     leaves: list[tuple[str, str, int]] = fresh(factory=list)
     constants: list[np.ndarray] = fresh(factory=list)
-    temps: list[tuple[Poly, int, int]] = fresh(factory=list)
-    outputs: list[tuple[str, tuple[Poly, ...]]] = fresh(factory=list)
+    temps: list[tuple[SizePolynomial, int, int]] = fresh(factory=list)
+    outputs: list[tuple[str, tuple[SizePolynomial, ...]]] = fresh(factory=list)
     checks: list[Check] = fresh(factory=list)
     ranges: list[Range] = fresh(factory=list)
     failures: dict[int, str] = fresh(factory=dict)
     resized: list[int] = fresh(factory=list)
-    calls: list[HostCall] = fresh(factory=list)
-    lates: list[Late] = fresh(factory=list)
+    calls: list[HostFunction] = fresh(factory=list)
+    dynamic_extents: list[DynamicExtent] = fresh(factory=list)
     sources: list[tuple[Apply, ...]] = fresh(factory=list)

@@ -12,7 +12,7 @@ from symgraph.core.node import Constant, Variable
 from symgraph.errors import ProgramError
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Group
+from symgraph.lower.fusion_groups import Group
 from symgraph.lower.memory import Placement, Storage
 
 

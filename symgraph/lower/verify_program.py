@@ -3,7 +3,7 @@
 `verify_program` follows the steps once, in the order in which they run, and proves
 
 - that each slot a step reads has been filled in the same round of the loops around it,
-  after everything that its size is computed from (`ResolveExtents` is the step `Bind`);
+  after everything that its size is computed from (by the step `ResolveExtents`);
 - that what a step reads has been written before, in the same round;
 - that memory shared by two temporaries is not needed by both at a time;
 - that a kernel which writes over what it reads loads an element only before it stores
@@ -21,20 +21,20 @@ from symgraph.errors import ProgramError
 from symgraph.lower.ir import Kernel, Load, Statement, Store, expressions
 from symgraph.lower.ir import Loop as KernelLoop
 from symgraph.lower.ir import walk as statements
-from symgraph.lower.sizes import ZERO, Poly, lates_of
+from symgraph.lower.sizes import ZERO, SizePolynomial, lates_of
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Contraction,
     Convolution,
     Copy,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Loop,
     Operand,
     Pointer,
     Program,
+    ResolveExtents,
     Step,
 )
 
@@ -94,7 +94,7 @@ def touched(program: Program, step: Step) -> Touched:
             found.reads.append(step.source)
             found.writes.append(step.target)
             found.sizes.append(step.size)
-        case Host():
+        case HostCall():
             call = program.calls[step.number]
             for slots, told in (
                 (found.reads, call.inputs),
@@ -103,8 +103,8 @@ def touched(program: Program, step: Step) -> Touched:
                 for slot, _, extents in told:
                     slots.append(slot)
                     found.sizes += extents
-        case Bind():
-            found.reads.append(program.lates[step.number].slot)
+        case ResolveExtents():
+            found.reads.append(program.dynamic_extents[step.number].slot)
         case Demand():
             found.sizes += step.guards
     return found
@@ -181,7 +181,7 @@ class _Walk:
             self.read(slot, step)
         for slot in found.writes:
             self.write(slot, step)
-        if isinstance(step, Bind):
+        if isinstance(step, ResolveExtents):
             self.bound[step.number] = self.clock
 
     def loop(self, step: Loop) -> None:
@@ -246,13 +246,13 @@ class _Walk:
     def lates(self, what: Any) -> set[int]:
         """The computed values that a slot waits for."""
         sizes: Sequence[Any] = (what,)
-        if not isinstance(what, Poly):
+        if not isinstance(what, SizePolynomial):
             sizes = what
             if what[0] == "temp":
                 sizes = (self.program.temps[what[1]][0],)
         found: set[int] = set()
         for size in sizes:
-            if isinstance(size, Poly):
+            if isinstance(size, SizePolynomial):
                 for atom in size.atoms():
                     found |= lates_of(self.program.recipes[atom])
         return found
@@ -262,7 +262,7 @@ class _Walk:
         while slot in self.moving:
             slot = self.moving[slot].base
         what = self.program.slots[slot]
-        if isinstance(what, Poly) or what[0] not in (
+        if isinstance(what, SizePolynomial) or what[0] not in (
             "leaf",
             "output",
             "temp",
@@ -336,9 +336,9 @@ class _Walk:
             slot = found[-1].base
         return found[::-1]
 
-    def size(self, slot: int | None) -> Poly:
+    def size(self, slot: int | None) -> SizePolynomial:
         what = ZERO if slot is None else self.program.slots[slot]
-        assert isinstance(what, Poly)
+        assert isinstance(what, SizePolynomial)
         return what
 
     def spans(self, step: Launch | Contraction | Convolution) -> None:
@@ -386,7 +386,7 @@ class _Walk:
                     self.refuse(f"temporaries {n} and {other} may share their memory")
 
 
-def _is_multiple(size: Poly, row: Poly) -> bool:
+def _is_multiple(size: SizePolynomial, row: SizePolynomial) -> bool:
     """Whether a size is a number of rows, whatever the sizes are."""
     if not row.terms or [m for m, _ in size.terms] != [m for m, _ in row.terms]:
         return False

@@ -9,7 +9,7 @@ from collections.abc import Container
 from symgraph.core.node import Variable
 from symgraph.core.record import Record
 from symgraph.lower.extents import Extents
-from symgraph.lower.sizes import ONE, ZERO, Poly, row_major
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, row_major
 from symgraph.ops.slices import filled, slice_bounds, wrapped
 
 
@@ -17,18 +17,18 @@ class View(Record):
     """Elements of `source` at offset + sum(index * stride)."""
 
     source: Variable
-    offset: Poly
-    strides: tuple[Poly, ...]
+    offset: SizePolynomial
+    strides: tuple[SizePolynomial, ...]
 
 
 class Matrix(Record):
     """A view as BLAS takes it: rows or columns contiguous, `lead` apart."""
 
     source: Variable
-    offset: Poly
+    offset: SizePolynomial
     transposed: bool
-    lead: Poly
-    batch: Poly = ZERO
+    lead: SizePolynomial
+    batch: SizePolynomial = ZERO
 
 
 def view_of(
@@ -165,6 +165,6 @@ def row_lies_contiguous(
     )
 
 
-def _backward(stride: Poly) -> bool:
+def _backward(stride: SizePolynomial) -> bool:
     """Whether a stride may be negative; extents are not, so its coefficients tell."""
     return any(coefficient < 0 for _, coefficient in stride.terms)

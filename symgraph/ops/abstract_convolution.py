@@ -2,14 +2,14 @@
 
 Theano's code for transposed and dilated convolutions makes an operation of shapes and
 strides first, and calls it with tensors and the extents of the result. These classes do
-the same with the functions of ops/convolve.py.
+the same with the functions of ops/conv_api.py.
 """
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from symgraph.core.node import Variable
-from symgraph.ops import convolve
+from symgraph.ops import conv_api
 
 
 class _Abstract:
@@ -52,7 +52,7 @@ class AbstractConv2d(_Abstract):
     float32 (2, 8, 9, 9)
     """
 
-    function: ClassVar[Callable[..., Variable]] = staticmethod(convolve.conv2d)
+    function: ClassVar[Callable[..., Variable]] = staticmethod(conv_api.conv2d)
 
     def __call__(self, img: Any, kern: Any) -> Variable:
         """Apply it to input and filters."""
@@ -72,7 +72,7 @@ class AbstractConv2d_gradInputs(_Abstract):  # noqa: N801
     """
 
     function: ClassVar[Callable[..., Variable]] = staticmethod(
-        convolve.conv2d_grad_wrt_inputs
+        conv_api.conv2d_grad_wrt_inputs
     )
 
     def __call__(self, kern: Any, topgrad: Any, shape: Any) -> Variable:
@@ -85,7 +85,7 @@ class AbstractConv2d_gradWeights(_Abstract):  # noqa: N801
     """`conv2d_grad_wrt_weights` in two steps; `shape` has the extents of the window."""
 
     function: ClassVar[Callable[..., Variable]] = staticmethod(
-        convolve.conv2d_grad_wrt_weights
+        conv_api.conv2d_grad_wrt_weights
     )
 
     def __call__(self, img: Any, topgrad: Any, shape: Any) -> Variable:
@@ -98,21 +98,21 @@ class AbstractConv3d(AbstractConv2d):
     """`conv3d` in two steps."""
 
     rank = 3
-    function = staticmethod(convolve.conv3d)
+    function = staticmethod(conv_api.conv3d)
 
 
 class AbstractConv3d_gradInputs(AbstractConv2d_gradInputs):  # noqa: N801
     """`conv3d_grad_wrt_inputs` in two steps."""
 
     rank = 3
-    function = staticmethod(convolve.conv3d_grad_wrt_inputs)
+    function = staticmethod(conv_api.conv3d_grad_wrt_inputs)
 
 
 class AbstractConv3d_gradWeights(AbstractConv2d_gradWeights):  # noqa: N801
     """`conv3d_grad_wrt_weights` in two steps."""
 
     rank = 3
-    function = staticmethod(convolve.conv3d_grad_wrt_weights)
+    function = staticmethod(conv_api.conv3d_grad_wrt_weights)
 
 
 CLASSES = (

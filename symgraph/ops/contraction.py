@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.core.bundle import bundle_of
+from symgraph.core.composite import composite_of
 from symgraph.core.dtypes import is_complex, is_discrete, upcast
 from symgraph.core.node import Apply, Layout, Op, Shape, Variable, as_operands, listing
 from symgraph.core.public import PUBLIC, public
@@ -234,8 +234,8 @@ def dot(a: Any, b: Any) -> Variable:
     >>> T.dot(T.fmatrix("x"), T.fvector("w")).type
     float32 (None,)
     """
-    if (bundle := bundle_of(a, b)) is not None:
-        return bundle.product(a, b)
+    if (composite := composite_of(a, b)) is not None:
+        return composite.product(a, b)
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -261,8 +261,8 @@ def matmul(a: Any, b: Any) -> Variable:
     >>> T.matmul(T.ftensor3("a"), T.fmatrix("b")).type
     float32 (None, None, None)
     """
-    if (bundle := bundle_of(a, b)) is not None:
-        return bundle.product(a, b)
+    if (composite := composite_of(a, b)) is not None:
+        return composite.product(a, b)
     a, b = _promoted(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(

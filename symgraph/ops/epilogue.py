@@ -10,7 +10,7 @@ import numpy as np
 from symgraph.core.node import Layout, Shape, Variable, listing
 from symgraph.core.types import TensorType
 from symgraph.errors import ShapeError
-from symgraph.ops.convolution import Convolution
+from symgraph.ops.conv_ops import Convolution
 
 #: activation → its code in native programs
 ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2}

@@ -1,8 +1,8 @@
 """Indexing, the public functions: `getitem`, `set_subtensor`, `inc_subtensor`, `take`.
 
-`getitem` is ``x[index]``; it keeps its plan (see ops/plans.py) with the result, so that
-the writing functions know what ``x[index]`` read. Reading and writing by a plan are in
-ops/reading.py and ops/writing.py.
+`getitem` is ``x[index]``; it keeps its plan (see ops/index_plan.py) with the result, so
+that the writing functions know what ``x[index]`` read. Reading and writing by a plan
+are in ops/reading.py and ops/writing.py.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from symgraph.core.node import Variable, as_variable
 from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.ops.families import cast
+from symgraph.ops.index_plan import element_of, index_array, parse
 from symgraph.ops.indexing import Take
-from symgraph.ops.plans import element_of, index_array, parse
 from symgraph.ops.reading import picked, read
 from symgraph.ops.shape import extent, normalize_axis, variable
 from symgraph.ops.writing import write

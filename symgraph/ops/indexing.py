@@ -3,7 +3,7 @@
 `Subtensor` and `SetSubtensor` carry a spec (see ops/slices.py) and the scalars that it
 names; each is part of the gradient of the other. The ops for integer arrays are in
 ops/gather.py and offered here as well. How ``x[...]`` becomes these ops is in
-ops/plans.py.
+ops/index_plan.py.
 """
 
 from collections.abc import Sequence

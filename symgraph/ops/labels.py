@@ -7,7 +7,7 @@ from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, listing
 from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
-from symgraph.ops.plans import index_array
+from symgraph.ops.index_plan import index_array
 from symgraph.ops.reading import picked
 from symgraph.ops.shape import extents
 

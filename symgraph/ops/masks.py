@@ -2,7 +2,7 @@
 
 How many elements are true is known only when the graph runs. It is an input of the op,
 a 0-d int64 that the graph computes; so the extent of the result is an expression like
-any other. ``x[mask]`` is made of the same op, in ops/plans.py.
+any other. ``x[mask]`` is made of the same op, in ops/index_plan.py.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ from symgraph.core.types import TensorType, fast_type
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.gather import CheckIndex, ScatterAdd
-from symgraph.ops.plans import index_array
+from symgraph.ops.index_plan import index_array
 from symgraph.ops.shape import as_extent, as_shape, extents, folded, product, variable
 
 

@@ -2,7 +2,7 @@
 
 Slices are a `Subtensor`, one integer array a `Take`, several a `Take` at linear indices
 into the axes they index, merged. ``x[arange(n), y]`` is a sum over a one-hot mask, which
-fuses. In: plans of ops/plans.py. Writing is in ops/writing.py.
+fuses. In: plans of ops/index_plan.py. Writing is in ops/writing.py.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from symgraph.core.node import Constant, Variable, listing, scalar_constant
 from symgraph.core.public import PUBLIC
 from symgraph.errors import ShapeError
 from symgraph.ops.families import Elementwise, cast
+from symgraph.ops.index_plan import Plan
 from symgraph.ops.indexing import CheckIndex, Subtensor, Take
-from symgraph.ops.plans import Plan
 from symgraph.ops.shape import (
     AnyExtent,
     extent,

@@ -3,7 +3,7 @@
 Convolution and pooling share this. A window of `size` elements, `dilation` apart, spans
 ``(size - 1) * dilation + 1`` of an axis; it is moved by `stride` over the axis with
 `low` and `high` elements of padding at its ends. Extents are ints or 0-d int64
-variables. The ops are in ops/convolution.py and ops/pooling.py.
+variables. The ops are in ops/conv_ops.py and ops/pool_ops.py.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -2,7 +2,7 @@
 
 The plan is carried out backwards: dimshuffle, integer arrays, merged axes, slices.
 Masks with one value for all places are a choice between old and new, which fuses. In:
-plans of ops/plans.py. Reading is in ops/reading.py. Where the copy lives is decided
+plans of ops/index_plan.py. Reading is in ops/reading.py. Where the copy lives is decided
 when a function is compiled.
 """
 
@@ -15,8 +15,8 @@ from symgraph.core.node import Constant, Variable, as_variable, listing, scalar_
 from symgraph.core.public import PUBLIC
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
+from symgraph.ops.index_plan import Plan
 from symgraph.ops.indexing import CheckIndex, ScatterAdd, ScatterSet, SetSubtensor, Take
-from symgraph.ops.plans import Plan
 from symgraph.ops.reading import (
     basic_part,
     folded,

@@ -27,14 +27,14 @@ from symgraph.core.node import Apply, Variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError, SymgraphError
+from symgraph.lower.block_size import SERIAL
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
-from symgraph.lower.grain import SERIAL
-from symgraph.lower.sizes import Poly, evaluate, reads_values
+from symgraph.lower.sizes import SizePolynomial, evaluate, reads_values
 from symgraph.runtime.buffers import Arena, layout, poisoned
-from symgraph.runtime.frames import (
+from symgraph.runtime.host_callbacks import (
     AT_ONCE,
     Broadcasts,
-    Frames,
+    HostCallbacks,
     check,
     fill,
 )
@@ -112,10 +112,10 @@ class Executor:
         self.read_shared = sorted(k for k in read if k >= self.input_count)
         self.slot_of: dict[Any, int] = {}
         for number, what in enumerate(image.slots):
-            if not isinstance(what, Poly):
+            if not isinstance(what, SizePolynomial):
                 self.slot_of[what] = number
         self._constants = [held(self.memory, a) for a in image.constants]
-        self.frames = Frames(image, executable, calls, inspection)
+        self.frames = HostCallbacks(image, executable, calls, inspection)
         #: the user's variables, for error texts
         self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
@@ -229,13 +229,13 @@ class Executor:
         shared_out = len(now.slots) < len(image.slots)
         for number in now.slots:
             what = image.slots[number]
-            if isinstance(what, Poly):
+            if isinstance(what, SizePolynomial):
                 slots[number] = what.value(atoms)
             elif what[0] == "temp":
                 places.append((number, start[what[1]]))
             elif what[0] == "constant":
                 slots[number] = self._constants[what[1]].address
-            elif what[0] == "grain":
+            elif what[0] == "block_size":
                 fill(image, slots, number, atoms)
                 shared_out |= slots[number] != SERIAL
             elif what[0] == "host":

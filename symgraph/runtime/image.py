@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.core.record import Record
-from symgraph.lower.sizes import Poly, Recipe
+from symgraph.lower.sizes import SizeExpression, SizePolynomial
 
 
 class Image(Record, frozen=False):
@@ -22,7 +22,8 @@ class Image(Record, frozen=False):
     Attributes
     ----------
     slots : for each slot ("error",), ("leaf", k), ("output", k), ("temp", k),
-        ("constant", k), ("grain", units, work, align, scratch), ("parallel",) or a Poly
+        ("constant", k), ("block_size", units, work, align, scratch), ("parallel",) or a
+        SizePolynomial
     recipes : how atoms of the Polys are computed
     leaves : (kind, dtype, rank)
     constants : arrays
@@ -34,23 +35,23 @@ class Image(Record, frozen=False):
     resized : positions of shared variables that get the last outputs as new values
     needs : what the object code calls beside BLAS
     calls : (op as text, inputs, outputs, place) of what is called in Python, as in
-        `steps.HostCall`
-    lates : (slot of the address, dtype) of values that decide extents, in order
+        `steps.HostFunction`
+    dynamic_extents : (slot of the address, dtype) of values that decide extents, in order
     """
 
     slots: list[Any]
-    recipes: list[Recipe]
+    recipes: list[SizeExpression]
     leaves: list[tuple[str, str, int]]
     constants: list[np.ndarray]
-    temps: list[tuple[Poly, int, int]]
-    outputs: list[tuple[str, tuple[Poly, ...]]]
-    checks: list[tuple[Poly, Poly, str, bool, int | None]]
-    ranges: list[tuple[Poly, Poly, str, bool, int | None]]
+    temps: list[tuple[SizePolynomial, int, int]]
+    outputs: list[tuple[str, tuple[SizePolynomial, ...]]]
+    checks: list[tuple[SizePolynomial, SizePolynomial, str, bool, int | None]]
+    ranges: list[tuple[SizePolynomial, SizePolynomial, str, bool, int | None]]
     failures: dict[int, str]
     resized: list[int]
     needs: list[str]
     calls: list[tuple[str, Any, Any, str]]
-    lates: list[tuple[int, str]]
+    dynamic_extents: list[tuple[int, str]]
 
 
 def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
@@ -68,17 +69,17 @@ def image_of(program: Any, needs: Sequence[str] = ()) -> Image:
         list(program.resized),
         list(needs),
         [(repr(c.node.op), c.inputs, c.outputs, c.place) for c in program.calls],
-        [(late.slot, late.dtype) for late in program.lates],
+        [(late.slot, late.dtype) for late in program.dynamic_extents],
     )
 
 
-def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
-    """The image as JSON data; `blind` replaces places in messages by tokens."""
+def to_json(image: Image, strip_locations: Callable[[str], str]) -> dict[str, Any]:
+    """The image as JSON data; `strip_locations` replaces places in messages by tokens."""
     return {
         "slots": [
             {"size": _poly(s)}
-            if isinstance(s, Poly)
-            else [{"size": _poly(e)} if isinstance(e, Poly) else e for e in s]
+            if isinstance(s, SizePolynomial)
+            else [{"size": _poly(e)} if isinstance(e, SizePolynomial) else e for e in s]
             for s in image.slots
         ],
         "recipes": image.recipes,
@@ -92,25 +93,28 @@ def to_json(image: Image, blind: Callable[[str], str]) -> dict[str, Any]:
             [dtype, [_poly(e) for e in shape]] for dtype, shape in image.outputs
         ],
         "checks": [
-            [_poly(a), _poly(b), blind(message), flag, guard]
+            [_poly(a), _poly(b), strip_locations(message), flag, guard]
             for a, b, message, flag, guard in image.checks
         ],
         "ranges": [
-            [_poly(a), _poly(b), blind(message), flag, guard]
+            [_poly(a), _poly(b), strip_locations(message), flag, guard]
             for a, b, message, flag, guard in image.ranges
         ],
-        "failures": {str(k): blind(text) for k, text in image.failures.items()},
+        "failures": {
+            str(k): strip_locations(text) for k, text in image.failures.items()
+        },
         "resized": image.resized,
         "needs": image.needs,
         "calls": [
-            [op, ins, outs, blind(place)] for op, ins, outs, place in image.calls
+            [op, ins, outs, strip_locations(place)]
+            for op, ins, outs, place in image.calls
         ],
-        "lates": image.lates,
+        "dynamic_extents": image.dynamic_extents,
     }
 
 
-def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
-    """The image from JSON data; `sighted` puts places in for tokens."""
+def from_json(data: dict[str, Any], restore_locations: Callable[[str], str]) -> Image:
+    """The image from JSON data; `restore_locations` puts places in for tokens."""
     return Image(
         [
             _sized(s) if isinstance(s, dict) else tuple(map(_sized, s))
@@ -125,21 +129,21 @@ def from_json(data: dict[str, Any], sighted: Callable[[str], str]) -> Image:
         [(_unpoly(size), first, last) for size, first, last in data["temps"]],
         [(d, tuple(_unpoly(e) for e in shape)) for d, shape in data["outputs"]],
         [
-            (_unpoly(a), _unpoly(b), sighted(m), flag, guard)
+            (_unpoly(a), _unpoly(b), restore_locations(m), flag, guard)
             for a, b, m, flag, guard in data["checks"]
         ],
         [
-            (_unpoly(a), _unpoly(b), sighted(m), flag, guard)
+            (_unpoly(a), _unpoly(b), restore_locations(m), flag, guard)
             for a, b, m, flag, guard in data["ranges"]
         ],
-        {int(k): sighted(text) for k, text in data["failures"].items()},
+        {int(k): restore_locations(text) for k, text in data["failures"].items()},
         data["resized"],
         data["needs"],
         [
-            (op, _tuples(ins), _tuples(outs), sighted(place))
+            (op, _tuples(ins), _tuples(outs), restore_locations(place))
             for op, ins, outs, place in data["calls"]
         ],
-        [tuple(late) for late in data["lates"]],
+        [tuple(late) for late in data["dynamic_extents"]],
     )
 
 
@@ -147,12 +151,14 @@ def _sized(part: Any) -> Any:
     return _unpoly(part["size"]) if isinstance(part, dict) else part
 
 
-def _poly(value: Poly) -> list[Any]:
+def _poly(value: SizePolynomial) -> list[Any]:
     return [[list(monomial), coefficient] for monomial, coefficient in value.terms]
 
 
-def _unpoly(data: list[Any]) -> Poly:
-    return Poly(tuple((tuple(monomial), coefficient) for monomial, coefficient in data))
+def _unpoly(data: list[Any]) -> SizePolynomial:
+    return SizePolynomial(
+        tuple((tuple(monomial), coefficient) for monomial, coefficient in data)
+    )
 
 
 def _tuples(data: Any) -> Any:

@@ -23,18 +23,18 @@ import numpy as np
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.errors import ProgramError
 from symgraph.lower.ir import Access, Kernel, Load, Loop, Statement, Store, expressions
-from symgraph.lower.sizes import ZERO, Poly
+from symgraph.lower.sizes import ZERO, SizePolynomial
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Contraction,
     Convolution,
     Copy,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Pointer,
     Program,
+    ResolveExtents,
     Step,
 )
 from symgraph.lower.steps import Loop as Rounds
@@ -43,7 +43,7 @@ from symgraph.lower.verify_program import touched, written_in
 #: elements up to which it is noted which ones are written
 NOTED = 100_000
 
-#: the stage of steps that no `Bind` precedes
+#: the stage of steps that no `ResolveExtents` precedes
 FIRST = -1
 
 Span = tuple[int, int]
@@ -81,7 +81,7 @@ class Inspection:
                     self._unroll(step.body, (*around, step), guards, stage)
                 case Demand():
                     guards = (*guards, *step.guards)
-                case Bind():
+                case ResolveExtents():
                     stage = step.number
                 case Branch():
                     pass
@@ -107,7 +107,7 @@ class Inspection:
         atoms, known : values of the atoms, and which of them are known
         shapes : of the leaves
         slots : the table, where guards of checks that fail hold an error flag
-        stage : number of the `Bind` that has just run
+        stage : number of the `ResolveExtents` that has just run
         """
         view = _View(self, atoms, known, shapes)
         for step, rounds, guards in self.steps.get(stage, ()):
@@ -149,7 +149,7 @@ class _View:
 
     # --- sizes --------------------------------------------------------------------------
 
-    def value(self, size: Poly) -> int | None:
+    def value(self, size: SizePolynomial) -> int | None:
         """A size, None while it is not known."""
         if all(self.known[a] for a in size.atoms()):
             return size.value(self.atoms)
@@ -171,7 +171,7 @@ class _View:
 
         def add(slot: int | None) -> None:
             what = ZERO if slot is None else self.program.slots[slot]
-            if isinstance(what, Poly):
+            if isinstance(what, SizePolynomial):
                 found.update(what.atoms())
             elif what[0] == "temp":
                 found.update(self.program.temps[what[1]][0].atoms())
@@ -254,7 +254,7 @@ class _View:
                 size = self.number(step.size)
                 for slot in (step.target, step.source):
                     self.inside(slot, (0, size), step, "a copy")
-            case Host():
+            case HostCall():
                 call = self.program.calls[step.number]
                 for slot, dtype, extents in (*call.inputs, *call.outputs):
                     count = int(
@@ -327,7 +327,11 @@ class _View:
             memory, _ = self.base(slot)
             if self.program.slots[memory][0] == "output":
                 self.unmarked.add(self.program.slots[memory][1])
-        if isinstance(what, Poly) or what[0] != "output" or what[1] in self.unmarked:
+        if (
+            isinstance(what, SizePolynomial)
+            or what[0] != "output"
+            or what[1] in self.unmarked
+        ):
             return
         count = self.extent(slot) // item
         if count > NOTED:
@@ -402,7 +406,7 @@ class _KernelWalk:
         slot = self.slots[store.buffer]
         if store.access.dynamic is not None:
             what = self.view.program.slots[slot]
-            if not isinstance(what, Poly) and what[0] == "output":
+            if not isinstance(what, SizePolynomial) and what[0] == "output":
                 self.view.unmarked.add(what[1])
             return
         count = 1

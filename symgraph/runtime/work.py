@@ -28,15 +28,15 @@ from symgraph.lower.ir import (
     expressions,
 )
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Contraction,
     Convolution,
     Copy,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Program,
+    ResolveExtents,
     Step,
 )
 from symgraph.lower.steps import Loop as Repeat
@@ -102,7 +102,7 @@ def work_of(program: Program, step: Step, slots: Sequence[int] | np.ndarray) -> 
                 _together(program, side, slots) for side in (step.then, step.otherwise)
             ]
             return max(sides, key=lambda work: (work.flops, work.bytes))
-        case Host():
+        case HostCall():
             call = program.calls[step.number]
             arrays = [*call.inputs, *call.outputs]
             moved = sum(
@@ -110,7 +110,7 @@ def work_of(program: Program, step: Step, slots: Sequence[int] | np.ndarray) -> 
                 for _, dtype, extents in arrays
             )
             return Work(0, moved, "float32", "in Python")
-        case Bind():
+        case ResolveExtents():
             return Work(0, 8, "float32", "an extent")
         case Demand():
             return Work(0, 8 * len(step.guards), "float32", "a check")

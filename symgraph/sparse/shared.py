@@ -23,7 +23,7 @@ class SparseSharedVariable(SparseVariable):
     ) -> Any:
         """The value, a SciPy matrix; with `borrow` it may share memory."""
         parts = (self.data, self.indices, self.indptr)
-        return self.put_together([part.get_value(borrow) for part in parts])
+        return self.unflatten([part.get_value(borrow) for part in parts])
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Give the variable another value of its shape; InputError if it is no matrix."""

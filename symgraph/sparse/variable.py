@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.dtypes import is_discrete
 from symgraph.core.node import Variable, as_variable, described
 from symgraph.core.public import PUBLIC
@@ -54,7 +54,7 @@ def _called(name: str, swap: bool = False) -> Callable[..., Any]:
     return method
 
 
-class SparseVariable(Bundle):
+class SparseVariable(CompositeVariable):
     """A sparse matrix, by the variables that it is made of.
 
     Attributes
@@ -156,7 +156,7 @@ class SparseVariable(Bundle):
     def __repr__(self) -> str:
         return self.name or f"<{self.format} {self.dtype} {self.type.shape}>"
 
-    # --- the contract of bundles --------------------------------------------------------
+    # --- the contract of composites -----------------------------------------------------
 
     @property
     def parts(self) -> tuple[Variable, ...]:  # type: ignore[override]
@@ -174,14 +174,14 @@ class SparseVariable(Bundle):
         """A matrix of the same structure: zeros have no gradient."""
         return self.with_data(gradient)
 
-    def taken_apart(self, value: Any) -> list[np.ndarray]:
+    def flatten(self, value: Any) -> list[np.ndarray]:
         """The arrays of a SciPy matrix, in the order of the parts."""
         matrix = checked_value(value, self.type, self.name)
         arrays = arrays_of(matrix)
         minor = matrix.shape[1 if self.format == "csr" else 0]
         return [*arrays, np.asarray(minor, np.int64)][: len(self.parts)]
 
-    def put_together(self, arrays: Sequence[np.ndarray]) -> Any:
+    def unflatten(self, arrays: Sequence[np.ndarray]) -> Any:
         """A SciPy matrix."""
         if arrays[0].ndim != 1:
             raise NotSupportedError(
@@ -258,7 +258,7 @@ class SparseConstant(SparseVariable):
     @property
     def value(self) -> Any:
         """The SciPy matrix."""
-        return self.put_together([part.data for part in self.parts])  # type: ignore[attr-defined]
+        return self.unflatten([part.data for part in self.parts])  # type: ignore[attr-defined]
 
 
 def _make(type: SparseType, name: str | None = None) -> SparseVariable:

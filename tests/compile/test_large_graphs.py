@@ -8,7 +8,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.lower.groups import MEMBERS
+from symgraph.lower.fusion_groups import MEMBERS
 
 STEPS = (
     (T.tanh, np.tanh),

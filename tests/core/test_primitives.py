@@ -7,7 +7,7 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.primitives import FEW, PRIMITIVES, is_cheap_body, primitives_of
-from symgraph.lower import groups
+from symgraph.lower import fusion_groups
 from symgraph.ops.families import SCALARS
 
 CHEAP_SCALARS = sorted(name for name, scalar in SCALARS.items() if scalar.is_cheap)
@@ -41,7 +41,7 @@ def test_a_primitive_is_a_scalar_or_the_op_of_its_name() -> None:
 def test_loops_and_fusion_agree_on_what_is_cheap(name: str) -> None:
     node = node_of(name)
     light = node.op.is_light(node)
-    assert light == groups.is_cheap(node) == SCALARS[name].is_cheap
+    assert light == fusion_groups.is_cheap(node) == SCALARS[name].is_cheap
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_cast_is_cheap_for_both() -> None:
     node = T.cast(T.dvector("x"), "float32").owner
     assert node is not None
     assert node.op.is_light(node)
-    assert groups.is_cheap(node)
+    assert fusion_groups.is_cheap(node)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_a_function_of_the_user_is_judged_by_what_it_computes() -> None:
     for function, cheap in ((half_above, True), (wave, False)):
         node = function(x).owner
         assert node is not None
-        assert groups.is_cheap(node) is node.op.is_light(node) is cheap
+        assert fusion_groups.is_cheap(node) is node.op.is_light(node) is cheap

@@ -13,11 +13,11 @@ FLOORS = ("core", "autodiff", "loops", "rewrite", "lower", "runtime", "compile")
 FILES = ("backends/base.py", "backends/writer.py", "backends/registry.py")
 #: classes that are known by other words
 SYNONYMS = {
-    "Apply": "node", "TensorType": "type", "Poly": "extent", "Atoms": "atom",
-    "Extents": "extent", "In": "input", "CompiledFunction": "function",
+    "Apply": "node", "TensorType": "type", "SizePolynomial": "extent", "SizeSymbols":
+    "atom", "Extents": "extent", "In": "input", "CompiledFunction": "function",
     "DeviceContainer": "container", "HostBlock": "block", "HostMemory": "memory",
     "CacheEntry": "entry", "until": "condition", "Sequence_": "sequence",
-    "HostCall": "host op",
+    "HostFunction": "host op",
 }  # fmt: skip
 #: words that every programmer knows
 PLAIN = {"function", "input"}

@@ -31,7 +31,7 @@ from fuzz.oracles import (
 
 import symgraph as sg
 import symgraph.backends.cpu.partition as lowering
-import symgraph.lower.grain as grains
+import symgraph.lower.block_size as grains
 from symgraph.core.node import Variable
 from symgraph.core.traverse import applies, leaves, replace
 from symgraph.errors import NaNError, SymgraphError

@@ -9,7 +9,7 @@ from random_networks import Network, make
 
 import symgraph as sg
 import symgraph.backends.cpu.partition as lowering
-import symgraph.lower.grain as grains
+import symgraph.lower.block_size as grains
 
 NETWORKS = 35
 CHUNK = 5

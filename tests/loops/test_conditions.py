@@ -11,7 +11,7 @@ import symgraph.tensor as T
 from symgraph.core.graph import freeze
 from symgraph.errors import IndexRangeError, ShapeError
 from symgraph.loops.conditions import always, conditions_of, unsafe
-from symgraph.lower.steps import Branch, Demand, Host, walk
+from symgraph.lower.steps import Branch, Demand, HostCall, walk
 
 MODES = ("FAST_COMPILE", "FAST_RUN")
 X3, X4 = np.array([1.0, 2.0, 3.0]), np.ones(4)
@@ -182,7 +182,7 @@ def test_entering_a_branch_asks_no_python() -> None:
     steps = list(walk(f.program.steps))
     assert any(isinstance(step, Demand) for step in steps)
     assert any(isinstance(step, Branch) for step in steps)
-    assert not any(isinstance(step, Host) for step in steps)
+    assert not any(isinstance(step, HostCall) for step in steps)
 
 
 def test_computed_sizes_are_compared_in_their_branch() -> None:

@@ -62,5 +62,5 @@ def test_a_size_of_nan_is_the_least_integer() -> None:
 def test_what_is_compared_once_is_not_computed_twice() -> None:
     x, y = T.dvector("x"), T.dvector("y")
     f = sg.function([x, y], x[: T.argmax(x)] + y)
-    assert len(f.program.lates) == 1
+    assert len(f.program.dynamic_extents) == 1
     assert len([c for c in f.program.checks if c.left.atoms() or c.right.atoms()]) <= 2

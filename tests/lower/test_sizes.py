@@ -8,15 +8,15 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.lower.sizes import ONE, Atoms, Poly, poly
+from symgraph.lower.sizes import ONE, SizePolynomial, SizeSymbols, poly
 
 
-def atom(number: int) -> Poly:
-    return Poly((((number,), 1),))
+def atom(number: int) -> SizePolynomial:
+    return SizePolynomial((((number,), 1),))
 
 
 def test_a_chain_of_equal_extents_ends_at_the_last():
-    atoms = Atoms(())
+    atoms = SizeSymbols(())
     for k in range(3000):
         atoms.bind(k, atom(k + 1))
     assert atoms.resolve(atom(0)) == atom(3000)
@@ -26,7 +26,7 @@ def test_a_chain_of_equal_extents_ends_at_the_last():
 
 
 def test_a_chain_that_is_extended_later_is_followed_to_its_new_end():
-    atoms = Atoms(())
+    atoms = SizeSymbols(())
     atoms.bind(0, atom(1))
     assert atoms.resolve(atom(0)) == atom(1)
     atoms.bind(1, atom(2) + 1)
@@ -37,7 +37,7 @@ def test_a_chain_that_is_extended_later_is_followed_to_its_new_end():
 
 
 def test_polynomials_of_bound_atoms_are_settled_once_and_for_all():
-    atoms = Atoms(())
+    atoms = SizeSymbols(())
     atoms.bind(3, atom(1) * atom(2))
     atoms.bind(1, atom(2) + ONE)
     assert atoms.resolve(atom(3)) == atom(2) * atom(2) + atom(2)
@@ -46,7 +46,7 @@ def test_polynomials_of_bound_atoms_are_settled_once_and_for_all():
 
 
 def test_extents_bound_in_a_circle_are_refused():
-    atoms = Atoms(())
+    atoms = SizeSymbols(())
     atoms.bind(0, atom(1))
     atoms.bind(1, atom(0) + 1)
     with pytest.raises(AssertionError, match="circle"):
@@ -59,7 +59,7 @@ def test_a_long_sum_of_extents_is_one_polynomial(count):
     total = n
     for _ in range(count):
         total = total + n
-    assert Atoms([n]).poly(total) == atom(0) * (count + 1)
+    assert SizeSymbols([n]).poly(total) == atom(0) * (count + 1)
 
 
 def test_substitution_takes_all_atoms_at_once():

@@ -17,8 +17,16 @@ from symgraph.lower import fuse, memory
 from symgraph.lower.bounds import with_bounds
 from symgraph.lower.ir import Access, Buffer, Kernel, Let, Load, Local, Store, text
 from symgraph.lower.ir import Loop as KernelLoop
-from symgraph.lower.sizes import Poly
-from symgraph.lower.steps import Bind, Branch, Copy, Launch, Loop, Program, walk
+from symgraph.lower.sizes import SizePolynomial
+from symgraph.lower.steps import (
+    Branch,
+    Copy,
+    Launch,
+    Loop,
+    Program,
+    ResolveExtents,
+    walk,
+)
 from symgraph.lower.verify import verify
 from symgraph.lower.verify_program import verify_program
 from symgraph.runtime.inspection import Inspection
@@ -58,13 +66,13 @@ def test_what_is_planned_is_accepted(make: Callable[[], Program]) -> None:
 
 def test_a_step_that_nobody_waited_for_is_refused() -> None:
     made = tail_program()
-    made.steps = [step for step in made.steps if not isinstance(step, Bind)]
+    made.steps = [step for step in made.steps if not isinstance(step, ResolveExtents)]
     refused(made, "waits for the computed value 0")
 
 
 def test_steps_before_what_they_wait_for_are_refused() -> None:
     made = tail_program()
-    made.steps = sorted(made.steps, key=lambda step: isinstance(step, Bind))
+    made.steps = sorted(made.steps, key=lambda step: isinstance(step, ResolveExtents))
     refused(made, "waits for|before it is written")
 
 
@@ -76,7 +84,9 @@ def test_a_computed_size_of_another_loop_is_refused() -> None:
     def without(step: Any) -> Any:
         if id(step) != first:
             return step
-        return step.replace(body=tuple(s for s in step.body if not isinstance(s, Bind)))
+        return step.replace(
+            body=tuple(s for s in step.body if not isinstance(s, ResolveExtents))
+        )
 
     made.steps = [without(step) for step in made.steps]
     refused(made, "waits for the computed value")
@@ -104,7 +114,9 @@ def test_writing_to_an_argument_is_refused() -> None:
     made = matrix_program()
     source = made.slots.index(("leaf", 0))
     target = made.slots.index(("leaf", 1))
-    size = next(k for k, what in enumerate(made.slots) if isinstance(what, Poly))
+    size = next(
+        k for k, what in enumerate(made.slots) if isinstance(what, SizePolynomial)
+    )
     made.steps = [Copy(target, source, size), *made.steps]
     refused(made, "argument 1 is written to")
 

@@ -18,7 +18,7 @@ from symgraph.core.node import Variable
 from symgraph.core.public import PUBLIC
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, DtypeError, NotSupportedError, ShapeError
-from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
+from symgraph.ops.conv_ops import Convolution, ConvolutionInput, ConvolutionWeight
 from symgraph.ops.shape import inferred_extents, static
 
 Values = dict[Variable, np.ndarray]
@@ -146,7 +146,7 @@ def test_the_second_derivative_is_a_finite_difference_of_the_first() -> None:
 
 
 def test_every_public_function_has_samples() -> None:
-    home = "symgraph.ops.convolve"
+    home = "symgraph.ops.conv_api"
     names = {name for name, f in PUBLIC.items() if f.__module__ == home}
     assert names - set(SAMPLES) == {"get_conv_output_shape"}
 

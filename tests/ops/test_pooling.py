@@ -16,7 +16,7 @@ from symgraph.core.node import Variable
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
-from symgraph.ops.pooling import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput, pooled
+from symgraph.ops.pool_ops import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput, pooled
 from symgraph.ops.shape import inferred_extents, static
 
 assert samples_pooling  # fills SAMPLES

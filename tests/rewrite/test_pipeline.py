@@ -14,7 +14,7 @@ from symgraph.core.public import PUBLIC
 from symgraph.core.text import expression
 from symgraph.core.traverse import applies
 from symgraph.core.types import TensorType
-from symgraph.lower.settle import settle
+from symgraph.lower.resolve_sum_to import resolve_sum_to
 from symgraph.rewrite.engine import Optimized
 from symgraph.rewrite.pipeline import (
     CANONICALIZE,
@@ -135,7 +135,7 @@ def test_momentum_reuses_the_velocity() -> None:
 
 
 def stable(out: Variable, values: dict[Variable, Any], wanted: Any) -> None:
-    graph = optimize(settle(freeze([], [out]))).graph
+    graph = optimize(resolve_sum_to(freeze([], [out]))).graph
     (found,) = evaluate(graph.outputs, values)
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 

@@ -14,7 +14,7 @@ from symgraph.backends.reference import evaluate
 from symgraph.core.graph import Graph, freeze, verify
 from symgraph.core.node import Variable
 from symgraph.loops.scan import Scan
-from symgraph.lower.settle import settle
+from symgraph.lower.resolve_sum_to import resolve_sum_to
 from symgraph.ops.movement import DimShuffle
 from symgraph.rewrite.pipeline import DEFAULT, optimize
 
@@ -45,7 +45,7 @@ def checked(
 ) -> tuple[Graph, set[str]]:
     """The optimized graph, which gives the same values; names of the rules that fired."""
     graph = freeze(inputs, outputs)
-    found = optimize(settle(graph), assume_equal=True)
+    found = optimize(resolve_sum_to(graph), assume_equal=True)
     verify(found.graph)
     given = dict(zip(inputs, values, strict=True))
     before = evaluate(graph.roots, given)
@@ -228,7 +228,7 @@ def test_the_steps_of_training_hold_one_product_each(kind: str) -> None:
     inputs, cost, weights, pairs = getattr(recurrent_steps, kind)()
     news = [new for _, new in pairs]
     graph = freeze([*inputs, *weights], [cost, *news])
-    found = optimize(settle(graph), assume_equal=True).graph
+    found = optimize(resolve_sum_to(graph), assume_equal=True).graph
     values = [*recurrent_steps.data(kind), *(w.get_value() for w in weights)]
     given = dict(zip([*inputs, *weights], values, strict=True))
     for one, other in zip(

@@ -14,7 +14,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.core.graph import freeze
 from symgraph.core.node import Variable
-from symgraph.lower.settle import settle
+from symgraph.lower.resolve_sum_to import resolve_sum_to
 from symgraph.rewrite.engine import Optimized
 from symgraph.rewrite.pipeline import DEFAULT, EXPANSION, optimize
 from symgraph.rewrite.rules.algebra import not_negative
@@ -49,7 +49,7 @@ def close(found: Any, wanted: Any, dtype: str = "float64") -> None:
 
 def rewritten(out: Variable) -> Optimized:
     return optimize(
-        settle(freeze([], [out])),
+        resolve_sum_to(freeze([], [out])),
         DEFAULT[: DEFAULT.index(EXPANSION)],
         assume_equal=True,
     )

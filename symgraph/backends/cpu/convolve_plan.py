@@ -16,7 +16,7 @@ band of columns and a range of panels.
 
 from symgraph.backends.cpu.routine import Int, Routine, Truth
 from symgraph.backends.cpu.tiles import CODE, ITEM, Machine, writer
-from symgraph.lower.grain import SCRATCH_BYTES
+from symgraph.lower.block_size import SCRATCH_BYTES
 
 CONVOLUTION = (
     "x", "w", "y", "bias", "slope", "activation", "workspace",

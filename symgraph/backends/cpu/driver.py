@@ -20,13 +20,13 @@ from symgraph.backends.cpu.driver_loops import Loops, leaves_early
 from symgraph.backends.cpu.steps import NativeProgram, Product, Shared, Tiles
 from symgraph.backends.cpu.watch import LOOP_DUE
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Copy,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Loop,
+    ResolveExtents,
     walk,
 )
 
@@ -62,7 +62,8 @@ class Driver:
         self.parts: dict[Shared, str] = {}
         self.shares = False
         self.twice = any(
-            isinstance(s, Shared) and s.grain is not None for s in walk(program.steps)
+            isinstance(s, Shared) and s.block_size is not None
+            for s in walk(program.steps)
         )
 
     def text(self) -> str:
@@ -124,9 +125,9 @@ class Driver:
                 self.loops.loop(step)
             case Branch():
                 self.loops.branch(step)
-            case Host(number):
+            case HostCall(number):
                 self.loops.host(number)
-            case Bind(number):
+            case ResolveExtents(number):
                 self.loops.host(-1 - number)
             case Demand():
                 self.loops.demand(step)
@@ -170,11 +171,11 @@ class Driver:
     # --- launches that threads share ------------------------------------------------------
 
     def _shared(self, step: Shared) -> None:
-        if self.shares and step.grain is not None:
+        if self.shares and step.block_size is not None:
             self._share(step)
         elif (
             self.twice
-            and step.grain is not None
+            and step.block_size is not None
             and not step.private
             and step.partials is None
         ):
@@ -192,21 +193,21 @@ class Driver:
         )
 
     def _share(self, step: Shared) -> None:
-        assert step.grain is not None
-        units, grain = self.w.slot(step.units), self.w.slot(step.grain)
+        assert step.block_size is not None
+        units, block_size = self.w.slot(step.units), self.w.slot(step.block_size)
         self.w.lines.append(
             f"  call void @sg_parallel(ptr @{self._part(step)}, ptr %slots, "
-            f"i64 {units}, i64 {grain})"
+            f"i64 {units}, i64 {block_size})"
         )
         if step.partials is not None:
-            self._join(step, units, grain)
+            self._join(step, units, block_size)
 
-    def _join(self, step: Shared, units: str, grain: str) -> None:
+    def _join(self, step: Shared, units: str, block_size: str) -> None:
         """Combine what the parts of a reduction came to."""
         assert step.partials is not None
-        up = self.w.op(f"add i64 {units}, {grain}")
+        up = self.w.op(f"add i64 {units}, {block_size}")
         less = self.w.op(f"sub i64 {up}, 1")
-        count = self.w.op(f"udiv i64 {less}, {grain}")
+        count = self.w.op(f"udiv i64 {less}, {block_size}")
         memory = self.w.pointer(step.partials)
         more = ["i64 0", "i64 0", f"ptr {memory}", f"i64 {count}"]
         self._call_kernel(step.launch, more)
@@ -248,9 +249,9 @@ class Driver:
 
     def _part_of_reduction(self, step: Shared, arguments: list[str]) -> None:
         """Block by block, as a caller without threads gets all of them at once."""
-        assert step.grain is not None and step.partials is not None
+        assert step.block_size is not None and step.partials is not None
         assert step.width is not None
-        grain, memory = self.w.slot(step.grain), self.w.pointer(step.partials)
+        block_size, memory = self.w.slot(step.block_size), self.w.pointer(step.partials)
         width = self.w.slot(step.width)
         call = ", ".join(
             [*arguments, "i64 %b", "i64 %b.end", "ptr %b.memory", "i64 -1"]
@@ -258,10 +259,10 @@ class Driver:
         self.w.lines.append(f"""  br label %block
 block:
   %b = phi i64 [ %begin, %entry ], [ %b.next, %block ]
-  %b.next = add i64 %b, {grain}
+  %b.next = add i64 %b, {block_size}
   %b.over = icmp sgt i64 %b.next, %end
   %b.end = select i1 %b.over, i64 %end, i64 %b.next
-  %b.number = udiv i64 %b, {grain}
+  %b.number = udiv i64 %b, {block_size}
   %b.row = mul i64 %b.number, {width}
   %b.memory = getelementptr i8, ptr {memory}, i64 %b.row
   call void @{step.launch.kernel}({call})

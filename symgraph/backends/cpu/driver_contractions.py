@@ -13,7 +13,7 @@ from symgraph.backends.cpu.library_object import PARAMETERS, phases
 from symgraph.backends.cpu.llvm import ELEMENT, number
 from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, Product, Tiles
 from symgraph.core.dtypes import ITEMSIZE
-from symgraph.lower.grain import SERIAL
+from symgraph.lower.block_size import SERIAL
 from symgraph.lower.steps import Operand
 
 #: table[i] = slots[recipe[2 i]], or recipe[2 i + 1] where that is negative
@@ -128,7 +128,7 @@ class Contractions:
             computed = self._parameter(value, step.dtype)
             at = self.w.op(f"getelementptr i64, ptr {table}, i64 {place}")
             self.w.lines.append(f"  store i64 {computed}, ptr {at}")
-        serial = self.w.op(f"icmp eq i64 {self.w.slot(step.grain)}, {SERIAL}")
+        serial = self.w.op(f"icmp eq i64 {self.w.slot(step.block_size)}, {SERIAL}")
         block = self.w.op(f"select i1 {serial}, i64 {SERIAL}, i64 1")
         self.w.declared.add(PARALLEL)
         for function, units in phases(step.operation, step.dtype):

@@ -1,11 +1,11 @@
 """Loops, branches and calls of Python in the driver.
 
-In: `Loop`, `Branch`, `Demand`, `Host` and `Bind` steps. Out: lines of LLVM IR in the
-function that is being written. A loop moves the addresses in the slots of its rows, then
-runs its steps; its counter is on the stack, and so is the step at which it asks next
-whether to go on (watch.py). Python is called through the address in slot
-("host",), with the number of the call (those of `Bind` steps count down from -1) and the
-slots; a result other than 0 is the error flag.
+In: `Loop`, `Branch`, `Demand`, `HostCall` and `ResolveExtents` steps. Out: lines of
+LLVM IR in the function that is being written. A loop moves the addresses in the slots
+of its rows, then runs its steps; its counter is on the stack, and so is the step at
+which it asks next whether to go on (watch.py). Python is called through the address in
+slot ("host",), with the number of the call (those of `ResolveExtents` steps count down
+from -1) and the slots; a result other than 0 is the error flag.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ from symgraph.backends.cpu.driver_lines import Lines
 from symgraph.backends.cpu.steps import NativeProgram, Shared
 from symgraph.backends.cpu.watch import FIRST, LOOP_DUE
 from symgraph.lower.steps import (
-    Bind,
     Branch,
-    Clear,
+    CopyTail,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Loop,
     Pointer,
-    Rows,
+    ResolveExtents,
+    ZeroTail,
     walk,
 )
 
@@ -35,7 +35,7 @@ def leaves_early(program: NativeProgram) -> bool:
     return any(
         step.can_fail
         if isinstance(step, Launch | Shared)
-        else isinstance(step, Host | Bind | Demand | Loop)
+        else isinstance(step, HostCall | ResolveExtents | Demand | Loop)
         for step in walk(program.steps)
     )
 
@@ -124,7 +124,7 @@ class Loops:
         moved = self.w.op(f"add i64 {t}, {shift}") if shift else t
         return self.w.op(f"urem i64 {moved}, {modulo}")
 
-    def _copy_rows(self, rows: Rows, steps: str) -> None:
+    def _copy_rows(self, rows: CopyTail, steps: str) -> None:
         size = self.w.slot(rows.row)
         base, target = self.w.slot(rows.base), self.w.slot(rows.target)
         for number in range(rows.count):
@@ -136,7 +136,7 @@ class Loops:
                 f"ptr {goal}, ptr {source}, i64 {size}, i1 false)"
             )
 
-    def _clear(self, clear: Clear, steps: str) -> None:
+    def _clear(self, clear: ZeroTail, steps: str) -> None:
         size, count = self.w.slot(clear.row), self.w.slot(clear.count)
         done = self.w.op(f"add i64 {steps}, {clear.first}")
         start = self._at(

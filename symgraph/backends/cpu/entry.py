@@ -1,4 +1,4 @@
-"""The door from Python into a compiled function: one native builtin.
+"""The entry point from Python into a compiled function: one native builtin.
 
 In: the address of a driver ``i64 step(ptr slots)``, its slot table, and what each
 argument must look like. Out: a callable that checks its arrays, writes their data
@@ -186,8 +186,8 @@ def make_runner(run: int, step: int, store: Store | None = None) -> Callable[...
                 errors.append(error)
             return len(errors)
 
-        door = kind(check)
-        table[watch.CHECK] = ctypes.cast(door, ctypes.c_void_p).value
+        entry_point = kind(check)
+        table[watch.CHECK] = ctypes.cast(entry_point, ctypes.c_void_p).value
         flag = int(released(step, *words, address_of(table)))
         if errors:
             raise errors[0]
@@ -380,7 +380,7 @@ class _Native(Record):
 
 
 def _native(store: Store | None) -> _Native | None:
-    """Return what the native door has, or None where the Python callable must do."""
+    """Return what the native entry point has, or None where the Python callable must do."""
     wish = os.environ.get(VARIABLE, "")
     if wish not in ("", "native", "ctypes"):
         raise BackendError(f"{VARIABLE}={wish!r}: expected native or ctypes")

@@ -1,4 +1,4 @@
-"""The machine code of the door from Python, as LLVM text.
+"""The machine code of the entry point from Python, as LLVM text.
 
 There are two METH_FASTCALL functions, and what runs many steps without the interpreter's
 lock.

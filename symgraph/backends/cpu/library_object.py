@@ -14,7 +14,7 @@ order of `PARAMETERS`; ``scratch`` is SCRATCH_BYTES of a worker, aligned to 64.
 from symgraph.backends.cpu import (
     convolve,
     gemm,
-    panels,
+    packing,
     tiles,
     winograd,
 )
@@ -75,7 +75,7 @@ def library_text(families: Families) -> str:
         unknown = wanted - FAMILIES
         _check(not unknown, f"unknown families of tiles: {sorted(unknown)}")
         kinds = {"rows", "columns"}
-        made = tiles.support_functions(cpu, dtype) + panels.panel_functions(cpu, dtype)
+        made = tiles.support_functions(cpu, dtype) + packing.panel_functions(cpu, dtype)
         if "gemm" in wanted:
             made += gemm.gemm_functions(cpu, dtype)
         if "convolution" in wanted:

@@ -45,6 +45,6 @@ def native(program: Program, choice: Choice) -> NativeProgram:
 
     made.steps = changed(changed(program.steps, chosen), whole)
     made.parts = partition.parts
-    if any(isinstance(what, tuple) and what[0] == "grain" for what in made.slots):
+    if any(isinstance(what, tuple) and what[0] == "block_size" for what in made.slots):
         selection.slot(("parallel",))
     return made

@@ -19,7 +19,7 @@ from symgraph.backends.cpu.select import Selection
 from symgraph.backends.cpu.steps import Part, Shared
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record
-from symgraph.lower.grain import LEAST, MOST_BLOCKS
+from symgraph.lower.block_size import LEAST, MOST_BLOCKS
 from symgraph.lower.independence import Spans
 from symgraph.lower.ir import (
     Access,
@@ -38,10 +38,10 @@ from symgraph.lower.ir import (
     walk,
 )
 from symgraph.lower.schedule import meaning
-from symgraph.lower.sizes import ONE, ZERO, Poly, poly
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, poly
 from symgraph.lower.steps import Launch
 
-Sizes = Mapping[str, Poly]
+Sizes = Mapping[str, SizePolynomial]
 
 #: indices of a vector loop are cut at multiples of this, a multiple of all lane counts
 CUT = 256
@@ -72,8 +72,8 @@ class Division(Record):
 
     index: str
     align: int
-    units: Poly
-    partial: Poly
+    units: SizePolynomial
+    partial: SizePolynomial
 
 
 def division_of(
@@ -151,7 +151,7 @@ class Partition:
         scratch = ZERO
         for _, size in private:
             scratch = scratch + size + 64
-        key = ("grain", division.units, work, division.align, scratch)
+        key = ("block_size", division.units, work, division.align, scratch)
         self.parts[step.kernel] = Part(division.index, division.align)
         made = self.whole(step)
         partials = None
@@ -159,7 +159,7 @@ class Partition:
             memory = division.partial * (MOST_BLOCKS + 1)
             partials = selection.memory(memory, step.span)
         return made.replace(
-            grain=selection.slot(key),
+            block_size=selection.slot(key),
             private=tuple((n, selection.slot(size)) for n, size in private),
             partials=partials,
         )
@@ -175,18 +175,20 @@ class Partition:
             step, slot(units), width=None if partial == ZERO else slot(partial)
         )
 
-    def _sizes(self, step: Launch) -> dict[str, Poly]:
+    def _sizes(self, step: Launch) -> dict[str, SizePolynomial]:
         kernel = self.program.kernels[step.kernel]
         slots = zip(kernel.sizes, step.sizes, strict=True)
         return {name: self.selection.size(slot) for name, slot in slots}
 
-    def _bytes(self, slot: int) -> Poly:
+    def _bytes(self, slot: int) -> SizePolynomial:
         kind, number = self.program.slots[slot]
         assert kind == "temp"
         return self.program.temps[number][0]
 
 
-def range_of(kernel: Kernel, index: str, sizes: Sizes) -> tuple[Poly, Poly]:
+def range_of(
+    kernel: Kernel, index: str, sizes: Sizes
+) -> tuple[SizePolynomial, SizePolynomial]:
     """Range of the divided loop of a kernel, and the bytes that a part comes to."""
     body, width = kernel.body, ONE
     loop = _only_loop(body)
@@ -254,7 +256,7 @@ def _division(
     return Division(loop.index, align, meaning(loop.extent, sizes), width)
 
 
-def work_of(kernel: Kernel, sizes: Sizes) -> Poly:
+def work_of(kernel: Kernel, sizes: Sizes) -> SizePolynomial:
     """Picoseconds that a kernel takes on one core, roughly.
 
     Instructions count by the bytes that they work on, in vectors as wide as the target's;
@@ -265,11 +267,11 @@ def work_of(kernel: Kernel, sizes: Sizes) -> Poly:
 
 def _work(
     body: tuple[Statement, ...],
-    times: Poly,
+    times: SizePolynomial,
     sizes: Sizes,
     dtypes: Mapping[str, str],
     lane: str,
-) -> Poly:
+) -> SizePolynomial:
     total = ZERO
     here = 0
     for statement in body:

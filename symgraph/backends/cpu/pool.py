@@ -28,7 +28,7 @@ the text of a module that needs only the C library.
 import platform
 import sys
 
-from symgraph.lower.grain import SCRATCH_BYTES
+from symgraph.lower.block_size import SCRATCH_BYTES
 
 #: threads that a pool can have
 MOST_THREADS = 256

@@ -1,9 +1,9 @@
 """What this machine can do at best: multiply-adds, and bytes moved, in a second.
 
-Both are measured, with two generated kernels (peak.py) on as many threads as compiled
-functions use: the bandwidth for working sets from a first-level cache to main memory, as
-data that stays in a cache moves faster. In: a dtype, a number of threads. Out: a `Peak`
-(backends/roofline.py). It takes about 0.2 s, once in a process.
+Both are measured, with two generated kernels (peak_kernels.py) on as many threads as
+compiled functions use: the bandwidth for working sets from a first-level cache to main
+memory, as data that stays in a cache moves faster. In: a dtype, a number of threads.
+Out: a `Peak` (backends/roofline.py). It takes about 0.2 s, once in a process.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from symgraph.backends.cpu import loader, target
-from symgraph.backends.cpu.peak import flops_of_round, peak_text
+from symgraph.backends.cpu.peak_kernels import flops_of_round, peak_text
 from symgraph.backends.roofline import Peak
 from symgraph.core.cache import default_cache
 from symgraph.core.digest import digest

@@ -11,8 +11,8 @@ from typing import Any
 from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, Product, Tiles
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.record import Record
-from symgraph.lower.grain import MOST_BLOCKS
-from symgraph.lower.sizes import ONE, ZERO, Poly, poly, product
+from symgraph.lower.block_size import MOST_BLOCKS
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, poly, product
 from symgraph.lower.steps import Contraction, Convolution, Operand, Program, Span
 
 AXES = ("depth", "height", "width")
@@ -67,19 +67,19 @@ class Selection:
             self.program.slots.append(key)
         return found
 
-    def memory(self, size: Poly, span: Span) -> int:
+    def memory(self, size: SizePolynomial, span: Span) -> int:
         """Slot of memory of this many bytes that is needed for so long."""
         self.program.temps.append((size, *span))
         return self.slot(("temp", len(self.program.temps) - 1))
 
-    def size(self, slot: int | None) -> Poly:
+    def size(self, slot: int | None) -> SizePolynomial:
         """The polynomial of a slot; 1 without a slot."""
         found = ONE if slot is None else self.program.slots[slot]
-        assert isinstance(found, Poly)
+        assert isinstance(found, SizePolynomial)
         return found
 
-    def _grain(self, work: Poly) -> int:
-        return self.slot(("grain", poly(MOST_BLOCKS), work, 1, ZERO))
+    def _grain(self, work: SizePolynomial) -> int:
+        return self.slot(("block_size", poly(MOST_BLOCKS), work, 1, ZERO))
 
     def _parameter(self, slot: int) -> Any:
         """A size as a parameter of tiles."""
@@ -109,7 +109,7 @@ class Selection:
             (inner or LONG_INNER + 1) > LONG_INNER,
         )  # fmt: skip
 
-    def _tiled_product(self, step: Contraction, total: Poly) -> Tiles:
+    def _tiled_product(self, step: Contraction, total: SizePolynomial) -> Tiles:
         itemsize = ITEMSIZE[step.dtype]
         batch = ("literal", 1) if step.count is None else self._parameter(step.count)
         given: dict[str, Any] = {
@@ -131,8 +131,8 @@ class Selection:
                 given[name] = factor[1]
             elif factor != usual:
                 given[name] = ("number", factor)
-        grain = self._grain(total * RATE[step.dtype])
-        return Tiles("gemm", step.dtype, tuple(given.items()), grain)
+        block_size = self._grain(total * RATE[step.dtype])
+        return Tiles("gemm", step.dtype, tuple(given.items()), block_size)
 
     # --- convolutions ---------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Selection:
         known = [extent for extent in both if extent is not None]
         return len(known) == 2 and sum(known) <= MOST and min(known) >= LEAST
 
-    def _winograd(self, step: Convolution, work: Poly) -> Tiles:
+    def _winograd(self, step: Convolution, work: SizePolynomial) -> Tiles:
         given = self._parameters(step)
         chosen = {
             name: given[name]
@@ -225,8 +225,8 @@ class Selection:
 
 
 def workspace(
-    operation: str, dtype: str, window: Sequence[Poly | int], groups: int = 1
-) -> Poly:
+    operation: str, dtype: str, window: Sequence[SizePolynomial | int], groups: int = 1
+) -> SizePolynomial:
     """Bytes of memory, aligned to 64, that the phases of a convolution share.
 
     Parameters
@@ -279,7 +279,7 @@ def _matrix(name: str, operand: Operand, itemsize: int) -> dict[str, Any]:
     return given
 
 
-def _at_least(size: Poly) -> int:
+def _at_least(size: SizePolynomial) -> int:
     """The least value of a polynomial whose atoms are at least 1 (0: not known)."""
     coefficients = [coefficient for _, coefficient in size.terms]
     return sum(coefficients) if min(coefficients, default=0) > 0 else 0

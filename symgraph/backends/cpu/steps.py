@@ -27,8 +27,8 @@ class Part(Record):
 class NativeProgram(Program, frozen=False):
     """A program of CPU steps; `parts` are of the kernels that run in parts.
 
-    Among its slots are ("grain", units, work, align, scratch), the size of a block for
-    the pool (arguments of `grain.grain`, the first two and the last Polys), and
+    Among its slots are ("block_size", units, work, align, scratch), the size of a block for
+    the pool (arguments of `block_size.block_size`, the first two and the last Polys), and
     ("parallel",), whether any of them is not SERIAL.
     """
 
@@ -38,15 +38,15 @@ class NativeProgram(Program, frozen=False):
 class Shared(Record):
     """A launch of a kernel that gets a part of its range.
 
-    It gets the whole range, slot `units`, or parts of it on the pool where slot `grain`
-    says so. `private` are positions among its buffers of rows that each thread needs for
-    itself, and slots of their bytes. If it folds, `width` is the slot of the bytes that a
-    part comes to, and `partials` of the memory for them.
+    It gets the whole range, slot `units`, or parts of it on the pool where slot
+    `block_size` says so. `private` are positions among its buffers of rows that each
+    thread needs for itself, and slots of their bytes. If it folds, `width` is the slot
+    of the bytes that a part comes to, and `partials` of the memory for them.
     """
 
     launch: Launch
     units: int
-    grain: int | None = None
+    block_size: int | None = None
     private: tuple[tuple[int, int], ...] = ()
     width: int | None = None
     partials: int | None = None
@@ -86,10 +86,10 @@ class Tiles(Record):
 
     A parameter has a name and is a slot (an address or a size), ("literal", n) an
     integer, ("number", value) the address of that number in the operation's dtype.
-    `grain` is a slot: SERIAL where the phases are to run in the caller.
+    `block_size` is a slot: SERIAL where the phases are to run in the caller.
     """
 
     operation: str
     dtype: str
     parameters: tuple[tuple[str, Any], ...]
-    grain: int
+    block_size: int

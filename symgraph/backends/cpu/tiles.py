@@ -56,7 +56,6 @@ Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on
 architectures (register blocking over output pixels, weights streamed).
 """
 
-from symgraph.backends.cpu.heights import first_tiles, heights_of
 from symgraph.backends.cpu.llvm import Builder, Value
 from symgraph.backends.cpu.llvm_types import type_name
 from symgraph.backends.cpu.machine import (
@@ -73,6 +72,7 @@ from symgraph.backends.cpu.machine import (
     writer,
 )
 from symgraph.backends.cpu.routine import Int, Routine, Truth
+from symgraph.backends.cpu.tile_rows import first_tiles, heights_of
 
 __all__ = [
     "CODE",

@@ -7,17 +7,17 @@ outside a vector loop becomes a vector inside it and is reduced at its end. Long
 of floats are added up in blocks (vector_blocks.py). Scalar primitives come from
 `math`. In: a Kernel. Out: the text of one LLVM function
 ``void @name(ptr slots, ptr buffers..., i64 sizes...)`` and what it declares; one that
-threads share takes more and runs a part of a loop (vector_parts.py).
+threads share takes more and runs a part of a loop (partial_kernels.py).
 """
 
 from collections.abc import Iterable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import ELEMENT, SIGNED, Value, suffix
+from symgraph.backends.cpu.partial_kernels import part_parameters, write_part
 from symgraph.backends.cpu.steps import Part
 from symgraph.backends.cpu.vector_blocks import rounds
-from symgraph.backends.cpu.vector_parts import part_parameters, write_part
-from symgraph.backends.cpu.vector_rests import write_rest
+from symgraph.backends.cpu.vector_tail import write_rest
 from symgraph.backends.cpu.vector_values import Lanes, Values, ramp
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record

@@ -17,7 +17,7 @@ from symgraph.backends.lockstep.executable import LockstepExecutable
 from symgraph.backends.lockstep.memory import LockstepMemory
 from symgraph.core.record import fresh
 from symgraph.lower.independence import with_independence
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 from symgraph.lower.steps import (
     Contraction,
     Convolution,
@@ -94,13 +94,13 @@ class _Table:
         for number, what in enumerate(program.slots):
             self.slots.setdefault(what, number)
 
-    def size(self, slot: int) -> Poly:
+    def size(self, slot: int) -> SizePolynomial:
         """What a slot means."""
         found = self.program.slots[slot]
-        assert isinstance(found, Poly)
+        assert isinstance(found, SizePolynomial)
         return found
 
-    def slot(self, key: Poly) -> int:
+    def slot(self, key: SizePolynomial) -> int:
         """The slot of a size."""
         found = self.slots.get(key)
         if found is None:

@@ -18,14 +18,14 @@ from symgraph.backends.lockstep.memory import LockstepMemory
 from symgraph.core.dtypes import ITEMSIZE, NUMPY
 from symgraph.core.memory import HOST, Block, held
 from symgraph.lower.steps import (
-    Bind,
     Branch,
     Copy,
     Demand,
-    Host,
+    HostCall,
     Launch,
     Loop,
     Program,
+    ResolveExtents,
     Step,
 )
 
@@ -170,9 +170,9 @@ class LockstepExecutable:
                 case Branch(condition, then, otherwise):
                     taken = then if self._bool(slots, condition) else otherwise
                     self._block(taken, slots)
-                case Host(number):
+                case HostCall(number):
                     self._call(slots, number)
-                case Bind(number):
+                case ResolveExtents(number):
                     self._call(slots, -1 - number)
                 case Demand(guards):
                     for guard in guards:

@@ -1,7 +1,7 @@
 """``theano.config``: Theano's flags, read and written as attributes.
 
 Some flags are symgraph's own settings under the same name; ``compute_test_value`` is
-followed by trial.py. Most others steer compilers, memory, messages or GPUs that
+followed by test_values.py. Most others steer compilers, memory, messages or GPUs that
 symgraph does without: they keep what is written and have no effect. A few change
 results; only the value that symgraph computes by is accepted.
 """
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from symgraph.compat.theano import trial
+from symgraph.compat.theano import test_values
 from symgraph.config import config as settings
 from symgraph.errors import ConfigError, NotSupportedError, SymgraphWarning
 
@@ -26,7 +26,7 @@ MODES = {
 FIXED: dict[str, Any] = {
     "int_division": "int", "cast_policy": "custom", "warn_float64": "ignore",
 }  # fmt: skip
-#: flags without effect (but the first, which trial.py follows) → default
+#: flags without effect (but the first, which test_values.py follows) → default
 IDLE: dict[str, Any] = {
     "compute_test_value": "off", "optimizer": "fast_run", "linker": "cvm",
     "profile": False, "profile_memory": False,
@@ -105,7 +105,7 @@ def write(name: str, value: Any) -> None:
         )
     elif name in _values:
         if name == "compute_test_value":
-            trial.switch(value)
+            test_values.switch(value)
         _values[name] = value
     else:
         raise AttributeError(f"theano.config.{name}: symgraph has no such flag")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.compat.theano.config import MODES
-from symgraph.compat.theano.trial import paused
+from symgraph.compat.theano.test_values import paused
 from symgraph.compile import modes
 from symgraph.compile.arguments import request
 from symgraph.compile.callable import CompiledFunction

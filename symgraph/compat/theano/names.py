@@ -41,7 +41,7 @@ _SHARED = Source(
 _FUNCTIONS = Source(HERE + ".functions")
 _GRADIENT = (
     Source(HERE + ".gradient"),
-    Source(HERE + ".trial", "Lop Rop hessian jacobian"),
+    Source(HERE + ".test_values", "Lop Rop hessian jacobian"),
     Source("symgraph.gradient", GRADIENT),
 )
 _SPARSE = (
@@ -63,7 +63,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     "theano": (
         _CONFIG, _FUNCTIONS, _NODES, _OP,
         Source(HERE + ".names", "__version__"),
-        Source(HERE + ".trial", "Lop Rop clone foldl foldr map reduce scan"),
+        Source(HERE + ".test_values", "Lop Rop clone foldl foldr map reduce scan"),
         Source("symgraph", "OpFromGraph"),
         Source(HERE + ".gradient", "grad"),
         Source("symgraph.printing", "pp pprint"),
@@ -102,14 +102,14 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.gof.fg": (Source("symgraph.errors", "MissingInputError"),),
     "theano.gof.graph": (_NODES, Source("symgraph.graph")),
-    "theano.gof.op": (_OP, Source(HERE + ".trial", "get_test_value")),
+    "theano.gof.op": (_OP, Source(HERE + ".test_values", "get_test_value")),
     "theano.gof.utils": (
         Source("symgraph.errors", "TestValueError=MissingTestValueError"),
     ),
     "theano.gpuarray": (_GPU,),
     "theano.gpuarray.dnn": (_GPU,),
     "theano.gradient": _GRADIENT,
-    "theano.ifelse": (Source(HERE + ".trial", "ifelse"),),
+    "theano.ifelse": (Source(HERE + ".test_values", "ifelse"),),
     "theano.printing": (
         Source("symgraph.printing", "Print debugprint min_informative_str pp pprint "
                                     "pydotprint"),
@@ -130,7 +130,7 @@ MODULES: dict[str, tuple[Source, ...]] = {
     ),
     "theano.scalar.basic": (Source("symgraph.core.dtypes", "upcast"),),
     "theano.scan_module": (
-        Source(HERE + ".trial", "foldl foldr map reduce scan"),
+        Source(HERE + ".test_values", "foldl foldr map reduce scan"),
         Source("symgraph", "until"),
         _UPDATES,
     ),

@@ -2,7 +2,7 @@
 
 In: a layer of shape (batch, channels, ...), one to three spatial axes.  Out: the same
 with `num_filters` channels.  A layer holds filters and biases and knows shapes; the
-operation itself is `symgraph.ops.convolution`.  Transposed layers stand in
+operation itself is `symgraph.ops.conv_ops`.  Transposed layers stand in
 `transposed.py`.
 
 Reference for the shape rules: Dumoulin and Visin 2016, A guide to convolution arithmetic
@@ -19,7 +19,7 @@ from symgraph.nn.init import Constant, GlorotUniform
 from symgraph.nn.layers.base import Layer, LayerShape, Saved, nonlinearity_of
 from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import as_tuple, int_types
-from symgraph.ops.convolution import Convolution
+from symgraph.ops.conv_ops import Convolution
 
 #: default of W and b in all classes here: a rule for initial values, not a state
 FILTERS, BIASES = GlorotUniform(), Constant(0.0)

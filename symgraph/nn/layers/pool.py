@@ -1,7 +1,7 @@
 """Pooling layers over windows of places and over all places, under Lasagne's names.
 
 In: a layer of shape (batch, channels, ...).  Out: the same with fewer places, or none.
-The operation is `symgraph.ops.pooling`.  Pyramids of windows stand in `pyramid.py`,
+The operation is `symgraph.ops.pool_ops`.  Pyramids of windows stand in `pyramid.py`,
 pooling over features in `feature_pool.py`, its reverse in `upscale.py`.
 """
 

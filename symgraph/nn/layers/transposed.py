@@ -2,7 +2,7 @@
 
 In: a layer of shape (batch, channels, ...).  Out: what a convolution with these filters,
 stride and padding could have come from.  What all convolution layers share is
-`conv.py`; the operation is `symgraph.ops.convolution.ConvolutionInput`.
+`conv.py`; the operation is `symgraph.ops.conv_ops.ConvolutionInput`.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from symgraph.nn.layers.conv import (
 )
 from symgraph.nn.nonlinearities import rectify
 from symgraph.nn.utils import as_tuple, int_types
-from symgraph.ops.convolution import ConvolutionInput
+from symgraph.ops.conv_ops import ConvolutionInput
 
 
 class _TransposedConvLayer(BaseConvLayer):

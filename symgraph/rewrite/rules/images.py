@@ -8,11 +8,11 @@ from typing import Any
 
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.public import PUBLIC
-from symgraph.ops.convolution import Convolution
+from symgraph.ops.conv_ops import Convolution
 from symgraph.ops.epilogue import ConvolutionEpilogue
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle
-from symgraph.ops.pooling import Pool, PoolMaxInput
+from symgraph.ops.pool_ops import Pool, PoolMaxInput
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.cost import scalar_name
 from symgraph.rewrite.pattern import number_of

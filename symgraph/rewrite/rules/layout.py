@@ -9,10 +9,10 @@ they meet their inverse, or a border of the graph, where they become one copy.
 
 from symgraph.core.node import Apply, Variable
 from symgraph.core.public import PUBLIC
-from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
+from symgraph.ops.conv_ops import Convolution, ConvolutionInput, ConvolutionWeight
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.movement import DimShuffle
-from symgraph.ops.pooling import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput
+from symgraph.ops.pool_ops import Pool, PoolMaxInput, PoolMaxPick, PoolSumInput
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.rule import EXACT, Rule, rule
 from symgraph.rewrite.rules.elementwise import leading_axes_to_implicit

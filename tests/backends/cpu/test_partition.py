@@ -10,7 +10,7 @@ import symgraph.tensor as T
 from symgraph.backends.cpu.partition import CUT, division_of, work_of
 from symgraph.backends.cpu.steps import SMALL_PRODUCT, Product, Tiles
 from symgraph.config import config
-from symgraph.lower.grain import SERIAL
+from symgraph.lower.block_size import SERIAL
 from symgraph.lower.ir import (
     Access,
     Buffer,
@@ -26,9 +26,9 @@ from symgraph.lower.ir import (
     Statement,
     Store,
 )
-from symgraph.lower.sizes import Poly, poly
+from symgraph.lower.sizes import SizePolynomial, poly
 
-N, M = Poly((((0,), 1),)), Poly((((1,), 1),))
+N, M = SizePolynomial((((0,), 1),)), SizePolynomial((((1,), 1),))
 SIZES = {"n": N, "m": M, "nm": N * M}
 ONE = Const(1.0, "float32")
 
@@ -247,6 +247,6 @@ def test_products_have_the_same_bits_with_any_number_of_threads() -> None:
     grains = [
         int(binding.slots[n])
         for n, what in enumerate(f._executor.image.slots)
-        if isinstance(what, tuple) and what[0] == "grain"
+        if isinstance(what, tuple) and what[0] == "block_size"
     ]
     assert min(grains) < SERIAL

@@ -13,7 +13,7 @@ from random_graphs import make
 
 import symgraph as sg
 import symgraph.backends.cpu.partition as lowering
-import symgraph.lower.grain as grains
+import symgraph.lower.block_size as grains
 import symgraph.tensor as T
 from symgraph.backends.cpu import pool, threads
 from symgraph.config import config, from_environment
@@ -39,7 +39,7 @@ def blocks(f: Any) -> list[int]:
     return [
         int(binding.slots[number])
         for number, what in enumerate(executor.image.slots)
-        if isinstance(what, tuple) and what[0] == "grain"
+        if isinstance(what, tuple) and what[0] == "block_size"
     ]
 
 
@@ -187,12 +187,12 @@ def test_fixed_small_sizes_do_not_even_ask() -> None:
 
 
 def test_blocks_are_made_of_work_alone() -> None:
-    assert grains.grain(10, 10**6) == grains.SERIAL
-    assert grains.grain(1000, 10**9) == 8
-    assert grains.grain(1000, 10**9, align=256) == 256
-    assert grains.grain(200, 10**9, align=256) == grains.SERIAL
-    assert grains.grain(1000, 10**9, scratch=2**40) == grains.SERIAL
-    assert grains.grain(1, 10**12) == grains.SERIAL
+    assert grains.block_size(10, 10**6) == grains.SERIAL
+    assert grains.block_size(1000, 10**9) == 8
+    assert grains.block_size(1000, 10**9, align=256) == 256
+    assert grains.block_size(200, 10**9, align=256) == grains.SERIAL
+    assert grains.block_size(1000, 10**9, scratch=2**40) == grains.SERIAL
+    assert grains.block_size(1, 10**12) == grains.SERIAL
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

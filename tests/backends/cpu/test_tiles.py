@@ -9,11 +9,11 @@ import pytest
 import tile_calls
 
 from symgraph.backends.cpu import library_object, select, tiles
-from symgraph.backends.cpu.heights import first_tiles, heights_of
 from symgraph.backends.cpu.loader import Library, load
+from symgraph.backends.cpu.tile_rows import first_tiles, heights_of
 from symgraph.backends.cpu.unit import compile_module
 from symgraph.errors import NotSupportedError
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 KINDS = [("rows", 1), ("rows", 2), ("columns", 1), ("columns", 2), ("lanes", 1)]
 TAPS, COUNT = 3, 5
@@ -103,7 +103,7 @@ def test_accumulators_and_operands_fit_the_registers() -> None:
 
 
 def test_workspace_of_symbolic_windows_bounds_the_known_one() -> None:
-    k, c = Poly((((0,), 1),)), Poly((((1,), 1),))
+    k, c = SizePolynomial((((0,), 1),)), SizePolynomial((((1,), 1),))
     for name in ("convolution", "convolution_input", "convolution_weight"):
         symbolic = select.workspace(name, "float32", (k, c, 1, 3, 3))
         known = select.workspace(name, "float32", (50, 20, 1, 3, 3))

@@ -29,7 +29,7 @@ from symgraph.lower.ir import (
     Loop,
     Store,
 )
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FLOATS = ["float32", "float64"]
@@ -37,7 +37,7 @@ FLOATS = ["float32", "float64"]
 
 def proven(kernel):
     """The kernel with its independent loops marked; its sizes are any sizes."""
-    sizes = {name: Poly((((k,), 1),)) for k, name in enumerate(kernel.sizes)}
+    sizes = {name: SizePolynomial((((k,), 1),)) for k, name in enumerate(kernel.sizes)}
     return with_independence(kernel, sizes)
 
 

@@ -13,8 +13,8 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import Group, Unit
-from symgraph.lower.sizes import ZERO, Poly
+from symgraph.lower.fusion_groups import Group, Unit
+from symgraph.lower.sizes import ZERO, SizePolynomial
 
 
 class Part(Record):
@@ -22,7 +22,7 @@ class Part(Record):
 
     whole: Variable
     axis: int
-    start: Poly
+    start: SizePolynomial
 
 
 def join_in_place(

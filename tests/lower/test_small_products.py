@@ -1,4 +1,4 @@
-"""Thin products: written as sums of products, fused, and right in every form."""
+"""Thin products: written as sums of products, fused, and right in every special."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,7 +11,7 @@ import symgraph as sg
 import symgraph.tensor as T
 from symgraph.lower.extents import Extents
 from symgraph.lower.program import plan
-from symgraph.lower.small import bearable, thin_products
+from symgraph.lower.small_products import small_products, within_unroll_budget
 from symgraph.lower.steps import Contraction, Launch
 
 RANDOM = np.random.RandomState(5)
@@ -80,14 +80,14 @@ def test_the_optimized_graph_still_says_product() -> None:
     assert "@" in f.optimized
 
 
-@pytest.mark.parametrize("form", ["vector", "matrix", "both"])
-def test_vectors_are_operands_too(form: str) -> None:
+@pytest.mark.parametrize("special", ["vector", "matrix", "both"])
+def test_vectors_are_operands_too(special: str) -> None:
     v, m = T.dvector("v"), matrix("m", None, 3)
-    if form == "vector":
+    if special == "vector":
         f = sg.function([v], T.dot(v, v))
         a = RANDOM.randn(50)
         np.testing.assert_allclose(f(a), a @ a)
-    elif form == "matrix":
+    elif special == "matrix":
         f = sg.function([m, v], T.dot(m, v))
         a, b = RANDOM.randn(9, 3), RANDOM.randn(3)
         np.testing.assert_allclose(f(a, b), a @ b)
@@ -103,9 +103,12 @@ def test_points_are_given_up_where_they_would_write_too_much() -> None:
     f = sg.function([x, y], [T.exp(x) + 1, T.dot(y, shared(4, 4))])
     graph = f.rewritten.graph
     with graph.interner:
-        made, points = thin_products(graph, Extents(graph, list(graph.leaves())))
+        made, points = small_products(graph, Extents(graph, list(graph.leaves())))
         assert points == {4}
-        assert bearable(made, Extents(made, list(made.leaves())), points) == frozenset()
+        assert (
+            within_unroll_budget(made, Extents(made, list(made.leaves())), points)
+            == frozenset()
+        )
     a, b = RANDOM.randn(4, 4, 4, 4), RANDOM.randn(6, 4)
     np.testing.assert_allclose(f(a, b)[0], np.exp(a) + 1)
 
@@ -153,7 +156,7 @@ def test_small_networks_learn_as_the_reference_does(
     slow = fresh("FAST_COMPILE")
     want = [float(slow(x, y)) for _ in range(6)]
     kept = [p.get_value() for p in params]
-    for often in (5000, 0):  # 0: the form for these shapes only
+    for often in (5000, 0):  # 0: the special for these shapes only
         monkeypatch.setattr("symgraph.compile.batches.OFTEN", often)
         f = fresh()
         got = f.repeat(6, x, y)
@@ -166,9 +169,9 @@ def test_a_tiny_step_for_one_signature_is_one_kernel() -> None:
     fresh, _, _ = network([4, 3, 1], "squares")
     f = fresh()
     x, y = RANDOM.randn(3, 4), RANDOM.rand(3, 1)
-    form = f._present_form(((None, 4), (None, 1)))
-    graph = sg.compile.build.optimized(form.graph).graph
-    program = plan(graph, list(form.leaves), form.graph, (3, 3))
+    special = f._present(((None, 4), (None, 1)))
+    graph = sg.compile.build.optimized(special.graph).graph
+    program = plan(graph, list(special.leaves), special.graph, (3, 3))
     assert [type(s) for s in program.steps] == [Launch]
     assert not any(isinstance(s, Contraction) for s in program.steps)
     f.repeat(2, x, y)

@@ -11,9 +11,9 @@ from symgraph.core.node import Apply, Variable
 from symgraph.lower import pooling
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import Fusion
+from symgraph.lower.group_values import checked_index
 from symgraph.lower.ir import Access, Call, Const, Expression, SizeValue
-from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
-from symgraph.lower.values import checked_index
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, poly, row_major
 from symgraph.ops.slices import filled, slice_bounds
 
 Codes = dict[int, Variable]
@@ -35,7 +35,10 @@ def write_change(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
 
 
 def _loops(
-    build: Builder, stack: ExitStack, shape: Sequence[Poly], vector: bool = True
+    build: Builder,
+    stack: ExitStack,
+    shape: Sequence[SizePolynomial],
+    vector: bool = True,
 ) -> list[Position]:
     """One loop for each extent, the last one over vectors."""
     last = max((i for i, e in enumerate(shape) if e != ONE), default=-1)
@@ -92,8 +95,12 @@ def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
 
 
 def _joined(
-    build: Builder, out: Variable, parts: Sequence[Variable], axis: int, start: Poly
-) -> Poly:
+    build: Builder,
+    out: Variable,
+    parts: Sequence[Variable],
+    axis: int,
+    start: SizePolynomial,
+) -> SizePolynomial:
     """Write parts to where `out` has them, from `start` on; the end of the last one.
 
     A start that is a long sum is one size, to which the extents of the parts are added.
@@ -124,7 +131,7 @@ def _change(build: Builder, node: Apply, codes: Codes) -> None:
     """The slice of `set_subtensor`."""
     (out,) = node.outputs
     x, y, *scalars = node.inputs
-    region: list[Poly] = []
+    region: list[SizePolynomial] = []
     for entry, extent in zip(
         filled(node.op.spec, scalars),  # type: ignore[attr-defined]
         build.extents.given(x),

@@ -10,28 +10,28 @@ from symgraph.core.inner import Inner, all_applies
 from symgraph.core.node import Apply, Constant, Op, Variable
 from symgraph.loops.conditions import conditions_of
 from symgraph.lower.extents import Extents
-from symgraph.lower.inside import leaf_shapes
+from symgraph.lower.inner_graph import leaf_shapes
 from symgraph.lower.sizes import ONE
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 
 
-def settle(graph: Graph) -> Graph:
+def resolve_sum_to(graph: Graph) -> Graph:
     """The graph without `SumTo`, in inner graphs too."""
     if not any(node.op.name == "sum_to" for node in all_applies(graph.roots)):
         return graph
     leaves = [v for v in graph.leaves() if not isinstance(v, Constant)]
     paths = conditions_of(graph.roots)
-    return _settled(graph, Extents(graph, leaves, paths=paths))
+    return _resolved(graph, Extents(graph, leaves, paths=paths))
 
 
-def _settled(graph: Graph, extents: Extents) -> Graph:
+def _resolved(graph: Graph, extents: Extents) -> Graph:
     made: dict[Variable, Variable] = {}
     with graph.interner:
         for node in graph.applies():
             inputs = [made.get(v, v) for v in node.inputs]
             if node.op.has_inner:
-                op = _settled_op(node, extents)
+                op = _resolved_op(node, extents)
                 made.update(zip(node.outputs, op.make(*inputs), strict=True))
                 continue
             if node.op.name == "sum_to":
@@ -45,8 +45,8 @@ def _settled(graph: Graph, extents: Extents) -> Graph:
     return graph.with_roots([made.get(v, v) for v in graph.roots])
 
 
-def _settled_op(node: Apply, extents: Extents) -> Op:
-    """The op of a loop or branch whose inner graphs are settled."""
+def _resolved_op(node: Apply, extents: Extents) -> Op:
+    """The op of a loop or branch whose inner graphs are resolved."""
     changes = {}
     for name in node.op.fields:
         inner = getattr(node.op, name)
@@ -58,7 +58,7 @@ def _settled_op(node: Apply, extents: Extents) -> Op:
         shapes = leaf_shapes(node, extents)
         atoms, paths = extents.atoms.copy(), conditions_of(body.roots)
         found = Extents(body, inner.inputs, atoms, shapes, paths)
-        body = _settled(body, found)
+        body = _resolved(body, found)
         changes[name] = Inner(inner.inputs, body.outputs)
     return node.op.replace(**changes) if changes else node.op
 

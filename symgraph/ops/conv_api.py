@@ -2,7 +2,7 @@
 
 They have Theano's names and arguments: (batch, channels, *spatial) and filters (out
 channels, in channels / groups, *window), flipped unless told otherwise. The reading of
-the arguments is in ops/borders.py, the ops in ops/convolution.py.
+the arguments is in ops/padding_modes.py, the ops in ops/conv_ops.py.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from symgraph.core.node import Variable
 from symgraph.core.public import public
-from symgraph.ops.borders import (
+from symgraph.ops.padding_modes import (
     Call,
     backward_filters,
     backward_input,

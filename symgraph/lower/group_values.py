@@ -1,10 +1,10 @@
 """The values of a group inside its loops: each member at given positions.
 
 A position is that of a loop, or a constant: axes of small known extent ("points", see
-lower/small.py) and unrolled inner axes have no loop, so a member has one value for each
-of their points, computed when somebody asks for it. A reduction over points is written
-out on the spot; one over loops has been folded by lower/nest.py, which remembers it.
-In: a Group and a Builder with open loops. Out: Kernel IR expressions.
+lower/small_products.py) and unrolled inner axes have no loop, so a member has one value
+for each of their points, computed when somebody asks for it. A reduction over points is
+written out on the spot; one over loops has been folded by lower/loop_nest.py, which
+remembers it. In: a Group and a Builder with open loops. Out: Kernel IR expressions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,16 @@ from itertools import product
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.lower.builder import ORIGIN, Builder, Position
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import RENAMING, Axes, Axis, Group, is_cheap, is_computed
+from symgraph.lower.fusion_groups import (
+    RENAMING,
+    Axes,
+    Axis,
+    Group,
+    is_cheap,
+    is_computed,
+)
 from symgraph.lower.ir import Access, Const, Expression, Load, SizeValue
-from symgraph.lower.sizes import ONE, ZERO, Poly, poly, row_major
+from symgraph.lower.sizes import ONE, ZERO, SizePolynomial, poly, row_major
 from symgraph.ops.families import SCALARS
 
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum",
@@ -27,7 +34,7 @@ Positions = tuple[Position, ...]
 
 
 class Values:
-    """What lower/nest.py writes its loops around."""
+    """What lower/loop_nest.py writes its loops around."""
 
     def __init__(
         self, fusion: Fusion, group: Group, codes: dict[int, Variable]
@@ -52,7 +59,7 @@ class Values:
         return axis is not None and not (self.unrolled and axis.inner)
 
     def _choices(
-        self, axes: Axes, shape: Sequence[Poly]
+        self, axes: Axes, shape: Sequence[SizePolynomial]
     ) -> Iterator[tuple[Position, ...]]:
         """For each axis its loop's position, or all of its points."""
         for axis, extent in zip(axes, shape, strict=True):

@@ -10,7 +10,7 @@ from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
 from symgraph.lower.builder import is_ramp
-from symgraph.lower.sizes import Poly
+from symgraph.lower.sizes import SizePolynomial
 from symgraph.ops.families import is_cheap as is_cheap_op
 
 RENAMING = frozenset({"dimshuffle", "broadcast_to"})
@@ -43,7 +43,7 @@ class Axis:
 
     __slots__ = ("extent", "inner")
 
-    def __init__(self, extent: Poly, inner: bool = False) -> None:
+    def __init__(self, extent: SizePolynomial, inner: bool = False) -> None:
         self.extent = extent
         self.inner = inner
 
@@ -118,9 +118,9 @@ def is_cheap(node: Apply | None) -> bool:
     return is_cheap_op(node.op)
 
 
-def weight_of(node: Apply, points: int) -> int:
+def weight_of(node: Apply, unrolled: int) -> int:
     """Length of the body of a node that is computed at so many points."""
-    return points * (1 if is_cheap(node) else COSTLY)
+    return unrolled * (1 if is_cheap(node) else COSTLY)
 
 
 def fit_together(one: Group, other: Group) -> bool:

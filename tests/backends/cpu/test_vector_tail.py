@@ -5,7 +5,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
-from symgraph.backends.cpu.vector_rests import pieces
+from symgraph.backends.cpu.vector_tail import pieces
 
 
 @pytest.mark.parametrize("lanes", [2, 4, 8, 16])

@@ -1,8 +1,8 @@
-"""Bundle: what users hold in place of several variables that belong together.
+"""CompositeVariable: what users hold in place of several variables that belong together.
 
-A sparse matrix is one: its graph is made of ordinary vectors, and the bundle says how a
+A sparse matrix is one: its graph is made of ordinary vectors, and the composite says how a
 value (a SciPy matrix) is taken apart into arrays and put together again. `function`,
-`grad`, `dot` and `shared` understand bundles by this contract and know no kind of them.
+`grad`, `dot` and `shared` understand composites by this contract and know no kind of them.
 """
 
 import importlib
@@ -13,11 +13,11 @@ import numpy as np
 
 from symgraph.core.node import Variable
 
-#: an attribute of a value → the package that makes a bundle of it; loaded when needed
+#: an attribute of a value → the package that makes a composite of it; loaded when needed
 PACKAGES = {"tocsr": "symgraph.sparse"}
 
 
-class Bundle:
+class CompositeVariable:
     """Variables that stand for one value.
 
     Attributes
@@ -35,18 +35,18 @@ class Bundle:
     __array_ufunc__ = None  # NumPy arrays on the left of an operator defer to us
 
     def with_parts(self, parts: Sequence[Variable]) -> Any:
-        """A bundle of the same kind made of other variables."""
+        """A composite of the same kind made of other variables."""
         raise NotImplementedError
 
     def with_gradient(self, gradient: Variable) -> Any:
-        """The gradient of the bundle, given that of its differentiable part."""
+        """The gradient of the composite, given that of its differentiable part."""
         raise NotImplementedError
 
-    def taken_apart(self, value: Any) -> list[np.ndarray]:
+    def flatten(self, value: Any) -> list[np.ndarray]:
         """The arrays of the parts for a value; InputError where it is none."""
         raise NotImplementedError
 
-    def put_together(self, arrays: Sequence[np.ndarray]) -> Any:
+    def unflatten(self, arrays: Sequence[np.ndarray]) -> Any:
         """The value made of arrays for the parts."""
         raise NotImplementedError
 
@@ -55,26 +55,28 @@ class Bundle:
         raise NotImplementedError
 
     def product(self, left: Any, right: Any) -> Any:
-        """`dot` of two operands, at least one of them a bundle of this kind."""
+        """`dot` of two operands, at least one of them a composite of this kind."""
         raise NotImplementedError
 
 
-def bundle_of(*values: Any) -> Bundle | None:
-    """The first value that is a bundle."""
-    return next((value for value in values if isinstance(value, Bundle)), None)
+def composite_of(*values: Any) -> CompositeVariable | None:
+    """The first value that is a composite."""
+    return next(
+        (value for value in values if isinstance(value, CompositeVariable)), None
+    )
 
 
 def without_bundles(values: Iterable[Any]) -> list[Any]:
-    """The values, with the parts of bundles in their places."""
+    """The values, with the parts of composites in their places."""
     found: list[Any] = []
     for value in values:
-        found += value.parts if isinstance(value, Bundle) else [value]
+        found += value.parts if isinstance(value, CompositeVariable) else [value]
     return found
 
 
 def package_of(value: Any) -> Any:
-    """The package that makes a bundle of a value, or None."""
-    if isinstance(value, np.ndarray | np.generic | Variable | Bundle):
+    """The package that makes a composite of a value, or None."""
+    if isinstance(value, np.ndarray | np.generic | Variable | CompositeVariable):
         return None
     for attribute, package in PACKAGES.items():
         if hasattr(value, attribute):

@@ -8,7 +8,7 @@
 A value belongs to the pass after the reductions it depends on. Small inner extents are
 written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Costly
 values that several passes need are kept, where they are stored or in a scratch row.
-What the values are is decided in lower/values.py. In: a Group. Out: a Kernel in the
+What the values are is decided in lower/group_values.py. In: a Group. Out: a Kernel in the
 making (`Builder`), whose sizes and buffers the program binds.
 """
 
@@ -19,10 +19,10 @@ from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Variable
 from symgraph.lower.builder import Builder
 from symgraph.lower.fuse import Fusion
-from symgraph.lower.groups import Axes, Axis, Group, is_cheap
+from symgraph.lower.fusion_groups import Axes, Axis, Group, is_cheap
+from symgraph.lower.group_values import COMBINE, Positions, Values
 from symgraph.lower.ir import Local
 from symgraph.lower.sizes import product
-from symgraph.lower.values import COMBINE, Positions, Values
 
 UNROLL = 16
 

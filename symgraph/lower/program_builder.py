@@ -1,4 +1,4 @@
-"""Sheet: what the graphs of one program share while it is planned.
+"""ProgramBuilder: what the graphs of one program share while it is planned.
 
 A function has one table of slots, one list of kernels and one arena, whatever stands in
 the bodies of its loops and branches. In: requests of the planners of graphs
@@ -13,13 +13,13 @@ from symgraph.core.node import Apply, Variable
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG, Check, Range
 from symgraph.lower.ir import Kernel
 from symgraph.lower.memory import Storage
-from symgraph.lower.sizes import Atoms, Poly, reads_values
-from symgraph.lower.steps import HostCall, Late, Program
+from symgraph.lower.sizes import SizePolynomial, SizeSymbols, reads_values
+from symgraph.lower.steps import DynamicExtent, HostFunction, Program
 
 Guarded = TypeVar("Guarded", Check, Range)
 
 
-class Sheet:
+class ProgramBuilder:
     """The program in the making.
 
     Attributes
@@ -61,7 +61,7 @@ class Sheet:
         self._moment += 1
         return self._moment
 
-    def temp(self, size: Poly) -> Storage:
+    def temp(self, size: SizePolynomial) -> Storage:
         """Memory of this many bytes; `live` tells when it is needed."""
         self.program.temps.append((size, 0, 0))
         return "temp", len(self.program.temps) - 1
@@ -76,11 +76,11 @@ class Sheet:
         self._rows += 1
         return self.slot(("row", self._rows - 1))
 
-    def guarded(self, entry: Guarded, atoms: Atoms) -> Guarded:
+    def guarded(self, entry: Guarded, atoms: SizeSymbols) -> Guarded:
         """A check that is made only where a branch is entered; its text is a failure."""
         self._guards += 1
         guard = self.slot(("guard", self._guards))
-        of: tuple[tuple[str, Poly], ...]
+        of: tuple[tuple[str, SizePolynomial], ...]
         if isinstance(entry, Check):
             flag, of = SHAPE_FLAG, (("left", entry.left), ("right", entry.right))
         else:
@@ -110,17 +110,17 @@ class Sheet:
     def call(self, node: Apply, inputs: Any, outputs: Any, place: str) -> int:
         """Number of a call of Python."""
         self.slot(("host",))
-        self.program.calls.append(HostCall(node, inputs, outputs, place))
+        self.program.calls.append(HostFunction(node, inputs, outputs, place))
         return len(self.program.calls) - 1
 
     def late(self, own: int, slot: int, dtype: str) -> int:
         """Number of a value that is read while the program runs; `own` is the atoms'."""
         self.slot(("host",))
-        self._lates[own] = len(self.program.lates)
-        self.program.lates.append(Late(slot, dtype))
+        self._lates[own] = len(self.program.dynamic_extents)
+        self.program.dynamic_extents.append(DynamicExtent(slot, dtype))
         return self._lates[own]
 
-    def take_recipes(self, atoms: Atoms) -> None:
+    def take_recipes(self, atoms: SizeSymbols) -> None:
         """Take the atoms over; late values get their numbers in the program."""
         recipes = atoms.recipes
         if self._lates or atoms.late:

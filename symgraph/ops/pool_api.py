@@ -2,7 +2,7 @@
 
 They have Theano's names and arguments and pool the last axes of a tensor; all axes
 before count as batch. Means are sums divided by the numbers of elements. The ops are in
-ops/pooling.py.
+ops/pool_ops.py.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ from symgraph.core.dtypes import is_discrete, to_float
 from symgraph.core.node import Variable, as_variable, listing
 from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, ShapeError
-from symgraph.ops.borders import per_axis
 from symgraph.ops.families import cast
-from symgraph.ops.pooling import TIES, Pool, pooled
+from symgraph.ops.padding_modes import per_axis
+from symgraph.ops.pool_ops import TIES, Pool, pooled
 from symgraph.ops.shape import AnyExtent, extents, product, static, variable
 
 AVERAGES = ("average_inc_pad", "average_exc_pad")

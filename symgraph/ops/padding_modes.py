@@ -2,8 +2,8 @@
 
 A border mode becomes a pair of paddings for each spatial axis. One that depends on a
 window whose extent is unknown is carried out by the graph, which pads the input (or
-cuts the result), the rest by the ops of ops/convolution.py. The functions for users are
-in ops/convolve.py.
+cuts the result), the rest by the ops of ops/conv_ops.py. The functions for users are
+in ops/conv_api.py.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from symgraph.core.node import Variable, as_operands, listing
 from symgraph.core.public import PUBLIC
 from symgraph.core.shared import SharedVariable
 from symgraph.errors import ArgumentError, NotSupportedError, ShapeError
-from symgraph.ops.convolution import Convolution, ConvolutionInput, ConvolutionWeight
+from symgraph.ops.conv_ops import Convolution, ConvolutionInput, ConvolutionWeight
 from symgraph.ops.families import cast
 from symgraph.ops.shape import (
     AnyExtent,

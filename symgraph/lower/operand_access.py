@@ -2,9 +2,10 @@
 
 Renamings of axes (dimshuffle, broadcast, reshapes of ones) are looked through, so an
 operand becomes a `Use`: a computed or stored variable, and the axis that indexes each
-of its dimensions. Dimensions of the extents in `points` have no axis: loops never run
-along them, each of their points is a value of its own (lower/values.py).
-In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds on.
+of its dimensions. Unrolled axes, those of the extents in `unrolled`, have no axis:
+loops never run along them, each of their points is a value of its own
+(lower/group_values.py). In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds
+on.
 """
 
 import math
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Variable
 from symgraph.lower.extents import Extents
-from symgraph.lower.groups import (
+from symgraph.lower.fusion_groups import (
     Axes,
     Axis,
     Group,
@@ -22,7 +23,7 @@ from symgraph.lower.groups import (
     is_computed,
     weight_of,
 )
-from symgraph.lower.sizes import ONE, Poly
+from symgraph.lower.sizes import ONE, SizePolynomial
 
 
 class Reading:
@@ -33,21 +34,21 @@ class Reading:
     """
 
     def __init__(
-        self, graph: Graph, extents: Extents, points: frozenset[int] = frozenset()
+        self, graph: Graph, extents: Extents, unrolled: frozenset[int] = frozenset()
     ) -> None:
         self.graph = graph
         self.extents = extents
-        self.points = points
+        self.unrolled = unrolled
         self.nodes: Sequence[Apply] = ()
         self.inline: dict[Variable, int] = {}
         self._reads: dict[Variable, list[Use]] = {}  # valid while a group is the same
 
-    def dims(self, variable: Variable) -> tuple[Poly, ...]:
+    def dims(self, variable: Variable) -> tuple[SizePolynomial, ...]:
         return self.extents.shape(variable)
 
-    def axis(self, extent: Poly, inner: bool = False) -> Axis | None:
+    def axis(self, extent: SizePolynomial, inner: bool = False) -> Axis | None:
         """A loop, or None where there is none: for an extent of 1, and for points."""
-        if extent == ONE or extent.constant in self.points:
+        if extent == ONE or extent.constant in self.unrolled:
             return None
         return Axis(extent, inner)
 
@@ -76,7 +77,7 @@ class Reading:
         """How many values a node has, or a reduction adds, at one place of the loops."""
         widest = node.inputs[0] if node.op.name == "reduce" else node.outputs[0]
         sizes = (e.constant for e in self.dims(widest))
-        return math.prod(n for n in sizes if n is not None and n in self.points)
+        return math.prod(n for n in sizes if n is not None and n in self.unrolled)
 
     def operand_axes(self, group: Group, out: Variable, k: int) -> Axes:
         """The axes that index operand `k` of the node that computes `out`."""

@@ -7,7 +7,7 @@ With `flip` it is w[k, c, R - 1 - r]: a convolution in the sense of mathematics,
 Theano's default. x is (N, C, *spatial) and y (N, K, *out); with `channels_last` they
 are (N, *spatial, C) and (N, *out, K). w is (K, C / groups, *window) always. Each op is
 linear in both of its operands, and its gradients are the other two. Functions for users
-are in ops/convolve.py.
+are in ops/conv_api.py.
 
 Source: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning".
 """

@@ -17,7 +17,7 @@ MOST_BLOCKS = 256
 SCRATCH_BYTES = 32 * 2**20
 
 
-def grain(units: int, work: int, align: int = 1, scratch: int = 0) -> int:
+def block_size(units: int, work: int, align: int = 1, scratch: int = 0) -> int:
     """Units in a block: it follows from how much there is to do, not from who does it.
 
     Parameters
@@ -33,9 +33,9 @@ def grain(units: int, work: int, align: int = 1, scratch: int = 0) -> int:
 
     Examples
     --------
-    >>> grain(units=4096, work=4096 * 1_000_000)
+    >>> block_size(units=4096, work=4096 * 1_000_000)
     16
-    >>> grain(units=64, work=1000) == SERIAL
+    >>> block_size(units=64, work=1000) == SERIAL
     True
     """
     if work < LEAST or scratch > SCRATCH_BYTES:

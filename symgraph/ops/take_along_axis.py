@@ -13,7 +13,7 @@ from symgraph.core.public import PUBLIC, public
 from symgraph.errors import ArgumentError, DtypeError, ShapeError
 from symgraph.ops.families import cast
 from symgraph.ops.gather import CheckIndex, Take
-from symgraph.ops.plans import index_array
+from symgraph.ops.index_plan import index_array
 from symgraph.ops.shape import AnyExtent, extents, normalize_axis, product, variable
 
 MODES = ("raise", "wrap", "clip")

@@ -1,7 +1,8 @@
-"""Functions whose inputs, outputs, updates or givens are bundles, as sparse matrices are.
+"""Functions whose inputs, outputs, updates or givens are composites, as sparse matrices
+are.
 
-`flattened` writes every bundle out as its parts, so that nothing below knows of bundles;
-`Layout` takes the values of a call apart and puts results together again.
+`flattened` writes every composite out as its parts, so that nothing below knows of
+composites; `Layout` takes the values of a call apart and puts results together again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.compile.inputs import In
-from symgraph.core.bundle import Bundle
+from symgraph.core.composite import CompositeVariable
 from symgraph.core.node import Constant, Variable
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable
@@ -19,13 +20,13 @@ from symgraph.errors import ArgumentError, InputError, MissingInputError
 
 
 class Layout(Record):
-    """Where the parts of bundles stand among the flat inputs and outputs.
+    """Where the parts of composites stand among the flat inputs and outputs.
 
     Attributes
     ----------
-    inputs : for each input of the user's a bundle and the numbers of the parts that are
+    inputs : for each input of the user's a composite and the numbers of the parts that are
         inputs, or None
-    outputs : for each output a bundle and the numbers of its parts among the flat ones
+    outputs : for each output a composite and the numbers of its parts among the flat ones
     form : "list", "single", "dict" or "none": what a call returns
     keys : of a dict result
 
@@ -39,12 +40,12 @@ class Layout(Record):
     (2, 2.0)
     """
 
-    inputs: list[tuple[Bundle, list[int]] | None]
-    outputs: list[tuple[Bundle | None, list[int]]]
+    inputs: list[tuple[CompositeVariable, list[int]] | None]
+    outputs: list[tuple[CompositeVariable | None, list[int]]]
     form: str
     keys: list[str]
 
-    def taken_apart(
+    def flatten(
         self, args: Sequence[Any], kwargs: dict[str, Any], what: str
     ) -> tuple[list[Any], dict[str, Any]]:
         """The values of a call for the flat inputs; `what` is the function, for errors."""
@@ -58,25 +59,25 @@ class Layout(Record):
             if entry is None:
                 flat += args[number : number + 1]
                 continue
-            bundle, numbers = entry
+            composite, numbers = entry
             if number < len(args):
-                arrays = bundle.taken_apart(args[number])
+                arrays = composite.flatten(args[number])
                 flat += [arrays[i] for i in numbers]
-            elif bundle.name in kwargs:
-                arrays = bundle.taken_apart(kwargs[bundle.name])
-                named |= {str(bundle.parts[i].name): arrays[i] for i in numbers}
+            elif composite.name in kwargs:
+                arrays = composite.flatten(kwargs[composite.name])
+                named |= {str(composite.parts[i].name): arrays[i] for i in numbers}
             else:
-                raise MissingInputError(f"{what}: no value for input {bundle!r}")
+                raise MissingInputError(f"{what}: no value for input {composite!r}")
         own = {entry[0].name for entry in self.inputs if entry is not None}
         return flat, {k: v for k, v in kwargs.items() if k not in own} | named
 
-    def put_together(self, results: Sequence[np.ndarray]) -> Any:
+    def unflatten(self, results: Sequence[np.ndarray]) -> Any:
         """What a call returns, of the flat outputs."""
         found = [
             results[numbers[0]]
-            if bundle is None
-            else bundle.put_together([results[i] for i in numbers])
-            for bundle, numbers in self.outputs
+            if composite is None
+            else composite.unflatten([results[i] for i in numbers])
+            for composite, numbers in self.outputs
         ]
         match self.form:
             case "single":
@@ -89,12 +90,13 @@ class Layout(Record):
 
 
 def has_bundles(inputs: Any, outputs: Any, updates: Any, givens: Any) -> bool:
-    """Whether anything that was given to `function` is a bundle."""
+    """Whether anything that was given to `function` is a composite."""
     listed = outputs.values() if isinstance(outputs, Mapping) else outputs
     if not isinstance(outputs, list | tuple | Mapping):
         listed = (outputs,)
-    return any(isinstance(v, Bundle) for v in (*inputs, *listed)) or any(
-        isinstance(old, Bundle) for old, _ in (*_pairs(updates), *_pairs(givens))
+    return any(isinstance(v, CompositeVariable) for v in (*inputs, *listed)) or any(
+        isinstance(old, CompositeVariable)
+        for old, _ in (*_pairs(updates), *_pairs(givens))
     )
 
 
@@ -109,27 +111,31 @@ def _pairs(items: Any) -> list[tuple[Any, Any]]:
 def flattened(
     inputs: Iterable[Any], outputs: Any, updates: Any, givens: Any
 ) -> tuple[Layout, list[Any], list[Any], Any, Any]:
-    """Layout, then inputs, outputs, updates and givens without bundles.
+    """Layout, then inputs, outputs, updates and givens without composites.
 
-    A part that nothing depends on is no input, unless no part of its bundle is used.
+    A part that nothing depends on is no input, unless no part of its composite is used.
     """
     updates, givens = _expanded(updates), _expanded(givens)
     form, keys, results = _listed(outputs)
     flat_outputs: list[Any] = []
     places = []
     for result in results:
-        parts = list(result.parts) if isinstance(result, Bundle) else [result]
+        parts = (
+            list(result.parts) if isinstance(result, CompositeVariable) else [result]
+        )
         numbers = list(range(len(flat_outputs), len(flat_outputs) + len(parts)))
-        places.append((result if isinstance(result, Bundle) else None, numbers))
+        places.append(
+            (result if isinstance(result, CompositeVariable) else None, numbers)
+        )
         flat_outputs += parts
     roots = [v for v in flat_outputs if isinstance(v, Variable)]
     for _, new in (*_pairs(updates), *_pairs(givens)):
         roots += [new] if isinstance(new, Variable) else []
     used = set(ancestors(roots))
     flat_inputs: list[Any] = []
-    layout: list[tuple[Bundle, list[int]] | None] = []
+    layout: list[tuple[CompositeVariable, list[int]] | None] = []
     for item in inputs:
-        if not isinstance(item, Bundle):
+        if not isinstance(item, CompositeVariable):
             flat_inputs.append(item)
             layout.append(None)
             continue
@@ -152,7 +158,7 @@ def _expanded(items: Any) -> Any:
     found: list[tuple[Any, Any]] = []
     changed = False
     for old, new in _pairs(items):
-        if isinstance(old, Bundle):
+        if isinstance(old, CompositeVariable):
             found += old.replaced_by(new)
             changed = True
         else:

@@ -7,7 +7,7 @@ where r runs over the elements of the window that lie inside x: padding is never
 maximum, and adds nothing. With `ignore_border` only whole windows of the padded input
 count; without, windows that reach over its end are cut off there. x is (N, C,
 *spatial), with `channels_last` (N, *spatial, C). Functions for users, means among them,
-are in ops/pool.py.
+are in ops/pool_api.py.
 
 Source: the numbers of windows are those of Theano 1.0 (signal/pool.py); the gradient of
 a maximum that is met more than once goes to all of them as there, or to the first.

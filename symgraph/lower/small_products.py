@@ -5,23 +5,24 @@
 where the extent k, or both i and j, or one of them beside a long k, is known and at
 most `POINTS`. Nothing of the three axes is stored: fusion computes the products where
 they are summed, together with what makes the operands and what uses the result (bias,
-activation, gradient, update). Such extents are *points*: no loop runs along them, each
-element is a value of its own in the loops over the other axes. So are axes that a
-reduction sums up in full and that are short beside the others: the 10 classes of a
-softmax over many rows. In: Graph, Extents. Out: Graph, and the extents that are points.
+activation, gradient, update). Such axes are *unrolled*: no loop runs along them, each
+element, a *point*, is a value of its own in the loops over the other axes. So are axes
+that a reduction sums up in full and that are short beside the others: the 10 classes of
+a softmax over many rows. In: Graph, Extents. Out: Graph, and the extents of unrolled
+axes.
 """
 
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.traverse import applies
 from symgraph.lower.extents import Extents
-from symgraph.lower.sizes import ONE, Poly
+from symgraph.lower.sizes import ONE, SizePolynomial
 from symgraph.lower.views import view_of
 from symgraph.ops.families import Elementwise
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 
-#: the largest extent of points, in products and in reductions
+#: the largest extent of an unrolled axis, in products and in reductions
 POINTS = 4
 REDUCED = 16
 #: points of one variable, and of all variables of a graph, at most
@@ -35,16 +36,16 @@ _ADD = Elementwise("add")
 _COPY = Elementwise("materialize")
 
 
-def thin_products(graph: Graph, extents: Extents) -> tuple[Graph, frozenset[int]]:
+def small_products(graph: Graph, extents: Extents) -> tuple[Graph, frozenset[int]]:
     """The graph with thin products written as sums, and the points that it has."""
-    points: set[int] = set()
+    unrolled: set[int] = set()
     made: dict[Variable, Variable] = {}
     with graph.interner:
         for node in applies(graph.roots):
             inputs = [made.get(v, v) for v in node.inputs]
             found = _points(node, extents)
             if found is not None:
-                points |= found
+                unrolled |= found
                 assert node.op.factors is not None
                 left, right = node.op.factors
                 order = _wanted_order(node.inputs[left], node.inputs[right], extents)
@@ -54,22 +55,24 @@ def thin_products(graph: Graph, extents: Extents) -> tuple[Graph, frozenset[int]
                 made[node.outputs[0]] = _sum_of_products(node, inputs)
                 continue
             if node.op.name == "reduce":
-                points |= _short_axes(node, extents)
+                unrolled |= _short_axes(node, extents)
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 made.update(zip(node.outputs, node.op.make(*inputs), strict=True))
     if not made:
-        return graph, frozenset(points)
-    return graph.with_roots([made.get(v, v) for v in graph.roots]), frozenset(points)
+        return graph, frozenset(unrolled)
+    return graph.with_roots([made.get(v, v) for v in graph.roots]), frozenset(unrolled)
 
 
-def bearable(graph: Graph, extents: Extents, points: frozenset[int]) -> frozenset[int]:
-    """The points that do not write a kernel out at too great a length."""
-    while points:
-        counts = [_count(extents.shape(v), points) for v in _computed(graph)]
+def within_unroll_budget(
+    graph: Graph, extents: Extents, unrolled: frozenset[int]
+) -> frozenset[int]:
+    """The extents whose axes, unrolled, do not make a kernel too long."""
+    while unrolled:
+        counts = [_count(extents.shape(v), unrolled) for v in _computed(graph)]
         if max(counts, default=0) <= MOST and sum(counts) <= MOST_OF_ALL:
             break
-        points -= {max(points)}
-    return points
+        unrolled -= {max(unrolled)}
+    return unrolled
 
 
 def _computed(graph: Graph) -> list[Variable]:
@@ -81,10 +84,10 @@ def _computed(graph: Graph) -> list[Variable]:
     ]
 
 
-def _count(shape: tuple[Poly, ...], points: frozenset[int]) -> int:
+def _count(shape: tuple[SizePolynomial, ...], unrolled: frozenset[int]) -> int:
     result = 1
     for extent in shape:
-        if extent.constant in points:
+        if extent.constant in unrolled:
             result *= extent.constant or 1
     return result
 
@@ -154,7 +157,7 @@ def _short_axes(node: Apply, extents: Extents) -> set[int]:
     return found
 
 
-def _is_small(size: Poly) -> bool:
+def _is_small(size: SizePolynomial) -> bool:
     return size.constant is not None and 0 < size.constant <= POINTS
 
 

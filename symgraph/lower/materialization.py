@@ -10,13 +10,13 @@ inline with what they cost, and the set of those that are stored.
 from collections.abc import Mapping, Sequence
 
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.lower.groups import (
+from symgraph.lower.fusion_groups import (
     Unit,
     is_cheap,
     is_computed,
     is_iota,
 )
-from symgraph.lower.reading import Reading
+from symgraph.lower.operand_access import Reading
 
 #: operations of an inline value, at most, with those of what it is made of
 INLINE = 16

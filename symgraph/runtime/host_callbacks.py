@@ -1,10 +1,11 @@
-"""Frames: what Python is asked while a program runs.
+"""HostCallbacks: what Python is asked while a program runs.
 
-A program calls back for two reasons: an op is computed in Python (LAPACK, sorting, an op
-of the user), or a value has been computed that decides extents, and the slots that wait
-for it are to be filled. `Stages` tells what waits for which value; a `Frame` holds what
-belongs to one table of slots; `Frames` is the door through which native code comes in.
-In: an Image. Out: filled slots, computed arrays; an exception is kept for the caller.
+A program calls back for two reasons: an op is computed in Python (LAPACK, sorting, an
+op of the user), or a value has been computed that decides extents, and the slots that
+wait for it are to be filled. `Stages` tells what waits for which value; a `CallState`
+holds what belongs to one table of slots; `HostCallbacks` is the callback through which
+native code comes in. In: an Image. Out: filled slots, computed arrays; an exception is
+kept for the caller.
 """
 
 import functools
@@ -26,9 +27,9 @@ from symgraph.errors import (
     LinearAlgebraError,
     ShapeError,
 )
+from symgraph.lower.block_size import block_size
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
-from symgraph.lower.grain import grain
-from symgraph.lower.sizes import Poly, evaluate, lates_of
+from symgraph.lower.sizes import SizePolynomial, evaluate, lates_of
 from symgraph.runtime.buffers import Arena, layout
 from symgraph.runtime.image import Image
 
@@ -61,7 +62,7 @@ class Stages:
     """For each late value, and for the beginning, what is known from then on."""
 
     def __init__(self, image: Image) -> None:
-        never = len(image.lates)
+        never = len(image.dynamic_extents)
         self.of_atom = [
             max((k if k >= 0 else never for k in lates_of(r)), default=AT_ONCE)
             for r in image.recipes
@@ -73,9 +74,9 @@ class Stages:
             self._stage(size).temps.append(number)
         temp_stage = {n: k for k, stage in self.stages.items() for n in stage.temps}
         for number, what in enumerate(image.slots):
-            if isinstance(what, Poly):
+            if isinstance(what, SizePolynomial):
                 self._stage(what).slots.append(number)
-            elif what[0] == "grain":
+            elif what[0] == "block_size":
                 self._stage(what[1], what[2], what[4]).slots.append(number)
             elif what[0] == "temp":
                 self.stages[temp_stage[what[1]]].slots.append(number)
@@ -88,7 +89,7 @@ class Stages:
         for number, (index, extent, *_) in enumerate(image.ranges):
             self._stage(index, extent).ranges.append(number)
 
-    def _stage(self, *sizes: Poly) -> Stage:
+    def _stage(self, *sizes: SizePolynomial) -> Stage:
         atoms = [self.of_atom[a] for size in sizes for a in size.atoms()]
         return self.stages[max([AT_ONCE, *atoms])]
 
@@ -115,7 +116,7 @@ class Made(Record):
     shape: tuple[int, ...]
 
 
-class Frame(Record, frozen=False):
+class CallState(Record, frozen=False):
     """What belongs to one table of slots.
 
     Attributes
@@ -137,7 +138,7 @@ class Frame(Record, frozen=False):
     made: dict[int, Made] = fresh(factory=dict)
 
 
-class Frames:
+class HostCallbacks:
     """Python's side of one compiled function."""
 
     def __init__(
@@ -152,14 +153,14 @@ class Frames:
         self.memory = executable.memory
         self.inspection = inspection
         self.stages = Stages(image)
-        self.used = bool(image.calls or image.lates)
+        self.used = bool(image.calls or image.dynamic_extents)
         self._raised: list[Any] = []  # the function that is called, then errors
         self._nodes = nodes
-        self._frames: dict[int, Frame] = {}
+        self._frames: dict[int, CallState] = {}
         self._output_slots = {
             what[1]: position
             for position, what in enumerate(image.slots)
-            if not isinstance(what, Poly) and what[0] == "output"
+            if not isinstance(what, SizePolynomial) and what[0] == "output"
         }
 
     @functools.cached_property
@@ -177,7 +178,7 @@ class Frames:
         values: Mapping[int, np.ndarray],
     ) -> None:
         """Make a frame for a table of slots, which the frame keeps alive."""
-        self._frames[address_of(slots)] = Frame(slots, list(atoms), shapes, values)
+        self._frames[address_of(slots)] = CallState(slots, list(atoms), shapes, values)
 
     def copy(self, slots: np.ndarray, of: np.ndarray) -> None:
         """Make a frame for a copy of a table."""
@@ -192,7 +193,7 @@ class Frames:
         """Forget all tables, and the memory that belongs to them."""
         self._frames.clear()
 
-    def of(self, slots: np.ndarray) -> Frame:
+    def of(self, slots: np.ndarray) -> CallState:
         """The frame of a table."""
         return self._frames[address_of(slots)]
 
@@ -212,7 +213,7 @@ class Frames:
 
     # --- ops ----------------------------------------------------------------------------
 
-    def _call(self, frame: Frame, number: int) -> None:
+    def _call(self, frame: CallState, number: int) -> None:
         _, inputs, outputs, place = self.image.calls[number]
         node, slots = self._nodes[number], frame.slots
         try:
@@ -248,9 +249,9 @@ class Frames:
 
     # --- late values --------------------------------------------------------------------
 
-    def _bind(self, frame: Frame, number: int) -> None:
+    def _bind(self, frame: CallState, number: int) -> None:
         image, stage = self.image, self.stages[number]
-        slot, dtype = image.lates[number]
+        slot, dtype = image.dynamic_extents[number]
         frame.lates[number] = self._array(frame.slots, slot, dtype, ()).item()
         for atom in stage.atoms:
             frame.atoms[atom] = int(
@@ -284,7 +285,7 @@ class Frames:
             if output in self._output_slots:
                 frame.slots[self._output_slots[output]] = block.address
 
-    def _place(self, frame: Frame, number: int, stage: Stage) -> None:
+    def _place(self, frame: CallState, number: int, stage: Stage) -> None:
         """Memory for the temporaries whose sizes are known now."""
         if not stage.temps:
             return
@@ -303,18 +304,18 @@ class Frames:
         starts = dict(zip(stage.temps, offsets, strict=True))
         for position in stage.slots:
             what = self.image.slots[position]
-            if not isinstance(what, Poly) and what[0] == "temp":
+            if not isinstance(what, SizePolynomial) and what[0] == "temp":
                 frame.slots[position] = arena.address + starts[what[1]]
 
 
 def fill(image: Image, slots: np.ndarray, position: int, atoms: Sequence[int]) -> None:
     """Put a size, or the size of the blocks of a launch, into its slot."""
     what = image.slots[position]
-    if isinstance(what, Poly):
+    if isinstance(what, SizePolynomial):
         slots[position] = what.value(atoms)
-    elif what[0] == "grain":
+    elif what[0] == "block_size":
         _, units, work, align, scratch = what
-        slots[position] = grain(
+        slots[position] = block_size(
             units.value(atoms), work.value(atoms), align, scratch.value(atoms)
         )
 
