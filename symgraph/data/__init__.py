@@ -2,8 +2,8 @@
 
 ``digits`` is bundled with the package; ``mnist``, ``cifar10`` and ``idx`` read files that
 the user has or that are downloaded; ``images`` reads folders and archives of pictures;
-``toy`` makes small problems; ``batches`` cuts arrays into mini-batches; ``preprocessing``
-scales and centres what goes into a network.
+``tables`` CSV files and archives of arrays; ``toy`` makes small problems; ``batches`` cuts
+arrays into mini-batches; ``preprocessing`` scales and centres what goes into a network.
 """
 
 from symgraph.data.batches import iterate_minibatches
@@ -14,6 +14,7 @@ from symgraph.data.image_set import ImageSet, held_out
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import Mnist, download_mnist, load_mnist, load_mnist_images
 from symgraph.data.preprocessing import Preprocessing, Rescale, Standardize
+from symgraph.data.tables import Table, load_table
 from symgraph.data.toy import gate, gate_names, moons
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Rescale",
     "Split",
     "Standardize",
+    "Table",
     "download_cifar10",
     "download_mnist",
     "gate",
@@ -35,6 +37,7 @@ __all__ = [
     "load_image_folder",
     "load_mnist",
     "load_mnist_images",
+    "load_table",
     "moons",
     "read_idx",
     "split",

@@ -21,6 +21,7 @@ from symgraph.core.record import Record
 from symgraph.data.digits import CLASSES, load_digits, split
 from symgraph.data.files import printable
 from symgraph.data.image_set import ImageSet
+from symgraph.data.tables import Table, load_table
 from symgraph.errors import DataError
 from symgraph.train.curve import check_plotting
 from symgraph.train.metrics import confusion_matrix
@@ -172,7 +173,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="folder or file of a model")
     parser.add_argument(
         "data", metavar="DATA",
-        help="digits, mnist, cifar10, or a folder or zip archive of pictures",
+        help="as for train: digits, mnist, cifar10, a folder or archive of pictures, or a "
+        ".csv or .npz file",
     )  # fmt: skip
     parser.add_argument(
         "--data",
@@ -199,6 +201,10 @@ def run(options: argparse.Namespace, load: Loader) -> None:
         Path(options.output).mkdir(parents=True, exist_ok=True)
     model = Model.load(options.model)
     classes = model.metadata.get("classes")
+    if classes == [] and "features" in model.metadata:
+        raise DataError(
+            f"{options.model}: the model predicts numbers; evaluate is for classes"
+        )
     if not isinstance(classes, list) or len(classes) != model.task.heads[0].classes:
         raise DataError(f"{options.model}: the model does not say what its classes are")
     x, y = rows(model, options.data, options.part, load, [str(c) for c in classes])
@@ -225,6 +231,8 @@ def rows(
     model: Model, data: str, part: str, load: Loader, classes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rows of a part of the data, as the model takes them, and their classes."""
+    if "features" in model.metadata:
+        return _table_rows(model, data, part, classes)
     shape = model.metadata.get("image_shape")
     seed = int(model.metadata.get("seed", 0))
     wanted = tuple(model.intake.input_shapes[0][1:])
@@ -256,6 +264,26 @@ def rows(
         )
     number = np.array([classes.index(name) for name in names])
     return x.reshape(len(x), *(n or 1 for n in wanted)), number[y]
+
+
+def _table_rows(
+    model: Model, data: str, part: str, classes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a file as `symgraph train` divided it."""
+    told = model.metadata
+    target = None if data.lower().endswith(".npz") else told["target"]
+    table = load_table(data, target, int(told["seed"]))
+    if not isinstance(table, Table) or list(table.features) != told["features"]:
+        raise DataError(f"{data}: not the features {', '.join(told['features'])}")
+    if unknown := [name for name in table.classes if name not in classes]:
+        raise DataError(f"{data}: the class {unknown[0]!r} is none of the model's")
+    number = np.array([classes.index(name) for name in table.classes])
+    found = {
+        "train": (table.x_train, table.y_train), "test": (table.x_test, table.y_test)
+    }  # fmt: skip
+    chosen = list(found.values()) if part == "all" else [found[part]]
+    x, y = (np.concatenate(each) for each in zip(*chosen, strict=True))
+    return x, number[y]
 
 
 def summarize(options: argparse.Namespace) -> None:

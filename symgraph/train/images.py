@@ -71,7 +71,7 @@ class Settings:
     def __post_init__(self) -> None:
         finite = float("inf")
         wanted = {
-            "model": self.model in networks.NETWORKS,
+            "model": self.model in networks.NETWORKS or networks.is_own(self.model),
             "hidden": all(units >= 1 for units in self.hidden),
             "blocks": all(min(block, default=0) >= 1 for block in self.blocks),
             "window": self.window >= 1 and self.window % 2 == 1,
@@ -128,7 +128,7 @@ def recipe(data: str, model: str, changes: Mapping[str, Any] | None = None) -> S
     Parameters
     ----------
     data : "mnist", or anything else
-    model : "softmax", "mlp", "cnn" or "lasagne-cnn"
+    model : "softmax", "mlp", "cnn", "lasagne-cnn", or "FILE.py:function"
     changes : field of `Settings` → value
 
     Examples
@@ -137,6 +137,8 @@ def recipe(data: str, model: str, changes: Mapping[str, Any] | None = None) -> S
     3
     """
     found = RECIPES.get((data, model)) or RECIPES.get(("", model))
+    if networks.is_own(model):
+        found = dataclasses.replace(RECIPES["", "cnn"], model=model)
     if found is None:
         raise ArgumentError(f"train: model = {model!r}, there are {', '.join(MODELS)}")
     return dataclasses.replace(found, **(changes or {}))
@@ -144,6 +146,9 @@ def recipe(data: str, model: str, changes: Mapping[str, Any] | None = None) -> S
 
 def build_network(settings: Settings, images: ImageSet) -> Any:
     """Declare the network for a set of images; its input is floats from 0 to 1."""
+    if networks.is_own(settings.model):
+        inputs = networks.images_input(images.image_shape)
+        return networks.own(settings.model, inputs, len(images.classes))
     sizes: dict[str, Any] = {"hidden": settings.hidden, "dropout": settings.dropout}
     if settings.model == "cnn":
         sizes |= {"blocks": settings.blocks, "window": settings.window}

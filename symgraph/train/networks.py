@@ -7,6 +7,8 @@ are trained is ``images.py``.
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import symgraph.tensor as T
@@ -34,7 +36,7 @@ def mlp(
     >>> [p.get_value().shape for p in nn.layers.get_all_params(network)][::2]
     [(3072, 768), (768, 384), (384, 2)]
     """
-    layer = _images(shape)
+    layer = images_input(shape)
     return _classes(_dense(layer, hidden, dropout, nn.nonlinearities.rectify), classes)
 
 
@@ -62,7 +64,7 @@ def cnn(
     >>> [layer.output_shape for layer in nn.layers.get_all_layers(network)][1:5:2]
     [(None, 32, 28, 28), (None, 64, 14, 14)]
     """
-    layer = _images(shape)
+    layer = images_input(shape)
     for filters in blocks:
         for count in filters:
             layer = nn.layers.Conv2DLayer(
@@ -94,7 +96,7 @@ def lasagne_cnn(
     [(None, 64, 30, 30), (None, 32, 28, 28), (None, 32, 13, 13)]
     """
     leaky = nn.nonlinearities.leaky_rectify
-    layer = _images(shape)
+    layer = images_input(shape)
     for count in (64, 32):
         layer = nn.layers.Conv2DLayer(
             layer, count, 3, nonlinearity=leaky, W=nn.init.HeNormal("relu")
@@ -103,11 +105,57 @@ def lasagne_cnn(
     return _classes(_dense(layer, hidden, dropout, leaky), classes)
 
 
+def is_own(model: str) -> bool:
+    """Whether a model is named as ``FILE.py:function``.
+
+    Examples
+    --------
+    >>> is_own("nets.py:build"), is_own("cnn")
+    (True, False)
+    """
+    file, mark, name = model.rpartition(":")
+    return bool(mark) and file.endswith(".py") and name.isidentifier()
+
+
+def own(model: str, inputs: Any, outputs: int) -> Any:
+    """A network of the user's: runs the file and calls its function.
+
+    Parameters
+    ----------
+    model : ``FILE.py:function``; the function takes the input layer and the number of
+        units of the last layer, and returns the last layer
+
+    Raises
+    ------
+    ArgumentError : no such file or function, an error while it runs, no layer
+    """
+    file, _, name = model.rpartition(":")
+    if not Path(file).is_file():
+        raise ArgumentError(f"--model {model}: no file {file}")
+    try:
+        build = runpy.run_path(file)[name]
+    except KeyError:
+        raise ArgumentError(f"--model {model}: {file} has no {name}") from None
+    except Exception as error:
+        raise ArgumentError(
+            f"--model {model}: {type(error).__name__}: {error}"
+        ) from error
+    layer = build(inputs, outputs)
+    if not isinstance(layer, nn.layers.Layer) or layer.output_shape[1:] != (outputs,):
+        shape = getattr(layer, "output_shape", "")
+        raise ArgumentError(
+            f"--model {model}: gave {layer!r} {shape}, expected a last layer of shape "
+            f"(None, {outputs})"
+        )
+    return layer
+
+
 #: name → function of (shape, classes, ...)
 NETWORKS = {"mlp": mlp, "cnn": cnn, "lasagne-cnn": lasagne_cnn}
 
 
-def _images(shape: ImageShape) -> Any:
+def images_input(shape: ImageShape) -> Any:
+    """The input layer of images."""
     return nn.layers.InputLayer((None, *shape), T.ftensor4("x"), name="images")
 
 

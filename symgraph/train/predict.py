@@ -26,6 +26,8 @@ from symgraph.data.ink import normalized
 from symgraph.data.pictures import MAX_PIXELS, SUFFIXES, decode_picture, pillow_image
 from symgraph.errors import ArgumentError, DataError
 from symgraph.train.checkpoint import SavedNetwork, load_model
+from symgraph.train.model import Model
+from symgraph.train.tables import predicted, table_rows
 
 INVERT = ("auto", "yes", "no")
 BATCH = 250  # images at once, fewer where the layers are large
@@ -36,22 +38,22 @@ UNITS = 1 << 26  # numbers of all layers' outputs at once
 
 
 class Prediction(NamedTuple):
-    """The most probable class of one image.
+    """The most probable class of one image, or of a row of numbers.
 
     Attributes
     ----------
     file : where the image is from
     number : which image of the file, None when the file holds one picture
-    label : the class
-    probability : of that class, from 0 to 1
+    label : the class, or a number as text
+    probability : of that class, from 0 to 1; None for a number
     ranked : (class, probability) of the most probable ones, the first is that above
     """
 
     file: str
     number: int | None
     label: str
-    probability: float
-    ranked: tuple[tuple[str, float], ...] = ()
+    probability: float | None
+    ranked: tuple[tuple[str, float | None], ...] = ()
 
 
 def predict_files(
@@ -78,6 +80,9 @@ def predict_files(
     if top < 1:
         raise ArgumentError(f"predict: top = {top}, must be at least 1")
     loaded = load_model(model)
+    if "features" in loaded.metadata:
+        yield from _of_rows(model, files, top)
+        return
     shape, labels = _metadata(loaded, model)
     ink = loaded.metadata.get("ink") == "normalized"
     inputs = loaded.inputs[0].shape[1:]
@@ -101,6 +106,22 @@ def predict_files(
                 ranked = tuple((labels[k], float(row[k])) for k in best)
                 number = None if single else index
                 yield Prediction(file, number, *ranked[0], ranked)
+
+
+def _of_rows(path: str | Path, files: list[str], top: int) -> Iterator[Prediction]:
+    """Predictions for the rows of CSV files."""
+    model = Model.load(path)
+    labels = [str(label) for label in model.metadata["classes"]]
+    for file in files:
+        found = predicted(model, table_rows(model, file))
+        for number, row in enumerate(found, 1):
+            ranked: tuple[tuple[str, float | None], ...]
+            if labels:
+                best = np.argsort(-row, kind="stable")[:top]
+                ranked = tuple((labels[k], float(row[k])) for k in best)
+            else:
+                ranked = ((f"{row:.6g}", None),)
+            yield Prediction(file, number, *ranked[0], ranked)
 
 
 def found_files(names: list[str]) -> list[str]:

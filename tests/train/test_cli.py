@@ -274,7 +274,7 @@ def test_interrupt_ends_with_one_line(capsys, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("symgraph.train.cli.train_digits", interrupt)
+    monkeypatch.setattr("symgraph.train.digits.train_digits", interrupt)
     code, _, err = _run(capsys, "train", "digits")
     assert (code, err) == (130, "symgraph: interrupted\n")
 
