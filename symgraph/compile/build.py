@@ -26,9 +26,9 @@ from symgraph.core.record import Record, fresh
 from symgraph.core.shared import SharedVariable
 from symgraph.core.stamp import source_stamp
 from symgraph.errors import KernelError, ProgramError
+from symgraph.lower.program_json import from_json, to_json
 from symgraph.rewrite.registry import stamp, using
 from symgraph.runtime.executor import Executor
-from symgraph.runtime.image import from_json, image_of, to_json
 from symgraph.version import VERSION
 
 if TYPE_CHECKING:
@@ -187,12 +187,12 @@ def build(
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
-        image = from_json(metadata["image"], places.restore_locations)
+        program = from_json(
+            metadata["program"], places.restore_locations, host_nodes(graph)
+        )
         start = timings.lap("read cache", start)
-        known = host_nodes(graph)
-        calls_back = [known[text] for text, *_ in image.calls]
-        loaded = backend.load(Artifact(code, tuple(image.needs)), None)
-        executor = Executor(image, loaded, shared, calls_back)
+        loaded = backend.load(Artifact(code, tuple(metadata["needs"])), None)
+        executor = Executor(program, loaded, shared)
         timings.lap("load", start)
         timings.cached = True
         return executor, timings, None
@@ -206,19 +206,19 @@ def build(
             start = timings.lap(stage, start)
 
         artifact = backend.compile(made.native, options, lap, ready)
-    image = image_of(made.native, artifact.needs)
     # who finds the object again knows the graph before rewriting alone
-    portable = {text for text, *_ in image.calls} <= host_nodes(graph).keys()
-    if keeps and artifact.code and portable:
-        cache.put(key, {"image": to_json(image, places.strip_locations)}, artifact.code)
-    calls_back = [call.node for call in made.program.calls]
+    called = {repr(call.node.op) for call in made.native.calls}
+    if keeps and artifact.code and called <= host_nodes(graph).keys():
+        manifest = to_json(made.native, places.strip_locations)
+        metadata = {"program": manifest, "needs": artifact.needs}
+        cache.put(key, metadata, artifact.code)
     inspection = None
     if options.verify in THOROUGH:
         from symgraph.runtime.inspection import Inspection
 
         inspection = Inspection(made.program)
     loaded = backend.load(artifact, made.native)
-    executor = Executor(image, loaded, shared, calls_back, inspection)
+    executor = Executor(made.native, loaded, shared, inspection)
     timings.lap("load", start)
     return executor, timings, made
 

@@ -18,7 +18,6 @@ from symgraph.compile.specialization import Specialization
 from symgraph.core.record import Record
 from symgraph.errors import ArgumentError, NotSupportedError
 from symgraph.runtime.executor import Executor
-from symgraph.runtime.image import image_of
 
 if TYPE_CHECKING:
     from symgraph.runtime.profile import Profile
@@ -158,6 +157,6 @@ class Profiling:
         made = self.lowered
         timed = backend_of(self.options.device).timed(made.native, self.options)
         return measure(
-            made.program, image_of(made.native), timed, self.request.shared, arrays,
+            made.program, made.native, timed, self.request.shared, arrays,
             calls, self.name or "",
         )  # fmt: skip

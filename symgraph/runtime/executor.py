@@ -2,7 +2,7 @@
 
 A `Binding` holds the slots for one signature (the shapes of all inputs and shared
 variables, and the values of integers that decide extents): made once, then a call is
-one native function. In: an Image, the mapped object code, the shared variables. Out: what
+one native function. In: a Program, the mapped object code, the shared variables. Out: what
 a call returns, as fresh NumPy arrays. Converting the user's arguments is left to
 compile/.
 """
@@ -23,13 +23,14 @@ from symgraph.backends.base import (
 )
 from symgraph.core.dtypes import NUMPY
 from symgraph.core.memory import address_of, held
-from symgraph.core.node import Apply, Variable, listing
+from symgraph.core.node import Variable, listing
 from symgraph.core.record import Record
 from symgraph.core.shared import SharedVariable, aligned_copy, generation
 from symgraph.errors import IndexRangeError, ShapeError, SymgraphError
 from symgraph.lower.block_size import SERIAL
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.sizes import SizePolynomial, evaluate, reads_values
+from symgraph.lower.steps import Program
 from symgraph.runtime.buffers import Arena, layout, poisoned
 from symgraph.runtime.host_callbacks import (
     AT_ONCE,
@@ -38,7 +39,6 @@ from symgraph.runtime.host_callbacks import (
     check,
     fill,
 )
-from symgraph.runtime.image import Image
 
 if TYPE_CHECKING:
     from symgraph.runtime.inspection import Inspection
@@ -90,13 +90,12 @@ class Executor:
 
     def __init__(
         self,
-        image: Image,
+        program: Program,
         executable: Executable,
         shared: Sequence[SharedVariable],
-        calls: Sequence[Apply] = (),
         inspection: "Inspection | None" = None,
     ) -> None:
-        self.image = image
+        self.program = program
         self.inspection = inspection
         self.executable = executable
         self.memory = executable.memory
@@ -104,23 +103,23 @@ class Executor:
         self.arena = Arena(self.memory)
         self._run_arenas: list[Arena] = []
         self.bindings: dict[Any, Binding] = {}
-        self.input_count = len(image.leaves) - len(self.shared)
+        self.input_count = len(program.leaves) - len(self.shared)
         read: set[int] = set()
-        for recipe in image.recipes:
+        for recipe in program.recipes:
             read |= reads_values(recipe)
         self.read_inputs = sorted(k for k in read if k < self.input_count)
         self.read_shared = sorted(k for k in read if k >= self.input_count)
         self.slot_of: dict[Any, int] = {}
-        for number, what in enumerate(image.slots):
+        for number, what in enumerate(program.slots):
             if not isinstance(what, SizePolynomial):
                 self.slot_of[what] = number
-        self._constants = [held(self.memory, a) for a in image.constants]
-        self.frames = HostCallbacks(image, executable, calls, inspection)
+        self._constants = [held(self.memory, a) for a in program.constants]
+        self.frames = HostCallbacks(program, executable, inspection)
         #: the user's variables, for error texts
         self.outputs: Sequence[Variable] = ()
         self.late_outputs = self.frames.stages.late_outputs
         #: a step may have to be made again by another form of the function
-        self.may_broadcast = self.frames.stages.may_broadcast(image)
+        self.may_broadcast = self.frames.stages.may_broadcast(program)
 
     @property
     def is_static(self) -> bool:
@@ -128,7 +127,7 @@ class Executor:
         return not (
             self.read_inputs
             or self.read_shared
-            or self.image.resized
+            or self.program.resized
             or self.late_outputs
         )
 
@@ -200,18 +199,18 @@ class Executor:
                     slots[place] = variable.container.address
 
     def _bind(self, leaves: Sequence[np.ndarray]) -> Binding:
-        image = self.image
+        program = self.program
         shapes = [a.shape for a in leaves]
         read = self.read_inputs + self.read_shared
         values = {k: np.array(leaves[k]) for k in read}
         stages = self.frames.stages
         now = stages[AT_ONCE]
-        atoms = [0] * len(image.recipes)
+        atoms = [0] * len(program.recipes)
         for number in now.atoms:
-            recipe = image.recipes[number]
+            recipe = program.recipes[number]
             atoms[number] = int(evaluate(recipe, shapes, values.__getitem__))
-        slots = np.zeros(len(image.slots) + 1, np.int64)
-        check(image, now, atoms, slots, Broadcasts)
+        slots = np.zeros(len(program.slots) + 1, np.int64)
+        check(program, now, atoms, slots, Broadcasts)
         if self.inspection is not None:
             known = [False] * len(atoms)
             for number in now.atoms:
@@ -219,16 +218,16 @@ class Executor:
             self.inspection.follow(atoms, known, shapes, slots)
         temps = [
             (size.value(atoms), first, last)
-            for size, first, last in (image.temps[k] for k in now.temps)
+            for size, first, last in (program.temps[k] for k in now.temps)
         ]
         offsets, total = layout(temps)
         self.arena.reserve(total)
         start = dict(zip(now.temps, offsets, strict=True))
         asked = self.executable.watch()
         places: list[tuple[int, int]] = []
-        shared_out = len(now.slots) < len(image.slots)
+        shared_out = len(now.slots) < len(program.slots)
         for number in now.slots:
-            what = image.slots[number]
+            what = program.slots[number]
             if isinstance(what, SizePolynomial):
                 slots[number] = what.value(atoms)
             elif what[0] == "temp":
@@ -236,7 +235,7 @@ class Executor:
             elif what[0] == "constant":
                 slots[number] = self._constants[what[1]].address
             elif what[0] == "block_size":
-                fill(image, slots, number, atoms)
+                fill(program, slots, number, atoms)
                 shared_out |= slots[number] != SERIAL
             elif what[0] == "host":
                 slots[number] = self.frames.address
@@ -249,11 +248,11 @@ class Executor:
         sized = set(now.outputs)
         outputs = [
             (tuple(e.value(atoms) for e in shape) if k in sized else (0,), NUMPY[dtype])
-            for k, (dtype, shape) in enumerate(image.outputs)
+            for k, (dtype, shape) in enumerate(program.outputs)
         ]
         specs = [
             ArgumentSpec(dtype, shapes[k], self.slot_of.get(("leaf", k), self._spare()))
-            for k, (_, dtype, _) in enumerate(image.leaves[: self.input_count])
+            for k, (_, dtype, _) in enumerate(program.leaves[: self.input_count])
         ]
         output_slots = [
             self.slot_of.get(("output", k), self._spare()) for k in range(len(outputs))
@@ -263,7 +262,7 @@ class Executor:
 
     def _spare(self) -> int:
         """The slot that takes what no kernel reads."""
-        return len(self.image.slots)
+        return len(self.program.slots)
 
     def space(self, binding: Binding, *lead: int) -> list[np.ndarray]:
         """Fresh arrays for the outputs, behind axes of these extents.
@@ -297,7 +296,7 @@ class Executor:
         """The exception for an error flag; `slots` are those of the run."""
         if flag == RAISED:
             return self.frames.error()
-        text = self.image.failures.get(flag, f"error flag {flag}")
+        text = self.program.failures.get(flag, f"error flag {flag}")
         kind = ShapeError if SHAPE_FLAG <= flag < INDEX_FLAG else IndexRangeError
         if slots is None:
             return kind(_SLOT.sub("(see the shapes)", text))
@@ -322,7 +321,7 @@ class Executor:
             for k in self.late_outputs:
                 late = made.pop(k)
                 outputs[k] = self.memory.taken(late.block, late.dtype, late.shape)
-        resized = self.image.resized
+        resized = self.program.resized
         if not resized:
             return outputs
         count = len(outputs) - len(resized)

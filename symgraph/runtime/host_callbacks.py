@@ -4,7 +4,7 @@ A program calls back for two reasons: an op is computed in Python (LAPACK, sorti
 op of the user), or a value has been computed that decides extents, and the slots that
 wait for it are to be filled. `Stages` tells what waits for which value; a `CallState`
 holds what belongs to one table of slots; `HostCallbacks` is the callback through which
-native code comes in. In: an Image. Out: filled slots, computed arrays; an exception is
+native code comes in. In: a Program. Out: filled slots, computed arrays; an exception is
 kept for the caller.
 """
 
@@ -19,7 +19,6 @@ from symgraph.backends.base import Executable
 from symgraph.backends.reference import located
 from symgraph.core.dtypes import ITEMSIZE, NUMPY
 from symgraph.core.memory import Block, address_of
-from symgraph.core.node import Apply
 from symgraph.core.record import Record, fresh
 from symgraph.errors import (
     DtypeError,
@@ -30,8 +29,8 @@ from symgraph.errors import (
 from symgraph.lower.block_size import block_size
 from symgraph.lower.checks import INDEX_FLAG, SHAPE_FLAG
 from symgraph.lower.sizes import SizePolynomial, evaluate, lates_of
+from symgraph.lower.steps import Program
 from symgraph.runtime.buffers import Arena, layout
-from symgraph.runtime.image import Image
 
 if TYPE_CHECKING:
     from symgraph.runtime.inspection import Inspection
@@ -48,7 +47,7 @@ class Broadcasts(Exception):
 
 
 class Stage(Record, frozen=False):
-    """Positions in an Image of what becomes known together."""
+    """Positions in a Program of what becomes known together."""
 
     atoms: list[int] = fresh(factory=list)
     slots: list[int] = fresh(factory=list)
@@ -61,19 +60,19 @@ class Stage(Record, frozen=False):
 class Stages:
     """For each late value, and for the beginning, what is known from then on."""
 
-    def __init__(self, image: Image) -> None:
-        never = len(image.dynamic_extents)
+    def __init__(self, program: Program) -> None:
+        never = len(program.dynamic_extents)
         self.of_atom = [
             max((k if k >= 0 else never for k in lates_of(r)), default=AT_ONCE)
-            for r in image.recipes
+            for r in program.recipes
         ]
         self.stages = {k: Stage() for k in range(AT_ONCE, never + 1)}
-        for number in range(len(image.recipes)):
+        for number in range(len(program.recipes)):
             self.stages[self.of_atom[number]].atoms.append(number)
-        for number, (size, *_) in enumerate(image.temps):
+        for number, (size, *_) in enumerate(program.temps):
             self._stage(size).temps.append(number)
         temp_stage = {n: k for k, stage in self.stages.items() for n in stage.temps}
-        for number, what in enumerate(image.slots):
+        for number, what in enumerate(program.slots):
             if isinstance(what, SizePolynomial):
                 self._stage(what).slots.append(number)
             elif what[0] == "block_size":
@@ -82,12 +81,12 @@ class Stages:
                 self.stages[temp_stage[what[1]]].slots.append(number)
             else:
                 self.stages[AT_ONCE].slots.append(number)
-        for number, (_, shape) in enumerate(image.outputs):
+        for number, (_, shape) in enumerate(program.outputs):
             self._stage(*shape).outputs.append(number)
-        for number, (left, right, *_) in enumerate(image.checks):
-            self._stage(left, right).checks.append(number)
-        for number, (index, extent, *_) in enumerate(image.ranges):
-            self._stage(index, extent).ranges.append(number)
+        for number, c in enumerate(program.checks):
+            self._stage(c.left, c.right).checks.append(number)
+        for number, r in enumerate(program.ranges):
+            self._stage(r.index, r.extent).ranges.append(number)
 
     def _stage(self, *sizes: SizePolynomial) -> Stage:
         atoms = [self.of_atom[a] for size in sizes for a in size.atoms()]
@@ -96,10 +95,12 @@ class Stages:
     def __getitem__(self, number: int) -> Stage:
         return self.stages[number]
 
-    def may_broadcast(self, image: Image) -> bool:
+    def may_broadcast(self, program: Program) -> bool:
         """Whether an extent that the function computes may turn out to broadcast."""
         late = [s.checks for k, s in self.stages.items() if k != AT_ONCE]
-        return any(image.checks[number][3] for checks in late for number in checks)
+        return any(
+            program.checks[number].broadcast for checks in late for number in checks
+        )
 
     @property
     def late_outputs(self) -> list[int]:
@@ -143,23 +144,21 @@ class HostCallbacks:
 
     def __init__(
         self,
-        image: Image,
+        program: Program,
         executable: Executable,
-        nodes: Sequence[Apply],
         inspection: "Inspection | None" = None,
     ) -> None:
-        self.image = image
+        self.program = program
         self.executable = executable
         self.memory = executable.memory
         self.inspection = inspection
-        self.stages = Stages(image)
-        self.used = bool(image.calls or image.dynamic_extents)
+        self.stages = Stages(program)
+        self.used = bool(program.calls or program.dynamic_extents)
         self._raised: list[Any] = []  # the function that is called, then errors
-        self._nodes = nodes
         self._frames: dict[int, CallState] = {}
         self._output_slots = {
             what[1]: position
-            for position, what in enumerate(image.slots)
+            for position, what in enumerate(program.slots)
             if not isinstance(what, SizePolynomial) and what[0] == "output"
         }
 
@@ -214,17 +213,17 @@ class HostCallbacks:
     # --- ops ----------------------------------------------------------------------------
 
     def _call(self, frame: CallState, number: int) -> None:
-        _, inputs, outputs, place = self.image.calls[number]
-        node, slots = self._nodes[number], frame.slots
+        called, slots = self.program.calls[number], frame.slots
+        node, place = called.node, called.place
         try:
-            given = [self._array(slots, *told) for told in inputs]
+            given = [self._array(slots, *told) for told in called.inputs]
             results = node.op.values_of(node, given)
         except (IndexRangeError, LinearAlgebraError, ShapeError) as error:
             raise located(error, node) from None
         except Exception as error:
             error.add_note(f"computed by {node.op}, at {place}")
             raise
-        for k, (told, result) in enumerate(zip(outputs, results, strict=True)):
+        for k, (told, result) in enumerate(zip(called.outputs, results, strict=True)):
             slot, dtype, extents = told
             shape = tuple(int(slots[e]) for e in extents)
             found = np.asarray(result)
@@ -250,17 +249,18 @@ class HostCallbacks:
     # --- late values --------------------------------------------------------------------
 
     def _bind(self, frame: CallState, number: int) -> None:
-        image, stage = self.image, self.stages[number]
-        slot, dtype = image.dynamic_extents[number]
-        frame.lates[number] = self._array(frame.slots, slot, dtype, ()).item()
+        program, stage = self.program, self.stages[number]
+        extent = program.dynamic_extents[number]
+        found = self._array(frame.slots, extent.slot, extent.dtype, ())
+        frame.lates[number] = found.item()
         for atom in stage.atoms:
             frame.atoms[atom] = int(
                 evaluate(
-                    image.recipes[atom], frame.shapes, frame.values.__getitem__,
+                    program.recipes[atom], frame.shapes, frame.values.__getitem__,
                     frame.lates,
                 )
             )  # fmt: skip
-        check(image, stage, frame.atoms, frame.slots, Broadcasts, late=True)
+        check(program, stage, frame.atoms, frame.slots, Broadcasts, late=True)
         if self.inspection is not None:
             late = self.stages.of_atom
             # later ones are those of the call before
@@ -270,9 +270,9 @@ class HostCallbacks:
             )
         self._place(frame, number, stage)
         for position in stage.slots:
-            fill(image, frame.slots, position, frame.atoms)
+            fill(program, frame.slots, position, frame.atoms)
         for output in stage.outputs:
-            kind, extents = image.outputs[output]
+            kind, extents = program.outputs[output]
             shape = tuple(e.value(frame.atoms) for e in extents)
             if min(shape, default=0) < 0:
                 raise ShapeError(
@@ -291,7 +291,7 @@ class HostCallbacks:
             return
         temps = [
             (size.value(frame.atoms), first, last)
-            for size, first, last in (self.image.temps[k] for k in stage.temps)
+            for size, first, last in (self.program.temps[k] for k in stage.temps)
         ]
         for size, _, _ in temps:
             if size < 0:
@@ -303,14 +303,16 @@ class HostCallbacks:
             arena.poison()
         starts = dict(zip(stage.temps, offsets, strict=True))
         for position in stage.slots:
-            what = self.image.slots[position]
+            what = self.program.slots[position]
             if not isinstance(what, SizePolynomial) and what[0] == "temp":
                 frame.slots[position] = arena.address + starts[what[1]]
 
 
-def fill(image: Image, slots: np.ndarray, position: int, atoms: Sequence[int]) -> None:
+def fill(
+    program: Program, slots: np.ndarray, position: int, atoms: Sequence[int]
+) -> None:
     """Put a size, or the size of the blocks of a launch, into its slot."""
-    what = image.slots[position]
+    what = program.slots[position]
     if isinstance(what, SizePolynomial):
         slots[position] = what.value(atoms)
     elif what[0] == "block_size":
@@ -321,7 +323,7 @@ def fill(image: Image, slots: np.ndarray, position: int, atoms: Sequence[int]) -
 
 
 def check(
-    image: Image,
+    program: Program,
     stage: Stage,
     atoms: Sequence[int],
     slots: np.ndarray,
@@ -337,27 +339,28 @@ def check(
     """
     differ = None
     for number in stage.checks:
-        left, right, message, broadcast, guard = image.checks[number]
-        a, b = left.value(atoms), right.value(atoms)
+        sizes = program.checks[number]
+        a, b, guard = sizes.left.value(atoms), sizes.right.value(atoms), sizes.guard
         if guard is not None:
             slots[guard] = 0 if a == b else SHAPE_FLAG + guard
         if a == b:
             continue
-        text = message.replace("{left}", str(a)).replace("{right}", str(b))
-        harmless = broadcast and 1 in (a, b) and not (late and guard is not None)
+        text = sizes.message.replace("{left}", str(a)).replace("{right}", str(b))
+        harmless = sizes.broadcast and 1 in (a, b) and not (late and guard is not None)
         if harmless and broadcasts is not None:
             raise broadcasts(text)
         if guard is None and differ is None:
             differ = text
     for number in stage.ranges:
-        index, extent, message, empty, guard = image.ranges[number]
-        i, n = index.value(atoms), extent.value(atoms)
+        place = program.ranges[number]
+        i, n = place.index.value(atoms), place.extent.value(atoms)
+        empty, guard = place.empty, place.guard
         fits = n > 0 if empty else -n <= i < n
         if guard is not None:
             flag = SHAPE_FLAG if empty else INDEX_FLAG
             slots[guard] = 0 if fits else flag + guard
         elif not fits:
-            text = message.replace("{index}", str(i)).replace("{extent}", str(n))
+            text = place.message.replace("{index}", str(i)).replace("{extent}", str(n))
             raise ShapeError(text) if empty else IndexRangeError(text)
     if differ is not None:
         raise ShapeError(differ)

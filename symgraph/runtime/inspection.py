@@ -203,10 +203,10 @@ class _View:
             return self.program.constants[number].nbytes
         if kind == "leaf":
             _, dtype, _ = self.program.leaves[number]
-            return int(np.prod(self.shapes[number], dtype=np.int64)) * ITEMSIZE[dtype]
+            return math.prod(self.shapes[number]) * ITEMSIZE[dtype]
         dtype, shape = self.program.outputs[number]
         extents: Any = [self.value(e) for e in shape]
-        return int(np.prod(extents, dtype=np.int64)) * ITEMSIZE[dtype]
+        return math.prod(extents) * ITEMSIZE[dtype]
 
     def base(self, slot: int) -> tuple[int, Span]:
         """The slot of the memory behind an address, and where in it that may point."""

@@ -22,7 +22,6 @@ from symgraph.core.shared import SharedVariable, aligned_copy
 from symgraph.lower.steps import Copy, Launch, Program, Step
 from symgraph.ops.families import Cast, Elementwise
 from symgraph.runtime.executor import Executor
-from symgraph.runtime.image import Image
 from symgraph.runtime.work import Work, work_of
 
 _MOST_NAMES = 5
@@ -136,7 +135,7 @@ class Profile(Record):
 
 def measure(
     program: Program,
-    image: Image,
+    native: Program,
     timed: Timed,
     shared: Sequence[SharedVariable],
     arrays: Sequence[np.ndarray],
@@ -147,12 +146,11 @@ def measure(
 
     Parameters
     ----------
-    image : of its native form
+    native : it in steps of its device
     timed : that with clocks, as `Backend.timed` makes it
     arrays : converted arguments
     """
-    calls_back = [call.node for call in program.calls]
-    executor = Executor(image, timed.executable, shared, calls_back)
+    executor = Executor(native, timed.executable, shared)
     binding = executor.bind(arrays)
     slots = binding.slots.copy()
     if executor.frames.used:

@@ -12,7 +12,6 @@ from symgraph.core.shared import aligned_empty
 from symgraph.errors import ShapeError
 from symgraph.runtime import executor as executors
 from symgraph.runtime.buffers import ALIGNMENT, Arena, layout
-from symgraph.runtime.image import from_json, image_of, to_json
 
 
 def made() -> Any:
@@ -46,18 +45,6 @@ def test_older_bindings_follow_a_larger_arena() -> None:
     f(np.ones((200, 3)))
     assert f._executor.arena.address != address
     np.testing.assert_array_equal(f(small), first)
-
-
-def test_an_image_survives_json() -> None:
-    import json
-
-    x, n, i = T.dmatrix("x"), T.lscalar("n"), T.lvector("i")
-    f = sg.function([x, n, i], [x[:n].sum(), x[i], T.arange(n) + x.shape[0]])
-    image = image_of(f.program)
-    again = from_json(json.loads(json.dumps(to_json(image, str))), str)
-    for field in ("slots", "recipes", "leaves", "temps", "outputs", "checks", "ranges",
-                  "failures", "resized"):  # fmt: skip
-        assert getattr(again, field) == getattr(image, field), field
 
 
 def test_temporaries_that_live_together_do_not_overlap() -> None:
