@@ -1,9 +1,9 @@
-"""The command line: ``symgraph train | predict | evaluate | time | explain | ...``.
+"""The command line: ``symgraph train | sweep | predict | evaluate | time | ...``.
 
 In: arguments.  Out: text on standard output, files that the commands write, and an exit
 code: 0 when it worked, 2 for bad input, which is told in one line on standard error.
 The work itself is done in ``train_command.py``, ``predict.py``, ``evaluate.py``,
-``timing.py``, ``explain.py``, ``bench.py``, ``doctor.py``.
+``timing.py``, ``sweep.py``, ``explain.py``, ``bench.py``, ``doctor.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from symgraph import errors
 from symgraph.config import config
 from symgraph.core.cache import default_cache
 from symgraph.data.files import printable
-from symgraph.train import bench, doctor, evaluate, explain, timing, train_command
+from symgraph.train import (
+    bench,
+    doctor,
+    evaluate,
+    explain,
+    sweep,
+    timing,
+    train_command,
+)
 from symgraph.train.predict import INVERT, Prediction, predict_files
 from symgraph.version import VERSION
 
@@ -153,6 +161,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     evaluate.run(options, load)
 
 
+def _sweep(options: argparse.Namespace) -> None:
+    sweep.run(options, train_command.words(options, without=("output",)))
+
+
 def _explain(options: argparse.Namespace) -> None:
     _write(explain.explain(options.expression, options.types))
 
@@ -185,6 +197,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     train_command.add_arguments(train)
     train.set_defaults(command=train_command.run)
+
+    swept = commands.add_parser(
+        "sweep",
+        help="train with many settings, in processes, and show which is best",
+        description="What is not given is chosen to suit the data and the model. The same "
+        "command goes on where it was stopped.",
+    )
+    sweep.add_arguments(swept)
+    swept.set_defaults(command=_sweep)
 
     predict = commands.add_parser(
         "predict", help="classes of images or rows, by a saved model"

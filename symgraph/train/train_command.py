@@ -183,28 +183,31 @@ def _summary(
 # --- arguments --------------------------------------------------------------------------
 
 
-def add_arguments(train: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Arguments of ``train``."""
-    train.add_argument(
+    actions: list[argparse.Action] = []
+
+    def add(*flags: str, **settings: Any) -> None:
+        actions.append(parser.add_argument(*flags, **settings))
+
+    add(
         "data",
         metavar="DATA",
         help="digits (bundled), mnist, cifar10, a folder or zip archive of pictures: "
         "class/name.jpg, or train/class/name.jpg and test/class/name.jpg; a .csv file "
         "whose last column is learned, or a .npz archive of arrays x and y",
     )
-    train.add_argument(
+    add(
         "--model", type=_model, metavar="NAME",
         help=f"of images {', '.join(images.MODELS)} (default cnn), of rows "
         f"{', '.join(tables.MODELS)} (default mlp), or FILE.py:function of (inputs, "
         "outputs) that returns the last layer",
     )  # fmt: skip
-    train.add_argument(
+    add(
         "--data", dest="folder", metavar="DIR",
         help="folder of the files of mnist or cifar10; downloaded when not given",
     )  # fmt: skip
-    train.add_argument(
-        "--target", metavar="COLUMN", help="of a .csv file, what is learned"
-    )
+    add("--target", metavar="COLUMN", help="of a .csv file, what is learned")
     for flag, kind, text in (
         ("epochs", int, "passes over the training images"),
         ("batch-size", int, "images per step"),
@@ -218,28 +221,52 @@ def add_arguments(train: argparse.ArgumentParser) -> None:
         ("limit", int, "digits: use so many images of each part only"),
         ("seed", int, "of data division, weights, dropout, changed images, shuffling"),
     ):
-        train.add_argument(f"--{flag}", type=kind, help=text)
-    train.add_argument(
+        add(f"--{flag}", type=kind, help=text)
+    add(
         "--device", metavar="NAME",
         help=f"where functions run: {', '.join(devices())} (default cpu)",
     )  # fmt: skip
-    train.add_argument(
-        "--hidden", type=sizes, metavar="N[,N...]", help="units of the dense layers"
-    )
-    train.add_argument(
+    add("--hidden", type=sizes, metavar="N[,N...]", help="units of the dense layers")
+    add(
         "--flip", action="store_true", default=None,
         help="mirror training images at random, left and right",
     )  # fmt: skip
-    train.add_argument(
-        "--skip-bad", action="store_true", help="leave damaged pictures out"
-    )
-    train.add_argument(
+    add("--skip-bad", action="store_true", help="leave damaged pictures out")
+    add(
         "--tensorboard", metavar="DIR",
         help="folder for what TensorBoard shows, one folder in it for each run",
     )  # fmt: skip
-    train.add_argument(
-        "--output", metavar="DIR", help="folder for the results (default DATA-model)"
-    )
+    add("--output", metavar="DIR", help="folder for the results (default DATA-model)")
+    return actions
+
+
+def names() -> list[str]:
+    """Names of all options of ``train``, without their dashes."""
+    return [
+        text.removeprefix("--")
+        for action in add_arguments(argparse.ArgumentParser())
+        for text in action.option_strings
+        if text.startswith("--")
+    ]
+
+
+def words(options: argparse.Namespace, without: tuple[str, ...] = ()) -> list[str]:
+    """The data and the options of ``train`` that were given, as on the command line."""
+    made = [options.data]
+    for action in add_arguments(argparse.ArgumentParser()):
+        value = getattr(options, action.dest, None)
+        if (
+            not action.option_strings
+            or action.dest in without
+            or value in (None, False)
+        ):
+            continue
+        made.append(action.option_strings[-1])
+        if isinstance(value, tuple):
+            made.append(",".join(map(str, value)))
+        elif value is not True:
+            made.append(str(value))
+    return made
 
 
 def _model(name: str) -> str:
