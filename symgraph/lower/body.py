@@ -15,7 +15,7 @@ from symgraph.core.node import Apply, Variable
 from symgraph.lower import single_op_kernels
 from symgraph.lower.blocks import in_blocks
 from symgraph.lower.bounds import OUTSIDE, with_bounds
-from symgraph.lower.builder import Builder
+from symgraph.lower.builder import KernelBuilder
 from symgraph.lower.canonical import canonical
 from symgraph.lower.contractions import add_convolution, add_product
 from symgraph.lower.extents import Extents
@@ -23,7 +23,7 @@ from symgraph.lower.failures import text_of
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.fusion_groups import Group, late_homes, made_by
 from symgraph.lower.ir import Kernel, Size
-from symgraph.lower.loop_nest import Nest
+from symgraph.lower.loop_nest import LoopNest
 from symgraph.lower.memory import is_change, place
 from symgraph.lower.nested import Nested, OuterBuffers
 from symgraph.lower.pairs import split
@@ -160,9 +160,9 @@ class Body:
 
     # --- kernels ----------------------------------------------------------------------
 
-    def _written(self, unit: Group | Apply) -> Builder | None:
+    def _written(self, unit: Group | Apply) -> KernelBuilder | None:
         if isinstance(unit, Group):
-            return Nest(self.fusion, unit, self.builder.codes).write()
+            return LoopNest(self.fusion, unit, self.builder.codes).write()
         if (
             self._is_product(unit)
             or unit.op.convolves
@@ -181,7 +181,7 @@ class Body:
             matrix_of(v, self.extents) is not None for v in node.inputs
         )
 
-    def _step(self, unit: Group | Apply, build: Builder | None) -> None:
+    def _step(self, unit: Group | Apply, build: KernelBuilder | None) -> None:
         nodes = [v.owner for v in made_by(unit)] if isinstance(unit, Group) else [unit]
         self.w.begin([node for node in nodes if node is not None])
         if build is not None:
@@ -226,7 +226,7 @@ class Body:
         )
         self.w.add(HostCall(number))
 
-    def _kernel(self, build: Builder) -> None:
+    def _kernel(self, build: KernelBuilder) -> None:
         places = [node.outputs[0].place for node in self.w.nodes]
         kernel = schedule(build.finish("k", places), build.sizes)
         if not kernel.body:
@@ -250,7 +250,7 @@ class Body:
             )
         )
 
-    def _with_bounds(self, kernel: Kernel, build: Builder) -> tuple[Kernel, bool]:
+    def _with_bounds(self, kernel: Kernel, build: KernelBuilder) -> tuple[Kernel, bool]:
         """The kernel with checks of loaded places, and whether it needs any."""
         variables = {b.name: v for v, b in build.buffers.items()}
 

@@ -69,7 +69,7 @@ class Scope(Record, frozen=False):
     memo: dict[Any, Expression] = fresh(factory=dict)
 
 
-class Builder:
+class KernelBuilder:
     """One kernel in the making."""
 
     def __init__(self, extents: Extents, stored: set[Variable]) -> None:
@@ -79,7 +79,7 @@ class Builder:
         self.buffers: dict[Variable, Buffer] = {}
         self.scratch: list[tuple[Variable, SizePolynomial]] = []
         #: further kernels that compute the same values, one after the other
-        self.rest: list[Builder] = []
+        self.rest: list[KernelBuilder] = []
         self.primitives = Primitives(self.emit)
         self._scopes = [Scope()]
         self._size_names: dict[SizePolynomial, str] = {}
@@ -87,9 +87,9 @@ class Builder:
         self._local_depth: dict[str, int] = {}
         self._count = 0
 
-    def another(self) -> "Builder":
+    def another(self) -> "KernelBuilder":
         """The next kernel, for what would make this one too long."""
-        made = Builder(self.extents, self.stored)
+        made = KernelBuilder(self.extents, self.stored)
         self.rest.append(made)
         return made
 

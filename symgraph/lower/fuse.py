@@ -28,7 +28,7 @@ from symgraph.lower.fusion_groups import (
     late_homes,
 )
 from symgraph.lower.materialization import inline_values, stored_values, summed_products
-from symgraph.lower.operand_access import Reading
+from symgraph.lower.operand_access import OperandAccess
 from symgraph.lower.order import Order
 from symgraph.lower.sizes import ONE, lates_of
 
@@ -36,7 +36,7 @@ from symgraph.lower.sizes import ONE, lates_of
 NEIGHBOURS = 16
 
 
-class Fusion(Reading):
+class Fusion(OperandAccess):
     """The units of a graph. `units` are in a valid order; `stored` need a buffer."""
 
     def __init__(

@@ -4,14 +4,14 @@ A position is that of a loop, or a constant: axes of small known extent ("points
 lower/small_products.py) and unrolled inner axes have no loop, so a member has one value
 for each of their points, computed when somebody asks for it. A reduction over points is
 written out on the spot; one over loops has been folded by lower/loop_nest.py, which
-remembers it. In: a Group and a Builder with open loops. Out: Kernel IR expressions.
+remembers it. In: a Group and a KernelBuilder with open loops. Out: Kernel IR expressions.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 from symgraph.core.node import Apply, Constant, Variable
-from symgraph.lower.builder import ORIGIN, Builder, Position
+from symgraph.lower.builder import ORIGIN, KernelBuilder, Position
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.fusion_groups import (
     RENAMING,
@@ -33,7 +33,7 @@ INDEX_ERROR = 1
 Positions = tuple[Position, ...]
 
 
-class Values:
+class GroupValues:
     """What lower/loop_nest.py writes its loops around."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Values:
         self.group = group
         self.codes = codes
         self.extents = fusion.extents
-        self.build = Builder(fusion.extents, fusion.stored)
+        self.build = KernelBuilder(fusion.extents, fusion.stored)
         self.position: dict[Axis, Position] = {}
         self.inner: list[Axis] = []
         self.unrolled = False
@@ -361,7 +361,7 @@ class Values:
 
 
 def checked_index(
-    build: Builder,
+    build: KernelBuilder,
     index: Expression,
     extent: Expression,
     variable: Variable,

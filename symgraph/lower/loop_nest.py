@@ -9,7 +9,7 @@ A value belongs to the pass after the reductions it depends on. Small inner exte
 written out (no loop), so a softmax of 10 classes runs 16 rows at a time. Costly
 values that several passes need are kept, where they are stored or in a scratch row.
 What the values are is decided in lower/group_values.py. In: a Group. Out: a Kernel in the
-making (`Builder`), whose sizes and buffers the program binds.
+making (`KernelBuilder`), whose sizes and buffers the program binds.
 """
 
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from contextlib import ExitStack, contextmanager
 
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.node import Variable
-from symgraph.lower.builder import Builder
+from symgraph.lower.builder import KernelBuilder
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.fusion_groups import Axes, Axis, Group, is_cheap
-from symgraph.lower.group_values import COMBINE, Positions, Values
+from symgraph.lower.group_values import COMBINE, GroupValues, Positions
 from symgraph.lower.ir import Local
 from symgraph.lower.sizes import product
 
 UNROLL = 16
 
 
-class Nest(Values):
-    """Writes one group into a `Builder`."""
+class LoopNest(GroupValues):
+    """Writes one group into a `KernelBuilder`."""
 
     def __init__(
         self, fusion: Fusion, group: Group, codes: dict[int, Variable]
@@ -93,7 +93,7 @@ class Nest(Values):
 
     # --- the kernel -------------------------------------------------------------------
 
-    def write(self) -> Builder:
+    def write(self) -> KernelBuilder:
         """Write all loops."""
         passes = self._passes()
         self._plan_rows(passes)

@@ -1,10 +1,10 @@
 """Which values a program stores, and which each kernel computes for itself.
 
-Scalars of extents and constants and one-hot masks are computed where they are used;
-so are masks and derivatives that are cheap to make again from one stored operand.
+Scalars of extents and constants and one-hot masks are computed where they are used; so
+are masks and derivatives that are cheap to make again from one stored operand.
 Everything else that crosses the border of a group, is a result, or must lie in memory
-is stored. In: a `Reading` (before fusion) or the units (after). Out: the values that are
-inline with what they cost, and the set of those that are stored.
+is stored. In: a `OperandAccess` (before fusion) or the units (after). Out: the values
+that are inline with what they cost, and the set of those that are stored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from symgraph.lower.fusion_groups import (
     is_computed,
     is_iota,
 )
-from symgraph.lower.operand_access import Reading
+from symgraph.lower.operand_access import OperandAccess
 
 #: operations of an inline value, at most, with those of what it is made of
 INLINE = 16
@@ -24,7 +24,9 @@ INLINE = 16
 STEPS = 3
 
 
-def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, int]:
+def inline_values(
+    reading: OperandAccess, nodes: Sequence[Apply]
+) -> dict[Variable, int]:
     """Values so cheap that every kernel computes them for itself.
 
     Scalars made of extents, constants and 0-d leaves by cheap ops, and comparisons
@@ -65,7 +67,7 @@ def inline_values(reading: Reading, nodes: Sequence[Apply]) -> dict[Variable, in
 
 
 def stored_values(
-    reading: Reading, units: Sequence[Unit], unit_of: Mapping[Variable, Unit]
+    reading: OperandAccess, units: Sequence[Unit], unit_of: Mapping[Variable, Unit]
 ) -> set[Variable]:
     """What needs memory; cheap values of one stored operand are sunk to their users."""
     stored: set[Variable] = set()
@@ -103,7 +105,7 @@ def stored_values(
 
 
 def _recipe(
-    reading: Reading, variable: Variable, stored: set[Variable]
+    reading: OperandAccess, variable: Variable, stored: set[Variable]
 ) -> dict[Variable, int] | None:
     """Cheap nodes that make a value of one stored operand, with their number, or None.
 
@@ -140,7 +142,7 @@ def _recipe(
     return dict.fromkeys(steps, length) if length <= INLINE else None
 
 
-def summed_products(reading: Reading, nodes: Sequence[Apply]) -> set[Variable]:
+def summed_products(reading: OperandAccess, nodes: Sequence[Apply]) -> set[Variable]:
     """Products that only a sum reads: they stay with it, never with their factors.
 
     So the terms of a thin product of matrices are not stored.

@@ -13,7 +13,7 @@ from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.graph import Graph
 from symgraph.core.node import Apply, Constant, Variable
 from symgraph.core.record import Record, fresh
-from symgraph.lower.builder import Builder
+from symgraph.lower.builder import KernelBuilder
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.fusion_groups import Group, can_fail, made_by
 from symgraph.lower.ir import Access, Let, Load, Loop, Statement, Store, expressions
@@ -41,7 +41,7 @@ class Placement(Record, frozen=False):
 def place(
     graph: Graph,
     fusion: Fusion,
-    kernels: Sequence[Builder | None],
+    kernels: Sequence[KernelBuilder | None],
     leaves: Sequence[Variable],
     in_place: bool = True,
 ) -> Placement:
@@ -116,7 +116,7 @@ def place(
 
 
 def _overwritten(
-    fusion: Fusion, kernels: Sequence[Builder | None], last: dict[Variable, int]
+    fusion: Fusion, kernels: Sequence[KernelBuilder | None], last: dict[Variable, int]
 ) -> dict[Variable, Variable]:
     """Changed copy → what it is a copy of, where nothing reads that any more."""
     found: dict[Variable, Variable] = {}
@@ -137,7 +137,7 @@ def _overwritten(
 
 
 def _is_base_alone(
-    fusion: Fusion, unit: Group | Apply, build: Builder | None, base: Variable
+    fusion: Fusion, unit: Group | Apply, build: KernelBuilder | None, base: Variable
 ) -> bool:
     """Whether what a unit reads beside its base is not that base, nor a part of it.
 
@@ -187,7 +187,7 @@ def _last_uses(
 
 
 def _same_places(
-    unit: Group | Apply, build: Builder | None, target: Variable, new: Variable
+    unit: Group | Apply, build: KernelBuilder | None, target: Variable, new: Variable
 ) -> bool:
     """Whether a kernel reads each element of `target` only just before writing it."""
     if build is None:  # a product may read only the matrix it adds to

@@ -4,8 +4,8 @@ Renamings of axes (dimshuffle, broadcast, reshapes of ones) are looked through, 
 operand becomes a `Use`: a computed or stored variable, and the axis that indexes each
 of its dimensions. Unrolled axes, those of the extents in `unrolled`, have no axis:
 loops never run along them, each of their points is a value of its own
-(lower/group_values.py). In: Graph, Extents. Out: `Reading`, which lower/fuse.py builds
-on.
+(lower/group_values.py). In: Graph, Extents. Out: `OperandAccess`, which lower/fuse.py
+builds on.
 """
 
 import math
@@ -26,7 +26,7 @@ from symgraph.lower.fusion_groups import (
 from symgraph.lower.sizes import ONE, SizePolynomial
 
 
-class Reading:
+class OperandAccess:
     """Uses of variables by nodes.
 
     `inline` values, given with their numbers of operations, are read as what they are

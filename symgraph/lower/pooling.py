@@ -17,7 +17,7 @@ from typing import Any
 
 from symgraph.core.node import Apply, Variable
 from symgraph.core.record import Record
-from symgraph.lower.builder import Builder, Position
+from symgraph.lower.builder import KernelBuilder, Position
 from symgraph.lower.ir import Const, Expression
 from symgraph.lower.sizes import ONE, SizePolynomial, poly, row_major
 
@@ -57,7 +57,7 @@ class Element(Record):
 class _Windows:
     """The loops of one pooling op. `x` and `y` tell the two shapes."""
 
-    def __init__(self, build: Builder, op: Any, x: Variable, y: Variable) -> None:
+    def __init__(self, build: KernelBuilder, op: Any, x: Variable, y: Variable) -> None:
         self.build = build
         self.op = op
         self.shape = build.extents.shape(x)
@@ -314,7 +314,7 @@ def _zero(dtype: str) -> Const:
 # --- the ops -----------------------------------------------------------------------
 
 
-def pool(build: Builder, node: Apply, codes: Codes) -> None:
+def pool(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """y[o] = max or sum of x over window o."""
     (x,), (y,) = node.inputs, node.outputs
     windows = _Windows(build, node.op, x, y)
@@ -331,7 +331,7 @@ def pool(build: Builder, node: Apply, codes: Codes) -> None:
         windows.visit(outer, True, body)
 
 
-def pick(build: Builder, node: Apply, codes: Codes) -> None:
+def pick(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """out[o] = sum of v over the elements that y[o] was taken from."""
     (x, y, v), (out,) = node.inputs, node.outputs
     windows = _Windows(build, node.op, x, out)
@@ -348,7 +348,7 @@ def pick(build: Builder, node: Apply, codes: Codes) -> None:
         windows.visit(outer, True, body)
 
 
-def spread_sum(build: Builder, node: Apply, codes: Codes) -> None:
+def spread_sum(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """dx[i] = sum of g[o] over the windows that hold i."""
     g, (dx,) = node.inputs[0], node.outputs
 
@@ -360,7 +360,7 @@ def spread_sum(build: Builder, node: Apply, codes: Codes) -> None:
     _spread(_Windows(build, node.op, dx, g), dx, values)
 
 
-def spread_max(build: Builder, node: Apply, codes: Codes) -> None:
+def spread_max(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """dx[i] = sum of g[o] over the windows whose maximum was taken from i."""
     (x, y, g), (dx,) = node.inputs, node.outputs
     windows = _Windows(build, node.op, dx, g)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from symgraph.core.node import Apply, Variable
 from symgraph.lower import pooling
-from symgraph.lower.builder import ORIGIN, Builder, Position
+from symgraph.lower.builder import ORIGIN, KernelBuilder, Position
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.group_values import checked_index
 from symgraph.lower.ir import Access, Call, Const, Expression, SizeValue
@@ -19,23 +19,23 @@ from symgraph.ops.slices import filled, slice_bounds
 Codes = dict[int, Variable]
 
 
-def write(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
+def write(fusion: Fusion, node: Apply, codes: Codes) -> KernelBuilder:
     """The kernel of a node."""
-    build = Builder(fusion.extents, fusion.stored)
+    build = KernelBuilder(fusion.extents, fusion.stored)
     _WRITERS[node.op.name](build, node, codes)
     return build
 
 
-def write_change(fusion: Fusion, node: Apply, codes: Codes) -> Builder:
+def write_change(fusion: Fusion, node: Apply, codes: Codes) -> KernelBuilder:
     """The kernel of a node whose first operand already lies where the result will."""
-    build = Builder(fusion.extents, fusion.stored)
+    build = KernelBuilder(fusion.extents, fusion.stored)
     change = _change if node.op.name == "set_subtensor" else _scattered
     change(build, node, codes)
     return build
 
 
 def _loops(
-    build: Builder,
+    build: KernelBuilder,
     stack: ExitStack,
     shape: Sequence[SizePolynomial],
     vector: bool = True,
@@ -51,14 +51,17 @@ def _loops(
 
 
 def _write_to(
-    build: Builder, out: Variable, positions: Sequence[Position], value: Expression
+    build: KernelBuilder,
+    out: Variable,
+    positions: Sequence[Position],
+    value: Expression,
 ) -> None:
     strides = row_major(build.extents.shape(out))
     build.store(build.buffer(out, "out"), build.access(positions, strides), value)
 
 
 def _read_back(
-    build: Builder, out: Variable, positions: Sequence[Position]
+    build: KernelBuilder, out: Variable, positions: Sequence[Position]
 ) -> tuple[Access, Expression]:
     """The present element of a buffer that the kernel is writing."""
     access = build.access(positions, row_major(build.extents.shape(out)))
@@ -66,7 +69,7 @@ def _read_back(
     return access, build.reload(buffer, access, out.type.dtype)
 
 
-def _copy(build: Builder, source: Variable, out: Variable) -> None:
+def _copy(build: KernelBuilder, source: Variable, out: Variable) -> None:
     with ExitStack() as stack:
         positions = _loops(build, stack, build.extents.shape(out))
         _write_to(build, out, positions, build.load(source, positions))
@@ -78,7 +81,7 @@ JOINED = 32
 TERMS = 8
 
 
-def _make_vector(build: Builder, node: Apply, codes: Codes) -> None:
+def _make_vector(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     one = build
     for k, element in enumerate(node.inputs):
         if k and k % JOINED == 0:
@@ -86,7 +89,7 @@ def _make_vector(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(one, node.outputs[0], [Position(poly(k))], one.load(element, ()))
 
 
-def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
+def _concatenate(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     axis = node.op.axis  # type: ignore[attr-defined]
     start = ZERO
     for first in range(0, len(node.inputs), JOINED):
@@ -95,7 +98,7 @@ def _concatenate(build: Builder, node: Apply, codes: Codes) -> None:
 
 
 def _joined(
-    build: Builder,
+    build: KernelBuilder,
     out: Variable,
     parts: Sequence[Variable],
     axis: int,
@@ -122,12 +125,12 @@ def _joined(
     return start
 
 
-def _set_subtensor(build: Builder, node: Apply, codes: Codes) -> None:
+def _set_subtensor(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     _copy(build, node.inputs[0], node.outputs[0])
     _change(build, node, codes)
 
 
-def _change(build: Builder, node: Apply, codes: Codes) -> None:
+def _change(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """The slice of `set_subtensor`."""
     (out,) = node.outputs
     x, y, *scalars = node.inputs
@@ -154,12 +157,12 @@ def _change(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(build, out, target, value)
 
 
-def _scatter(build: Builder, node: Apply, codes: Codes) -> None:
+def _scatter(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     _copy(build, node.inputs[0], node.outputs[0])
     _scattered(build, node, codes)
 
 
-def _scattered(build: Builder, node: Apply, codes: Codes) -> None:
+def _scattered(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """The elements of `scatter_add` and `scatter_set`."""
     (out,) = node.outputs
     base, indices, values = node.inputs
@@ -185,7 +188,7 @@ def _scattered(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(build, out, target, value)
 
 
-def _running(build: Builder, node: Apply, codes: Codes) -> None:
+def _running(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """out[i] = out[i-1] + x[i], their product, or a[i] * out[i-1] + b[i], on an axis."""
     (out,) = node.outputs
     dtype = out.type.dtype
@@ -212,7 +215,7 @@ def _running(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(build, out, place, build.call(word, dtype, found, given[-1]))
 
 
-def _permutation(build: Builder, node: Apply, codes: Codes) -> None:
+def _permutation(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """Fisher-Yates: for i = n-1 .. 1 swap element i with a random one of 0 .. i."""
     (out,) = node.outputs
     key, call, _ = node.inputs
@@ -234,7 +237,7 @@ def _permutation(build: Builder, node: Apply, codes: Codes) -> None:
         build.store(buffer, access_j, at_i)
 
 
-def _dot(build: Builder, node: Apply, codes: Codes) -> None:
+def _dot(build: KernelBuilder, node: Apply, codes: Codes) -> None:
     """out[i, j] = sum_k a[i, k] * b[k, j], for dtypes that BLAS does not know."""
     (out,) = node.outputs
     a, b = node.inputs
@@ -257,7 +260,7 @@ def _dot(build: Builder, node: Apply, codes: Codes) -> None:
         _write_to(build, out, [*batch, *rows, *columns], total)
 
 
-_WRITERS: dict[str, Callable[[Builder, Apply, Codes], None]] = {
+_WRITERS: dict[str, Callable[[KernelBuilder, Apply, Codes], None]] = {
     "make_vector": _make_vector,
     "concatenate": _concatenate,
     "set_subtensor": _set_subtensor,

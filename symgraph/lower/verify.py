@@ -44,7 +44,7 @@ TESTS = frozenset({"isnan", "isinf", "isfinite", "signbit"})
 
 
 @dataclass(slots=True)
-class Scope:
+class KernelScope:
     """What is known at a point of a kernel.
 
     Attributes
@@ -67,10 +67,10 @@ class Scope:
         """The buffer of a name, or None."""
         return next((b for b in self.kernel.buffers if b.name == name), None)
 
-    def inside(self, loop: Loop) -> "Scope":
+    def inside(self, loop: Loop) -> "KernelScope":
         """The scope of the body of a loop."""
         folds = {s.name for s in walk(loop.body) if isinstance(s, Fold)}
-        return Scope(
+        return KernelScope(
             self.kernel, dict(self.locals), dict(self.combines),
             (*self.indices, loop.index), self.folding | (folds & set(self.locals)),
             self.idle or loop.extent == 0,
@@ -81,7 +81,7 @@ def verify(kernel: Kernel) -> None:
     """Raise KernelError where a kernel breaks a rule."""
     for problem in _of_kernel(kernel):
         raise KernelError(f"kernel {kernel.name}: {problem}")
-    _block(kernel.body, Scope(kernel))
+    _block(kernel.body, KernelScope(kernel))
 
 
 def verify_stores(kernel: Kernel) -> None:
@@ -119,7 +119,7 @@ def _of_kernel(kernel: Kernel) -> Iterator[str]:
             yield f"buffer {buffer.name} has dtype {buffer.dtype!r}"
 
 
-def _block(body: tuple[Statement, ...], scope: Scope) -> None:
+def _block(body: tuple[Statement, ...], scope: KernelScope) -> None:
     for statement in body:
         for expression in _expressions(statement):
             for part in parts(expression):
@@ -147,7 +147,7 @@ def _expressions(statement: Statement) -> Iterator[Expression]:
             yield condition
 
 
-def _apply(thing: Any, scope: Scope, statement: Statement) -> None:
+def _apply(thing: Any, scope: KernelScope, statement: Statement) -> None:
     for check in CHECKS.get(type(thing), ()):
         problem = check(thing, scope)
         if problem:
@@ -156,20 +156,20 @@ def _apply(thing: Any, scope: Scope, statement: Statement) -> None:
 
 # --- statements -------------------------------------------------------------------------
 
-Check = Callable[[Any, Scope], str]
+Check = Callable[[Any, KernelScope], str]
 
 
-def _is_new(statement: Let | Init, scope: Scope) -> str:
+def _is_new(statement: Let | Init, scope: KernelScope) -> str:
     known = statement.name in scope.locals
     return f"{statement.name} is declared twice" if known else ""
 
 
-def _combine_is_known(statement: Init, scope: Scope) -> str:
+def _combine_is_known(statement: Init, scope: KernelScope) -> str:
     known = statement.combine in COMBINES
     return "" if known else f"nothing combines by {statement.combine!r}"
 
 
-def _loop_is_well_formed(loop: Loop, scope: Scope) -> str:
+def _loop_is_well_formed(loop: Loop, scope: KernelScope) -> str:
     if loop.kind not in KINDS:
         return f"a loop of kind {loop.kind!r}"
     if loop.kind == "unroll" and not isinstance(loop.extent, int):
@@ -183,7 +183,7 @@ def _loop_is_well_formed(loop: Loop, scope: Scope) -> str:
     return _size(loop.extent, scope)
 
 
-def _store_fits(store: Store, scope: Scope) -> str:
+def _store_fits(store: Store, scope: KernelScope) -> str:
     buffer = scope.buffer(store.buffer)
     if buffer is None:
         return f"{store.buffer} is no buffer"
@@ -194,7 +194,7 @@ def _store_fits(store: Store, scope: Scope) -> str:
     return _access(store.access, scope)
 
 
-def _store_is_done_once(store: Store, scope: Scope) -> str:
+def _store_is_done_once(store: Store, scope: KernelScope) -> str:
     """See `verify_stores`."""
     buffer = scope.buffer(store.buffer)
     if buffer is None or buffer.role == "scratch" or scope.idle:
@@ -212,7 +212,7 @@ def _repeats(store: Store, indices: tuple[str, ...]) -> str:
     return ""
 
 
-def _fold_fits(fold: Fold, scope: Scope) -> str:
+def _fold_fits(fold: Fold, scope: KernelScope) -> str:
     if fold.name not in scope.combines:
         return f"{fold.name} is no accumulator"
     wanted = scope.locals[fold.name]
@@ -221,7 +221,7 @@ def _fold_fits(fold: Fold, scope: Scope) -> str:
     return ""
 
 
-def _fail_is_a_test(fail: Fail, scope: Scope) -> str:
+def _fail_is_a_test(fail: Fail, scope: KernelScope) -> str:
     if fail.condition.dtype != "bool":
         return f"a failure depends on a {fail.condition.dtype}"
     return "" if fail.code > 0 else f"error flag {fail.code}"
@@ -230,7 +230,7 @@ def _fail_is_a_test(fail: Fail, scope: Scope) -> str:
 # --- expressions ------------------------------------------------------------------------
 
 
-def _constant_is_of_its_dtype(constant: Const, scope: Scope) -> str:
+def _constant_is_of_its_dtype(constant: Const, scope: KernelScope) -> str:
     value, dtype = constant.value, constant.dtype
     if dtype == "bool":
         fits = isinstance(value, bool)
@@ -251,7 +251,7 @@ def _constant_is_of_its_dtype(constant: Const, scope: Scope) -> str:
     return "" if fits else f"the constant {value!r} is no {dtype}"
 
 
-def _local_is_declared(local: Local, scope: Scope) -> str:
+def _local_is_declared(local: Local, scope: KernelScope) -> str:
     dtype = scope.locals.get(local.name)
     if dtype is None:
         return f"{local.name} is not declared here"
@@ -260,15 +260,15 @@ def _local_is_declared(local: Local, scope: Scope) -> str:
     return "" if dtype == local.dtype else f"{local.name} is {dtype}, not {local.dtype}"
 
 
-def _index_is_open(index: Index, scope: Scope) -> str:
+def _index_is_open(index: Index, scope: KernelScope) -> str:
     return "" if index.name in scope.indices else f"no loop has the index {index.name}"
 
 
-def _size_is_declared(value: SizeValue, scope: Scope) -> str:
+def _size_is_declared(value: SizeValue, scope: KernelScope) -> str:
     return _size(value.size, scope)
 
 
-def _load_fits(load: Load, scope: Scope) -> str:
+def _load_fits(load: Load, scope: KernelScope) -> str:
     buffer = scope.buffer(load.buffer)
     if buffer is None:
         return f"{load.buffer} is no buffer"
@@ -279,7 +279,7 @@ def _load_fits(load: Load, scope: Scope) -> str:
     return _access(load.access, scope)
 
 
-def _call_is_typed(call: Call, scope: Scope) -> str:
+def _call_is_typed(call: Call, scope: KernelScope) -> str:
     name, dtypes = call.function, [a.dtype for a in call.arguments]
     if name not in PRIMITIVES and not name.startswith(USER):
         return f"{name} is no primitive"
@@ -316,12 +316,12 @@ def _result(name: str, dtypes: list[str]) -> str | None:
 # --- sizes and accesses -----------------------------------------------------------------
 
 
-def _size(size: int | str, scope: Scope) -> str:
+def _size(size: int | str, scope: KernelScope) -> str:
     known = isinstance(size, int) or size in scope.kernel.sizes
     return "" if known else f"{size} is no size of the kernel"
 
 
-def _access(access: Access, scope: Scope) -> str:
+def _access(access: Access, scope: KernelScope) -> str:
     for size in (access.offset, *(stride for _, stride in access.terms)):
         problem = _size(size, scope)
         if problem:

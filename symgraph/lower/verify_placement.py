@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from symgraph.core.graph import Graph
 from symgraph.core.node import Constant, Variable
 from symgraph.errors import ProgramError
-from symgraph.lower.builder import Builder
+from symgraph.lower.builder import KernelBuilder
 from symgraph.lower.fuse import Fusion
 from symgraph.lower.fusion_groups import Group
 from symgraph.lower.memory import Placement, Storage
@@ -19,7 +19,7 @@ from symgraph.lower.memory import Placement, Storage
 def verify_placement(
     graph: Graph,
     fusion: Fusion,
-    kernels: Sequence[Builder | None],
+    kernels: Sequence[KernelBuilder | None],
     placement: Placement,
     leaves: Sequence[Variable],
 ) -> None:

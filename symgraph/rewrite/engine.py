@@ -71,7 +71,7 @@ class Optimized(Record):
         return "\n".join(map(str, self.firings))
 
 
-class Index:
+class RuleIndex:
     """Rules by the key of the nodes they are tried on."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -94,17 +94,17 @@ class Settled:
 
     def __init__(self) -> None:
         self.nodes: dict[Variable, int] = {}
-        self._indexes: list[Index] = []
+        self._indexes: list[RuleIndex] = []
         self._tables: list[dict[tuple[str, int], list[Rule]]] = []
 
-    def bit(self, index: Index) -> int:
+    def bit(self, index: RuleIndex) -> int:
         """The bit that stands for the local rules of an index."""
         if index not in self._indexes:
             self._indexes.append(index)
             self._tables.append({})
         return 1 << self._indexes.index(index)
 
-    def tables(self, index: Index) -> dict[tuple[str, int], list[Rule]]:
+    def tables(self, index: RuleIndex) -> dict[tuple[str, int], list[Rule]]:
         """The rules of an index that are left to try, by key and what was tried."""
         return self._tables[self.bit(index).bit_length() - 1]
 
@@ -146,7 +146,7 @@ class Sweep:
     def __init__(
         self,
         graph: Graph,
-        index: Index,
+        index: RuleIndex,
         pass_name: str,
         statistics: Statistics,
         equal: Equalities | None = None,
@@ -313,7 +313,7 @@ PATIENCE = 8
 def run(
     graph: Graph,
     passes: Sequence[Pass],
-    indexes: dict[str, Index] | None = None,
+    indexes: dict[str, RuleIndex] | None = None,
     assume_equal: bool = False,
     ties: Sequence[tuple[Variable, Variable]] = (),
 ) -> Optimized:
@@ -335,7 +335,7 @@ def run(
             for stage in passes:
                 index = indexes.get(stage.name)
                 if index is None or index.rules != stage.rules:
-                    index = indexes[stage.name] = Index(stage.rules)
+                    index = indexes[stage.name] = RuleIndex(stage.rules)
                 start = time.perf_counter()
                 graph = work.pass_over(graph, stage, index)
                 spent = time.perf_counter() - start
@@ -356,7 +356,7 @@ class _Run:
         self.firings: list[Firing] = []
         self.cycles: list[Cycle] = []
 
-    def pass_over(self, graph: Graph, stage: Pass, index: Index) -> Graph:
+    def pass_over(self, graph: Graph, stage: Pass, index: RuleIndex) -> Graph:
         """Sweep over the graph until nothing changes."""
         refused = Refused()
         seen = [graph]
@@ -390,7 +390,7 @@ class _Run:
             )
 
     def _swept(
-        self, graph: Graph, stage: Pass, index: Index, refused: Refused
+        self, graph: Graph, stage: Pass, index: RuleIndex, refused: Refused
     ) -> Graph:
         """The graph after one sweep; again without what closes a circle."""
         while True:

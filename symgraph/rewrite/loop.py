@@ -1,6 +1,6 @@
 """A scan taken apart, so that rewrites can change it, and put together again.
 
-`Loop` names what a `Scan` node has by position: sequences with the variable of their
+`OpenLoop` names what a `Scan` node has by position: sequences with the variable of their
 row, states with their taps, what is handed in, what is collected. `slots` says for each
 output of the node what it is now: a state, a collected row, or a variable outside that
 took its place. In: a node. Out: variables for its outputs.
@@ -20,7 +20,7 @@ from symgraph.ops.slices import ALL
 from symgraph.rewrite.batching import rows_of
 
 
-class State(Record, frozen=False):
+class LoopState(Record, frozen=False):
     """A state: its taps in ascending order, its variables inside, its initial rows."""
 
     places: tuple[int, ...]
@@ -30,7 +30,7 @@ class State(Record, frozen=False):
     keep: int | None
 
 
-class Row(Record, frozen=False):
+class CollectedRow(Record, frozen=False):
     """A row that is collected."""
 
     v: Variable
@@ -40,10 +40,10 @@ class Count(Record, frozen=False):
     """The number of steps that were done."""
 
 
-Slot = State | Row | Count | Variable
+Slot = LoopState | CollectedRow | Count | Variable
 
 
-class Loop:
+class OpenLoop:
     """A scan node, open for changes.
 
     Attributes
@@ -63,12 +63,12 @@ class Loop:
         self.rows = list(zip(inside.rows, given.sequences, strict=True))
         self.rest = list(zip(inside.rest, given.rest, strict=True))
         self.states = [
-            State(places, taps, initial, new, keep)
+            LoopState(places, taps, initial, new, keep)
             for places, taps, initial, new, keep in zip(
                 op.states, inside.taps, given.initial, made.states, op.keep, strict=True
             )
         ]
-        self.collected = [Row(v) for v in made.collected]
+        self.collected = [CollectedRow(v) for v in made.collected]
         self.condition: Variable | None = made.last
         self.slots: list[Slot] = [*self.states, *self.collected]
         if op.until:
@@ -125,18 +125,20 @@ class Loop:
         self.changed = True
         return fresh
 
-    def collect(self, v: Variable) -> Row:
+    def collect(self, v: Variable) -> CollectedRow:
         """The collected row of v, new or not."""
         for row in self.collected:
             if row.v is v:
                 return row
-        made = Row(v)
+        made = CollectedRow(v)
         self.collected.append(made)
         self.changed = True
         return made
 
     def drop(
-        self, wanted: Iterable[int] | None = None, held: Iterable[State | Row] = ()
+        self,
+        wanted: Iterable[int] | None = None,
+        held: Iterable[LoopState | CollectedRow] = (),
     ) -> None:
         """Leave out what no wanted output needs, and operands that nothing reads.
 

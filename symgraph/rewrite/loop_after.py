@@ -6,7 +6,7 @@ in) becomes a sum over all rows: of products, it is one product,
 
     sum over t of a[t].T @ b[t]  =  A.T @ B    with A, B the rows of all steps
 
-In and out: a `Loop`. Rows that are needed become collected ones.
+In and out: a `OpenLoop`. Rows that are needed become collected ones.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import Extent, SpecifyShape, extents, multiply, static, variable
 from symgraph.ops.slices import ALL
 from symgraph.rewrite.batching import Timed, batched, indexed_axis
-from symgraph.rewrite.loop import Loop, Row, State
+from symgraph.rewrite.loop import CollectedRow, LoopState, OpenLoop
 
 #: where rows come from: a collected one, or a state and the first of its rows
-Source = Row | tuple[State, int]
+Source = CollectedRow | tuple[LoopState, int]
 PRODUCTS = "products_to_after_loop"
 SUMS = "sums_to_after_loop"
 
@@ -39,7 +39,7 @@ class _Uneven(Exception):
     """Steps give a value different shapes, so there are no rows of it."""
 
 
-def push_after(loop: Loop) -> list[tuple[int, Variable, dict[Variable, Source]]]:
+def push_after(loop: OpenLoop) -> list[tuple[int, Variable, dict[Variable, Source]]]:
     """Take out of the loop what can follow it.
 
     Returns
@@ -55,7 +55,7 @@ def push_after(loop: Loop) -> list[tuple[int, Variable, dict[Variable, Source]]]
 class _Later:
     """The rows of a loop as they will be after it, and what is made of them."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: OpenLoop) -> None:
         self.loop = loop
         rows, taps = loop.rows_and_taps()
         self.timed = loop.depending(rows | taps)
@@ -81,11 +81,11 @@ class _Later:
         for position, slot in enumerate(loop.slots):
             made = None
             with contextlib.suppress(_Uneven):
-                if isinstance(slot, Row) and slot.v in self.heavy:
+                if isinstance(slot, CollectedRow) and slot.v in self.heavy:
                     if not isinstance(slot.v.owner, type(None)):
                         rows = self._pushed(slot.v)
                         made = rows.v if rows is not None and rows.timed else None
-                elif isinstance(slot, State) and id(slot) in self.sums:
+                elif isinstance(slot, LoopState) and id(slot) in self.sums:
                     made = self._total(slot)
             if made is not None:
                 found.append((position, made))
@@ -161,7 +161,7 @@ class _Later:
 
     # --- sums ----------------------------------------------------------------------
 
-    def _total(self, state: State) -> Variable | None:
+    def _total(self, state: LoopState) -> Variable | None:
         """What a state adds up to."""
         total: Variable | None = None
         for sign, term in self.sums[id(state)]:
@@ -333,7 +333,7 @@ def _is_zero(v: Variable) -> bool:
     return data is not None and not data.any()
 
 
-def _accumulators(loop: Loop) -> dict[int, list[tuple[int, Variable]]]:
+def _accumulators(loop: OpenLoop) -> dict[int, list[tuple[int, Variable]]]:
     """States of which only the last row counts and that only add up: their terms."""
     users: dict[Variable, int] = {}
     for node in applies(loop.roots):
@@ -378,7 +378,7 @@ def _added(
     return terms
 
 
-def _held(loop: Loop, v: Variable) -> Source | None:
+def _held(loop: OpenLoop, v: Variable) -> Source | None:
     """The state of which v is a row, where all its rows are in the order of the steps."""
     if loop.op.backwards:
         return None
@@ -395,10 +395,10 @@ def _held(loop: Loop, v: Variable) -> Source | None:
 
 def sources(
     made: Sequence[tuple[int, Variable, dict[Variable, Source]]],
-) -> list[State | Row]:
+) -> list[LoopState | CollectedRow]:
     """The states and rows that `later` will read."""
     return [
-        source if isinstance(source, Row) else source[0]
+        source if isinstance(source, CollectedRow) else source[0]
         for _, _, table in made[:1]
         for source in table.values()
     ]
@@ -413,7 +413,7 @@ def later(
         return {}
     table = {}
     for leaf, source in made[0][2].items():
-        if isinstance(source, Row):
+        if isinstance(source, CollectedRow):
             table[leaf] = where[id(source)]
             continue
         state, first = source

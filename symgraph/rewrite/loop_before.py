@@ -3,7 +3,7 @@
 Hoisting: what depends on neither sequences nor states is computed once. Pushing
 before: what depends on sequences but not on states is computed for all steps at once,
 if that saves work: a product of each row with the same matrix becomes one product of
-all rows. Views and cheap arithmetic stay in the step. In and out: a `Loop`.
+all rows. Views and cheap arithmetic stay in the step. In and out: a `OpenLoop`.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from symgraph.ops.broadcast import BroadcastTo
 from symgraph.ops.families import Elementwise, elementwise
 from symgraph.ops.shape import extents, variable
 from symgraph.rewrite.batching import Timed, batched
-from symgraph.rewrite.loop import Loop, Row, varying
+from symgraph.rewrite.loop import CollectedRow, OpenLoop, varying
 
 PUSHED = "rows_to_before_loop"
 
 
-def push_before(loop: Loop) -> None:
+def push_before(loop: OpenLoop) -> None:
     """Compute before the loop what does not depend on its states."""
     _, taps = loop.rows_and_taps()
     inside = loop.depending(taps)
@@ -69,14 +69,14 @@ def push_before(loop: Loop) -> None:
         loop.substitute(table)
 
 
-def _news(loop: Loop) -> list[Variable]:
+def _news(loop: OpenLoop) -> list[Variable]:
     return [s.new for s in loop.states]
 
 
-def _known_rows(loop: Loop, known: dict[Variable, Timed]) -> None:
+def _known_rows(loop: OpenLoop, known: dict[Variable, Timed]) -> None:
     """Collected rows that do not depend on states need no loop."""
     for position, slot in enumerate(loop.slots):
-        if not isinstance(slot, Row):
+        if not isinstance(slot, CollectedRow):
             continue
         found = known.get(slot.v)
         if found is None:
@@ -100,7 +100,7 @@ def _is_constant(v: Variable) -> bool:
 # --- sums ----------------------------------------------------------------------------
 
 
-def _gather_sums(loop: Loop, inside: set[Variable]) -> None:
+def _gather_sums(loop: OpenLoop, inside: set[Variable]) -> None:
     """In each sum, terms that do not depend on states are added first.
 
     (x @ W + h @ U) + b becomes (x @ W + b) + h @ U, so that one row comes in.

@@ -14,7 +14,7 @@ from symgraph.ops.indexing import Subtensor
 from symgraph.ops.movement import DimShuffle
 from symgraph.ops.shape import maximum, static, subtract
 from symgraph.ops.slices import ALL, Spec
-from symgraph.rewrite.loop import Loop, State
+from symgraph.rewrite.loop import LoopState, OpenLoop
 from symgraph.rewrite.loop_merge import known_as
 
 LAST = "last_rows_of_state_to_kept"
@@ -38,11 +38,11 @@ class Read(Record):
     new: bool
 
 
-def ends_of(node: Apply, loop: Loop, users: Users) -> dict[int, list[Read]]:
+def ends_of(node: Apply, loop: OpenLoop, users: Users) -> dict[int, list[Read]]:
     """States of which only the last rows are read: position → the reads."""
     found: dict[int, list[Read]] = {}
     for i, s in enumerate(loop.slots):
-        if not isinstance(s, State) or s.keep is not None:
+        if not isinstance(s, LoopState) or s.keep is not None:
             continue
         v = node.outputs[i]
         reads = _reads(v, -s.places[0], loop, users)
@@ -51,7 +51,7 @@ def ends_of(node: Apply, loop: Loop, users: Users) -> dict[int, list[Read]]:
     return found
 
 
-def _reads(v: Variable, length: int, loop: Loop, users: Users) -> list[Read]:
+def _reads(v: Variable, length: int, loop: OpenLoop, users: Users) -> list[Read]:
     """All reads of a state; none where something else reads it."""
     found: list[Read] = []
     until = loop.condition is not None
@@ -102,7 +102,7 @@ def _depth(entry: object, rows: int | None) -> int:
     return 0
 
 
-def keep_ends(loop: Loop, ends: dict[int, list[Read]]) -> None:
+def keep_ends(loop: OpenLoop, ends: dict[int, list[Read]]) -> None:
     for i, reads in ends.items():
         slot = loop.slots[i]
         assert not isinstance(slot, Variable)

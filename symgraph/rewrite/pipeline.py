@@ -23,7 +23,7 @@ from symgraph.rewrite.branches import JOINED, sink_branches
 from symgraph.rewrite.branches import NAME as SUNK
 from symgraph.rewrite.collect import collect_factors, collect_terms
 from symgraph.rewrite.distribute import DISTRIBUTION
-from symgraph.rewrite.engine import Index, Optimized, Pass, Transform, run
+from symgraph.rewrite.engine import Optimized, Pass, RuleIndex, Transform, run
 from symgraph.rewrite.fold import fold
 from symgraph.rewrite.registry import present
 from symgraph.rewrite.reuse import NAME, reuse_sums
@@ -109,7 +109,7 @@ DONE: dict[Transform, tuple[tuple[str, str], ...]] = {
 }
 DONE[_LOOPS.reduce_scans] = LOOP_RULES
 DONE[_LOOPS.finish_scans] = STEP_RULES
-_indexes: dict[str, Index] = {}
+_indexes: dict[str, RuleIndex] = {}
 
 
 def optimize(

@@ -26,7 +26,7 @@ from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.engine import Optimized
 from symgraph.rewrite.firings import Recorder
-from symgraph.rewrite.loop import Loop, Row
+from symgraph.rewrite.loop import CollectedRow, OpenLoop
 from symgraph.rewrite.loop_after import PRODUCTS, SUMS, later, push_after, sources
 from symgraph.rewrite.loop_before import PUSHED, push_before
 from symgraph.rewrite.loop_ends import (
@@ -120,7 +120,7 @@ class ScanRewriter:
             op = node.op
             if isinstance(op, Scan):
                 op = self._rewritten(op, inputs, self._finish, context, record)
-                loop = Loop(op, inputs)
+                loop = OpenLoop(op, inputs)
                 loop.drop(range(len(node.outputs)))
                 op, inputs = loop.closed()
             if op == node.op and all(
@@ -174,7 +174,7 @@ class ScanRewriter:
         if op.inner.digest not in settled:
             op = self._rewritten(op, inputs, self._clean, context, record)
             settled.add(op.inner.digest)
-        loop = Loop(op, inputs)
+        loop = OpenLoop(op, inputs)
         loop.changed = op != node.op
         rules = {STEP: loop.changed}
 
@@ -191,7 +191,7 @@ class ScanRewriter:
         noted(PUSHED, lambda: push_before(loop))
         after = push_after(loop)
         for position, _, _ in after:
-            product = isinstance(loop.slots[position], Row)
+            product = isinstance(loop.slots[position], CollectedRow)
             rules[PRODUCTS if product else SUMS] = True
         if not loop.changed:
             if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):

@@ -2,7 +2,7 @@
 
 A program calls back for two reasons: an op is computed in Python (LAPACK, sorting, an
 op of the user), or a value has been computed that decides extents, and the slots that
-wait for it are to be filled. `Stages` tells what waits for which value; a `CallState`
+wait for it are to be filled. `ExtentStages` tells what waits for which value; a `CallState`
 holds what belongs to one table of slots; `HostCallbacks` is the callback through which
 native code comes in. In: a Program. Out: filled slots, computed arrays; an exception is
 kept for the caller.
@@ -57,7 +57,7 @@ class Stage(Record, frozen=False):
     ranges: list[int] = fresh(factory=list)
 
 
-class Stages:
+class ExtentStages:
     """For each late value, and for the beginning, what is known from then on."""
 
     def __init__(self, program: Program) -> None:
@@ -152,7 +152,7 @@ class HostCallbacks:
         self.executable = executable
         self.memory = executable.memory
         self.inspection = inspection
-        self.stages = Stages(program)
+        self.stages = ExtentStages(program)
         self.used = bool(program.calls or program.dynamic_extents)
         self._raised: list[Any] = []  # the function that is called, then errors
         self._frames: dict[int, CallState] = {}

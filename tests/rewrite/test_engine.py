@@ -292,9 +292,9 @@ def test_users_are_counted_with_roots() -> None:
 
 
 def _index() -> object:
-    from symgraph.rewrite.engine import Index
+    from symgraph.rewrite.engine import RuleIndex
 
-    return Index(())
+    return RuleIndex(())
 
 
 # --- shapes ---------------------------------------------------------------------------

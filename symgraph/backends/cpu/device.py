@@ -7,7 +7,7 @@ In: a Program. Out: bytes of an object with the functions `step` and `run`
 from symgraph.backends.cpu.driver import write_driver
 from symgraph.backends.cpu.library_object import FAMILY, phases
 from symgraph.backends.cpu.llvm_types import attributes
-from symgraph.backends.cpu.steps import NativeProgram, Product, Tiles
+from symgraph.backends.cpu.steps import BlasProduct, NativeProgram, Tiles
 from symgraph.backends.cpu.target import features, vector_bytes
 from symgraph.backends.cpu.timed import write_timed_driver
 from symgraph.backends.cpu.unit import compile_module
@@ -41,7 +41,7 @@ def needs(program: NativeProgram) -> list[str]:
     """
     found: dict[tuple[str, str], list[str]] = {}
     for step in walk(program.steps):
-        tiles = step.tiles if isinstance(step, Product) else step
+        tiles = step.tiles if isinstance(step, BlasProduct) else step
         if isinstance(tiles, Tiles):
             family = (FAMILY[tiles.operation], tiles.dtype)
             names = found.setdefault(family, [])

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from symgraph.backends.cpu.driver_contractions import PARALLEL, Contractions
 from symgraph.backends.cpu.driver_lines import Lines
 from symgraph.backends.cpu.driver_loops import Loops, leaves_early
-from symgraph.backends.cpu.steps import NativeProgram, Product, Shared, Tiles
+from symgraph.backends.cpu.steps import BlasProduct, NativeProgram, Shared, Tiles
 from symgraph.backends.cpu.watch import LOOP_DUE
 from symgraph.lower.steps import (
     Branch,
@@ -149,7 +149,7 @@ class Driver:
                     "  call void @llvm.memcpy.p0.p0.i64("
                     f"ptr {to}, ptr {of}, i64 {count}, i1 false)"
                 )
-            case Product() | Tiles():
+            case BlasProduct() | Tiles():
                 if self.twice:
                     self.w.lines.append(
                         f"  call void @{self.contractions.outlined(step)}(ptr %slots)"

@@ -1,6 +1,6 @@
 """Products and tiles in the driver: calls of BLAS, and tables for the tile library.
 
-In: `Product` and `Tiles` steps. Out: lines of LLVM IR in the function that is being
+In: `BlasProduct` and `Tiles` steps. Out: lines of LLVM IR in the function that is being
 written. An operation of the tile library gets its parameters as an array of int64 on
 the stack and runs phase by phase through `sg_parallel`.
 """
@@ -11,7 +11,7 @@ from symgraph.backends.cpu.driver_lines import Lines
 from symgraph.backends.cpu.library import NO_TRANSPOSE, ROW_MAJOR, TRANSPOSE
 from symgraph.backends.cpu.library_object import PARAMETERS, phases
 from symgraph.backends.cpu.llvm import ELEMENT, number
-from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, Product, Tiles
+from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, BlasProduct, Tiles
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.lower.block_size import SERIAL
 from symgraph.lower.steps import Operand
@@ -51,7 +51,7 @@ class Contractions:
     def __init__(self, w: Lines, ilp64: bool) -> None:
         self.w = w
         self.integer = "i64" if ilp64 else "i32"
-        self._outlined: dict[Product | Tiles, str] = {}
+        self._outlined: dict[BlasProduct | Tiles, str] = {}
         self._numbers: dict[tuple[float, str], str] = {}
         self._recipes: list[str] = []
 
@@ -63,7 +63,7 @@ class Contractions:
         ]
         return [*made, *self._recipes, FILL] if self._recipes else made
 
-    def write(self, step: Product | Tiles) -> None:
+    def write(self, step: BlasProduct | Tiles) -> None:
         """Write a step in place."""
         if isinstance(step, Tiles):
             self._tiles(step)
@@ -72,7 +72,7 @@ class Contractions:
         else:
             self._product_of_some_size(step, step.tiles)
 
-    def outlined(self, step: Product | Tiles) -> str:
+    def outlined(self, step: BlasProduct | Tiles) -> str:
         """Name of a function that does a step which stands in both lists of steps."""
         name = self._outlined.get(step)
         if name is None:
@@ -82,7 +82,7 @@ class Contractions:
                 self.write(step)
         return name
 
-    def _product_of_some_size(self, step: Product, tiles: Tiles) -> None:
+    def _product_of_some_size(self, step: BlasProduct, tiles: Tiles) -> None:
         """BLAS for a small one, else tiles."""
         total = self.w.slot(step.rows)
         for slot in (step.columns, step.inner, step.count):
@@ -154,7 +154,7 @@ class Contractions:
 
     # --- products ------------------------------------------------------------------------
 
-    def _product(self, step: Product) -> None:
+    def _product(self, step: BlasProduct) -> None:
         sizes = [self.w.slot(s) for s in (step.rows, step.columns, step.inner)]
         a, lead_a = self._matrix(step.a, step.dtype)
         b, lead_b = self._matrix(step.b, step.dtype)
@@ -216,7 +216,7 @@ class Contractions:
 
     def _call(
         self,
-        step: Product,
+        step: BlasProduct,
         sizes: list[str],
         a: str,
         lead_a: str,
@@ -264,7 +264,7 @@ class Contractions:
 
     def _gemm(
         self,
-        step: Product,
+        step: BlasProduct,
         sizes: list[str],
         a: str,
         lead_a: str,

@@ -50,7 +50,7 @@ _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 ) = range(10)  # fmt: skip
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """Where object code is kept between processes, such as `core.cache.Cache`."""
 
     def get(self, key: str) -> tuple[dict[str, Any], bytes] | None: ...
@@ -66,7 +66,7 @@ def make_entry(
     *,
     release_gil: bool = False,
     keep: Any = None,
-    store: Store | None = None,
+    store: ObjectStore | None = None,
 ) -> Callable[..., int]:
     """Make the callable of a compiled function that writes into given arrays.
 
@@ -104,7 +104,7 @@ def make_direct(
     fast: Callable[..., Any],
     shapes: Sequence[tuple[tuple[int, ...], np.dtype]],
     single: bool,
-    store: Store | None = None,
+    store: ObjectStore | None = None,
     guard: Sequence[tuple[Any, int]] = (),
 ) -> Callable[..., Any]:
     """Make the callable of a compiled function that makes its outputs.
@@ -150,7 +150,9 @@ def close(direct: Callable[..., Any]) -> None:
     direct.__self__[_BUSY] = 1  # type: ignore[attr-defined]
 
 
-def make_runner(run: int, step: int, store: Store | None = None) -> Callable[..., int]:
+def make_runner(
+    run: int, step: int, store: ObjectStore | None = None
+) -> Callable[..., int]:
     """Make what has `run` (`sg_steps` in support.py) execute `step`, without the GIL.
 
     ``runner(slots, n, moves, count, rows, row_count, order, batch, watch, progress)``
@@ -197,7 +199,7 @@ def make_runner(run: int, step: int, store: Store | None = None) -> Callable[...
 
 
 def guarded(
-    function: Callable[..., int], errors: list[Any], store: Store | None = None
+    function: Callable[..., int], errors: list[Any], store: ObjectStore | None = None
 ) -> Callable[..., int]:
     """Make what calls a function; `errors` gets what it raises, the answer is RAISED.
 
@@ -379,7 +381,7 @@ class _Native(Record):
     watch: int
 
 
-def _native(store: Store | None) -> _Native | None:
+def _native(store: ObjectStore | None) -> _Native | None:
     """Return what the native entry point has, or None where the Python callable must do."""
     wish = os.environ.get(VARIABLE, "")
     if wish not in ("", "native", "ctypes"):
@@ -394,7 +396,7 @@ def _native(store: Store | None) -> _Native | None:
 _makers: list[_Native] = []
 
 
-def _both(store: Store | None) -> _Native:
+def _both(store: ObjectStore | None) -> _Native:
     new_array = _new_array()
     symbols = _python_symbols() | {"PyArray_NewFromDescr": new_array}
     library = loader.load(_object(store), symbols)
@@ -459,7 +461,7 @@ def _python_symbols() -> dict[str, int]:
     return found | {"_Py_NoneStruct": ctypes.addressof(none)}
 
 
-def _object(store: Store | None) -> bytes:
+def _object(store: ObjectStore | None) -> bytes:
     """Return the builtin's object code, from the store or from LLVM."""
     facts = f"entry\n{target.fingerprint()}\n{ENTRY}"
     key = digest(facts.encode()).hexdigest()

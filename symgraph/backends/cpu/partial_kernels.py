@@ -17,7 +17,7 @@ from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import Value
 from symgraph.backends.cpu.steps import Part
 from symgraph.backends.cpu.vector_blocks import rounds
-from symgraph.backends.cpu.vector_values import Values
+from symgraph.backends.cpu.vector_values import VectorValues
 from symgraph.lower.ir import Access, Init, Kernel, Loop
 
 #: parts that are joined one after the other; such groups are joined in a tree
@@ -35,7 +35,7 @@ def part_parameters(kernel: Kernel, part: Part) -> list[str]:
 
 
 def write_part(
-    w: Values,
+    w: VectorValues,
     part: Part,
     carried: list[str],
     run: Callable[[Value, Value], None],
@@ -57,7 +57,9 @@ def write_part(
         rest()
 
 
-def _join(w: Values, part: Part, names: list[str], rest: Callable[[], None]) -> None:
+def _join(
+    w: VectorValues, part: Part, names: list[str], rest: Callable[[], None]
+) -> None:
     """Store what the part came to, or combine all parts and go on."""
     b = w.b
     saves, joins, done = b.label(), b.label(), b.label()
@@ -90,7 +92,7 @@ def _join(w: Values, part: Part, names: list[str], rest: Callable[[], None]) -> 
 class _Cells:
     """Where the parts of accumulators stand, as buffers of the kernel."""
 
-    def __init__(self, w: Values, part: Part, count: int) -> None:
+    def __init__(self, w: VectorValues, part: Part, count: int) -> None:
         self.w = w
         self.count = count
         (loop,) = (s for s in w.kernel.body if isinstance(s, Loop))

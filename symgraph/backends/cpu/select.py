@@ -1,6 +1,6 @@
 """Which library does a product or a convolution: BLAS, tiles, Winograd's method.
 
-In: `Contraction` and `Convolution` steps and the settings of a function. Out: `Product`
+In: `Contraction` and `Convolution` steps and the settings of a function. Out: `BlasProduct`
 and `Tiles` steps, and further slots of the program. Which products are small enough for
 BLAS follows from their sizes; where these are known only by a call, the step has both.
 """
@@ -8,7 +8,7 @@ BLAS follows from their sizes; where these are known only by a call, the step ha
 from collections.abc import Sequence
 from typing import Any
 
-from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, Product, Tiles
+from symgraph.backends.cpu.steps import LONG_INNER, SMALL_PRODUCT, BlasProduct, Tiles
 from symgraph.core.dtypes import ITEMSIZE
 from symgraph.core.record import Record
 from symgraph.lower.block_size import MOST_BLOCKS
@@ -88,7 +88,7 @@ class Selection:
 
     # --- products -----------------------------------------------------------------------
 
-    def product(self, step: Contraction) -> Product | Tiles:
+    def product(self, step: Contraction) -> BlasProduct | Tiles:
         """What does a product."""
         slots = (step.count, step.rows, step.columns, step.inner)
         total = product([self.size(slot) for slot in slots])
@@ -103,7 +103,7 @@ class Selection:
             tiles = self._tiled_product(step, total)
         if wish == "own" and tiles is not None:
             return tiles
-        return Product(
+        return BlasProduct(
             step.dtype, step.rows, step.columns, step.inner, step.a, step.b, step.c,
             step.alpha, step.beta, step.count, step.step, tiles,
             (inner or LONG_INNER + 1) > LONG_INNER,

@@ -57,7 +57,7 @@ class Shared(Record):
         return self.launch.can_fail
 
 
-class Product(Record):
+class BlasProduct(Record):
     """c = alpha * a @ b + beta * c by BLAS; fields as in `lower.steps.Contraction`.
 
     With `tiles`, those do it instead where it takes more than SMALL_PRODUCT

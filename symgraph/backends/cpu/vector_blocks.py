@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from symgraph.backends.cpu.llvm import ELEMENT, Value
 from symgraph.backends.cpu.support import RADIX
 from symgraph.backends.cpu.vector_loops import counted
-from symgraph.backends.cpu.vector_values import Values
+from symgraph.backends.cpu.vector_values import VectorValues
 from symgraph.core.dtypes import ITEMSIZE
 
 #: the module's note on branches that are seldom taken
@@ -34,7 +34,7 @@ LEVELS = 10
 
 
 def rounds(
-    w: Values,
+    w: VectorValues,
     index: str,
     start: Value,
     stop: Value,
@@ -52,7 +52,7 @@ def rounds(
 
 
 def _in_blocks(
-    w: Values,
+    w: VectorValues,
     index: str,
     start: Value,
     stop: Value,
@@ -144,7 +144,7 @@ def _in_blocks(
         )  # fmt: skip
 
 
-def _seldom(w: Values) -> str:
+def _seldom(w: VectorValues) -> str:
     """What tells LLVM to lay a branch's first way aside: most loops are short."""
     w.b.declarations[SELDOM] = f'{SELDOM} = !{{!"branch_weights", i32 1, i32 99}}'
     return f", !prof {SELDOM}"
@@ -159,7 +159,7 @@ class _Sums:
     """
 
     def __init__(
-        self, w: Values, dtype: str, sums: dict[str, Value], levels: int
+        self, w: VectorValues, dtype: str, sums: dict[str, Value], levels: int
     ) -> None:
         self.w = w
         self.dtype = dtype

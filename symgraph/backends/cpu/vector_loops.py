@@ -7,11 +7,11 @@ lines. Sums in blocks (vector_blocks.py) and all loops (vectors.py) are made of 
 from collections.abc import Callable
 
 from symgraph.backends.cpu.llvm import Value
-from symgraph.backends.cpu.vector_values import Values
+from symgraph.backends.cpu.vector_values import VectorValues
 
 
 def counted(
-    w: Values,
+    w: VectorValues,
     index: str,
     start: Value,
     stop: Value,

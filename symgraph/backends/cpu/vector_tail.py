@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from symgraph.backends.cpu import math as primitives
 from symgraph.backends.cpu.llvm import Builder, Value
-from symgraph.backends.cpu.vector_values import Values
+from symgraph.backends.cpu.vector_values import VectorValues
 from symgraph.lower.ir import identity
 
 
@@ -36,7 +36,7 @@ def pieces(rest: int, lanes: int, short: bool) -> list[tuple[int, int]]:
 
 
 def write_rest(
-    w: Values,
+    w: VectorValues,
     index: str,
     carried: list[str],
     start: int,

@@ -1,4 +1,4 @@
-"""Values and memory inside loops: what the other files of vectors write with.
+"""VectorValues and memory inside loops: what the other files of vectors write with.
 
 An expression of Kernel IR becomes an LLVM value: a vector where it depends on the
 vector index, else a scalar. Elements that lie side by side are loaded and stored as one
@@ -63,7 +63,7 @@ def compares_floats(kernel: Kernel) -> bool:
     return False
 
 
-class Values:
+class VectorValues:
     """Writes expressions and accesses of one kernel.
 
     Attributes

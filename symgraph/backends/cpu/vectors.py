@@ -1,7 +1,7 @@
 """Kernel IR → LLVM IR with explicit vectors.
 
 A `vector` loop runs `lanes` indices at a time; what is left over runs once more under a
-mask. Values that depend on the vector index are vectors, others stay scalar and are
+mask. VectorValues that depend on the vector index are vectors, others stay scalar and are
 spread when they meet one. Accumulators live in registers (phi nodes); one declared
 outside a vector loop becomes a vector inside it and is reduced at its end. Long sums
 of floats are added up in blocks (vector_blocks.py). Scalar primitives come from
@@ -18,7 +18,7 @@ from symgraph.backends.cpu.partial_kernels import part_parameters, write_part
 from symgraph.backends.cpu.steps import Part
 from symgraph.backends.cpu.vector_blocks import rounds
 from symgraph.backends.cpu.vector_tail import write_rest
-from symgraph.backends.cpu.vector_values import Lanes, Values, ramp
+from symgraph.backends.cpu.vector_values import Lanes, VectorValues, ramp
 from symgraph.core.dtypes import ITEMSIZE, is_float
 from symgraph.core.record import Record
 from symgraph.lower.ir import (
@@ -64,7 +64,7 @@ def emit_kernel(
 
 
 class _Writer:
-    """Writes statements and loops; values and memory are those of `Values`."""
+    """Writes statements and loops; values and memory are those of `VectorValues`."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _Writer:
         vector_bytes: int,
         part: Part | None,
     ) -> None:
-        self.values = Values(kernel, features, vector_bytes)
+        self.values = VectorValues(kernel, features, vector_bytes)
         self.b, self.env = self.values.b, self.values.env
         self.combine = self.values.combine
         self.vector_bytes = vector_bytes

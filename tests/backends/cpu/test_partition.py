@@ -8,7 +8,7 @@ import pytest
 import symgraph as sg
 import symgraph.tensor as T
 from symgraph.backends.cpu.partition import CUT, division_of, work_of
-from symgraph.backends.cpu.steps import SMALL_PRODUCT, Product, Tiles
+from symgraph.backends.cpu.steps import SMALL_PRODUCT, BlasProduct, Tiles
 from symgraph.config import config
 from symgraph.lower.block_size import SERIAL
 from symgraph.lower.ir import (
@@ -185,12 +185,12 @@ def test_products_choose_by_size() -> None:
         w = sg.shared(np.ones((inner, made), np.float32), "w")
         return sg.function([x], T.dot(x, w))
 
-    assert kinds(product(20, 20, 20)) == ["Product"]
+    assert kinds(product(20, 20, 20)) == ["BlasProduct"]
     assert kinds(product(200, 200, 200)) == ["Tiles"]
     either = product(None, 30, 30)
-    assert kinds(either) == ["Product"]
+    assert kinds(either) == ["BlasProduct"]
     (step,) = either.lowered.native.steps
-    assert isinstance(step, Product)
+    assert isinstance(step, BlasProduct)
     assert isinstance(step.tiles, Tiles)
     random = np.random.default_rng(0)
     for count in (1, SMALL_PRODUCT // 900, SMALL_PRODUCT // 900 + 1, 3000):
@@ -201,7 +201,7 @@ def test_products_choose_by_size() -> None:
     with config.override(blas="own"):
         assert kinds(product(20, 20, 20)) == ["Tiles"]
     with config.override(blas="blas"):
-        assert kinds(product(200, 200, 200)) == ["Product"]
+        assert kinds(product(200, 200, 200)) == ["BlasProduct"]
 
 
 @pytest.mark.parametrize("wish", ["own", "blas", "auto"])
