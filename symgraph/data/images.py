@@ -28,7 +28,7 @@ MAX_BYTES = 1 << 35  # of all decoded pixels
 
 
 @dataclass(frozen=True)
-class _File:
+class PictureFile:
     """One picture: where it is, which part and class it belongs to."""
 
     path: str
@@ -71,42 +71,60 @@ def load_image_folder(
     --------
     >>> load_image_folder("cats-and-dogs.zip", size=32)     # doctest: +SKIP
     """
-    shape = _shape(size)
+    shape = target_shape(size)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ArgumentError(
             f"load_image_folder: seed = {seed!r}, use an int of 0 or more"
         )
     if channels not in (1, 3):
         raise ArgumentError(f"load_image_folder: channels = {channels}, use 1 or 3")
-    with _Source(Path(path)) as source:
-        files = _sorted_by_class(source.names, str(path))
-        classes = tuple(sorted({file.label for file in files}))
-        if len(classes) < 2:
-            raise DataError(
-                f"{path}: all pictures are of one class, {classes[0]!r}; put those of "
-                "each class into a folder of its own"
-            )
+    with PictureFiles(Path(path)) as source:
+        files = sorted_by_class(source.names, str(path))
+        classes = classes_of(files, str(path))
         order = sorted(files, key=lambda file: (file.part != "train", file.path))
         images, kept, skipped = _decoded(source, order, shape, channels, skip_bad)
+    labels, rows, others = divided(kept, classes, str(path), test, seed)
+    return ImageSet(
+        _rows(images, rows), labels[rows], _rows(images, others), labels[others],
+        classes, tuple(skipped),
+    )  # fmt: skip
+
+
+def classes_of(files: list[PictureFile], where: str) -> tuple[str, ...]:
+    """Names of the classes, sorted; DataError where there is one only."""
+    classes = tuple(sorted({file.label for file in files}))
+    if len(classes) < 2:
+        raise DataError(
+            f"{where}: all pictures are of one class, {classes[0]!r}; put those of "
+            "each class into a folder of its own"
+        )
+    return classes
+
+
+def divided(
+    files: list[PictureFile],
+    classes: tuple[str, ...],
+    where: str,
+    test: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of the classes of all files; which are for training, which for the test."""
     number = {name: index for index, name in enumerate(classes)}
-    labels = np.array([number[file.label] for file in kept], np.int32)
-    if any(file.part for file in kept):
-        tested = np.array([file.part == "test" for file in kept])
+    labels = np.array([number[file.label] for file in files], np.int32)
+    if any(file.part for file in files):
+        tested = np.array([file.part == "test" for file in files])
         rows, others = np.flatnonzero(~tested), np.flatnonzero(tested)
     else:
         rows, others = held_out(labels, test, seed)
     for name, chosen in (("training", rows), ("test", others)):
         if not len(chosen):
-            raise DataError(f"{path}: there are no pictures for the {name} part")
+            raise DataError(f"{where}: there are no pictures for the {name} part")
     missing = [classes[i] for i in sorted(set(range(len(classes))) - set(labels[rows]))]
     if missing:
         raise DataError(
-            f"{path}: no training pictures of the class(es) {', '.join(missing)}"
+            f"{where}: no training pictures of the class(es) {', '.join(missing)}"
         )
-    return ImageSet(
-        _rows(images, rows), labels[rows], _rows(images, others), labels[others],
-        classes, tuple(skipped),
-    )  # fmt: skip
+    return labels, rows, others
 
 
 def _rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -117,7 +135,8 @@ def _rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return images[rows]
 
 
-def _shape(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def target_shape(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Rows and columns of all pictures, None where they stay as they are."""
     if size is None:
         return None
     shape = (size, size) if isinstance(size, int) else tuple(size)
@@ -129,15 +148,15 @@ def _shape(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _decoded(
-    source: _Source,
-    files: list[_File],
+    source: PictureFiles,
+    files: list[PictureFile],
     shape: tuple[int, int] | None,
     channels: int,
     skip_bad: bool,
-) -> tuple[np.ndarray, list[_File], list[str]]:
+) -> tuple[np.ndarray, list[PictureFile], list[str]]:
     """All pictures in one array; those that were kept; names of those that were not."""
     images: np.ndarray | None = None
-    kept: list[_File] = []
+    kept: list[PictureFile] = []
     skipped: list[str] = []
     for file in files:
         name = source.full_name(file.path)
@@ -176,7 +195,7 @@ def _space(count: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.empty((count, *shape), np.uint8)
 
 
-def _sorted_by_class(names: list[str], where: str) -> list[_File]:
+def sorted_by_class(names: list[str], where: str) -> list[PictureFile]:
     """Part and class of each picture, told by its place."""
     paths = [PurePosixPath(name) for name in names if _is_picture(name)]
     if not paths:
@@ -204,7 +223,7 @@ def _sorted_by_class(names: list[str], where: str) -> list[_File]:
                 f"{where}: the place of {path} tells no class; wanted class/name.jpg, "
                 "train/class/name.jpg and test/class/name.jpg, or class.name.jpg"
             )
-        files.append(_File(str(path), part, label))
+        files.append(PictureFile(str(path), part, label))
     return files
 
 
@@ -214,7 +233,7 @@ def _is_picture(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not hidden
 
 
-class _Source:
+class PictureFiles:
     """Files of a folder or of a zip archive, read one by one."""
 
     def __init__(self, path: Path) -> None:
@@ -235,8 +254,13 @@ class _Source:
         self.names = sorted(found)
         self.read = self._read_entry
 
-    def __enter__(self) -> _Source:
+    def __enter__(self) -> PictureFiles:
         return self
+
+    def close(self) -> None:
+        """Close the archive."""
+        if self._archive is not None:
+            self._archive.close()
 
     def __exit__(
         self,
@@ -244,8 +268,7 @@ class _Source:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        self.close()
 
     def full_name(self, name: str) -> str:
         """What messages call a file."""

@@ -8,6 +8,7 @@ Folders and archives of pictures are the business of `images.py`.
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from typing import Any
 
@@ -19,6 +20,35 @@ MAX_PIXELS = 1 << 26  # of one picture, 64 megapixels
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .png .bmp .gif .pgm .ppm .pnm .tif .tiff .webp".split()
 )
+
+
+class _Quiet:
+    """No warnings while any thread is inside.
+
+    `warnings.catch_warnings` alone would have one thread bring back what another has set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._caught.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
 
 
 def decode_picture(
@@ -49,8 +79,7 @@ def decode_picture(
     """
     pillow = pillow_image()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # oddities that do no harm to the pixels
+        with _quiet:  # oddities that do no harm to the pixels
             with pillow.open(io.BytesIO(data)) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise DataError(

@@ -238,6 +238,8 @@ def is_data(X: Any) -> bool:
 
 def batches_of(given: Any) -> Callable[[int], Iterator[Any]]:
     """A function of the epoch that gives its batches."""
+    if hasattr(given, "of_epoch"):
+        return lambda epoch: iter(given.of_epoch(epoch))
     if callable(given):
         return lambda epoch: iter(given())
     return lambda epoch: iter(given)
