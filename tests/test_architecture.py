@@ -157,6 +157,22 @@ def test_the_device_is_chosen_by_the_registry_alone() -> None:
     assert wrong == []
 
 
+#: read settings beside the public floors: which devices there are, how many threads run
+SETTINGS = {"symgraph.backends.registry", "symgraph.backends.cpu.threads"}
+
+
+def test_what_compiles_is_told_its_options() -> None:
+    """Settings are captured by `function`: nothing that it calls looks at them later."""
+    floors = ("rewrite", "lower", "backends", "runtime")
+    wrong = {
+        module
+        for module, path in MODULES.items()
+        if module.startswith(tuple(f"symgraph.{floor}" for floor in floors))
+        and any(name == "symgraph.config" for name, _, _ in own(path))
+    }
+    assert wrong == SETTINGS
+
+
 #: private names of other packages that have no public ones
 FOREIGN = {"_getframe", "_core", "_multiarray_umath", "_ARRAY_API", "_NoValue",
            "_replace", "_data_layout"}  # fmt: skip
