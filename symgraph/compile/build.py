@@ -76,23 +76,23 @@ def planned(
     graph: Graph,
     leaves: Sequence[Variable],
     original: Graph | None = None,
-    lengths: Sequence[int | None] = (),
+    fixed_rows: Sequence[int | None] = (),
     verify: str = "steps",
 ) -> "Program":
     """The program of a rewritten graph; `leaves` are its shared variables.
 
     `original` is the graph before rewriting, whose sizes a call must satisfy; with
-    `lengths` it is for inputs of these numbers of rows only; `verify` as in the config.
+    `fixed_rows` it is for inputs of these numbers of rows only; `verify` as in the config.
     """
     from symgraph.lower.program import plan
 
     try:
-        return plan(graph, list(leaves), original, lengths, verify)
+        return plan(graph, list(leaves), original, fixed_rows, verify)
     except (KernelError, ProgramError):
         if verify != "steps":  # tests want to know
             raise
     # what cannot be proven in place is copied
-    return plan(graph, list(leaves), original, lengths, verify, False)
+    return plan(graph, list(leaves), original, fixed_rows, verify, False)
 
 
 class Lowered(Record):
@@ -114,7 +114,7 @@ def lowered(
     graph: Graph,
     leaves: Sequence[Variable],
     options: Options,
-    lengths: Sequence[int | None] = (),
+    fixed_rows: Sequence[int | None] = (),
     timings: "Timings | None" = None,
 ) -> Lowered:
     """Rewrite and lower a graph with a function's options."""
@@ -124,7 +124,7 @@ def lowered(
         result = optimized(graph, options.optimize, leaves)
         start = timings.lap("rewrite", start)
         timings.passes = dict(result.statistics.seconds)
-        program = planned(result.graph, leaves, graph, lengths, options.verify)
+        program = planned(result.graph, leaves, graph, fixed_rows, options.verify)
     native = backend_of(options.device).legalize(program, options)
     timings.lap("lower", start)
     return Lowered(result, program, native)
@@ -145,7 +145,7 @@ def build(
     leaves: Sequence[Variable],
     shared: Sequence[SharedVariable],
     options: Options,
-    lengths: Sequence[int | None] = (),
+    fixed_rows: Sequence[int | None] = (),
 ) -> tuple[Executor, Timings, Lowered | None]:
     """An executor for a graph, from the cache or compiled.
 
@@ -155,7 +155,7 @@ def build(
     leaves : those leaves, in the order of `shared`
     shared : the variables whose storage the executor uses
     options : of the function
-    lengths : numbers of rows of the inputs that the executor is for; none: all
+    fixed_rows : numbers of rows of the inputs that the executor is for; none: all
 
     Returns
     -------
@@ -171,7 +171,7 @@ def build(
     extra = (
         VERSION, source_stamp(), np.__version__, options.device,
         backend.fingerprint(options), names, [v.type for v in leaves],
-        [position for position, v in enumerate(leaves) if v in used], list(lengths),
+        [position for position, v in enumerate(leaves) if v in used], list(fixed_rows),
         options.floatX, rules, options.optimize,
     )  # fmt: skip
     key = fingerprint(graph, [repr(extra)])
@@ -198,7 +198,7 @@ def build(
         return executor, timings, None
     with _no_collection():
         ready = backend.prepare(graph, options)
-        made = lowered(graph, leaves, options, lengths, timings)
+        made = lowered(graph, leaves, options, fixed_rows, timings)
         start = time.perf_counter()
 
         def lap(stage: str) -> None:

@@ -283,18 +283,18 @@ class CompiledFunction(Stages):
     def special(self, arrays: Sequence[np.ndarray]) -> Executor:
         """An executor for exactly these shapes, whose loops know their lengths."""
         declared = [e.variable.type.shape for e in self.request.inputs]
-        lengths = tuple(a.shape[0] if a.ndim else None for a in arrays)
+        fixed_rows = tuple(a.shape[0] if a.ndim else None for a in arrays)
         given = tuple(
             (shape[0], *a.shape[1:]) if a.ndim else ()
             for a, shape in zip(arrays, declared, strict=True)
         )
         special = self._present(given)
-        key = (special.key, lengths)
+        key = (special.key, fixed_rows)
         found = self._executors.get(key)
         if found is None and not special.needs_shapes:
             shared = self.request.shared
             found, _, _ = build(
-                special.graph, special.leaves, shared, self.options, lengths
+                special.graph, special.leaves, shared, self.options, fixed_rows
             )
             try:
                 found.bind(arrays)

@@ -48,7 +48,7 @@ class Body:
         builder: ProgramBuilder,
         graph: Graph,
         leaves: Sequence[Variable],
-        lengths: Sequence[int | None] = (),
+        fixed_rows: Sequence[int | None] = (),
         outer: OuterBuffers | None = None,
         sized: int = 0,
     ) -> None:
@@ -62,7 +62,7 @@ class Body:
         first = len(graph.kept) - sized
         self._sized = range(first, first + sized)
         self._lower(graph)
-        self.extents.lengths = lengths
+        self.extents.fixed_rows = fixed_rows
 
     def _lower(self, graph: Graph) -> None:
         graph = decompose(graph)

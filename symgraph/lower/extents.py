@@ -108,7 +108,7 @@ class Extents:
         """
         self.leaves = tuple(leaves)
         #: number of rows (axis 0) of leaves for which code may be specialised
-        self.lengths: Sequence[int | None] = ()
+        self.fixed_rows: Sequence[int | None] = ()
         self.atoms = SizeSymbols(self.leaves) if atoms is None else atoms
         self._known_late = len(self.atoms.late)
         self.checks: list[Check] = []
@@ -168,8 +168,8 @@ class Extents:
         return product(self.shape(variable))
 
     def literal(self, size: SizePolynomial) -> int | None:
-        """A size as a number, if it is one for the rows that are told in `lengths`."""
-        if size.constant is not None or not self.lengths:
+        """A size as a number, if it is one for the rows that are told in `fixed_rows`."""
+        if size.constant is not None or not self.fixed_rows:
             return size.constant
         values: dict[int, int] = {}
         for atom in size.atoms():
@@ -177,7 +177,7 @@ class Extents:
             if recipe[0] != "extent" or recipe[2] != 0:
                 return None
             leaf = recipe[1]
-            length = self.lengths[leaf] if leaf < len(self.lengths) else None
+            length = self.fixed_rows[leaf] if leaf < len(self.fixed_rows) else None
             if length is None:
                 return None
             values[atom] = length

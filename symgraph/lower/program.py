@@ -23,7 +23,7 @@ def plan(
     graph: Graph,
     shared: list[Variable],
     original: Graph | None = None,
-    lengths: Sequence[int | None] = (),
+    fixed_rows: Sequence[int | None] = (),
     verify: str = "steps",
     in_place: bool = True,
 ) -> Program:
@@ -35,7 +35,7 @@ def plan(
     shared : the shared variables, in the order of their leaves after the inputs
     original : the graph before rewriting; what it needs of sizes is checked as well,
         for a rewrite may drop the op where two extents meet
-    lengths : numbers of rows of inputs; the program is for calls that have just these
+    fixed_rows : numbers of rows of inputs; the program is for calls that have just these
     verify : "steps" proves that steps and stores obey their rules, "on" that kernels do;
         with "bounds" kernels check the places that they load from memory as well
     in_place : whether values may be written over what they are computed from
@@ -47,7 +47,7 @@ def plan(
         sized = 0
         if found is not None and graph.kept:
             sized = len(found.sizes)
-        body = Body(builder, graph, leaves, lengths, sized=sized)
+        body = Body(builder, graph, leaves, fixed_rows, sized=sized)
         kept = None
         if found is not None:
             kept = _Before(builder, body, found, graph)
