@@ -246,7 +246,7 @@ def test_products_have_the_same_bits_with_any_number_of_threads() -> None:
     binding = list(f._executor.bindings.values())[-1]
     grains = [
         int(binding.slots[n])
-        for n, what in enumerate(f._executor.image.slots)
+        for n, what in enumerate(f._executor.program.slots)
         if isinstance(what, tuple) and what[0] == "block_size"
     ]
     assert min(grains) < SERIAL

@@ -16,6 +16,7 @@ import symgraph.backends.cpu.partition as lowering
 import symgraph.lower.block_size as grains
 import symgraph.tensor as T
 from symgraph.backends.cpu import pool, threads
+from symgraph.backends.cpu.device import needs
 from symgraph.config import config, from_environment
 from symgraph.errors import ConfigError, IndexRangeError
 
@@ -38,7 +39,7 @@ def blocks(f: Any) -> list[int]:
     binding = list(executor.bindings.values())[-1]
     return [
         int(binding.slots[number])
-        for number, what in enumerate(executor.image.slots)
+        for number, what in enumerate(executor.program.slots)
         if isinstance(what, tuple) and what[0] == "block_size"
     ]
 
@@ -182,7 +183,7 @@ def test_small_work_stays_in_the_caller() -> None:
 def test_fixed_small_sizes_do_not_even_ask() -> None:
     w = sg.shared(np.zeros((4, 2)), "w")
     f = sg.function([], T.tanh(w))
-    assert f._executor.image.needs == []
+    assert needs(f._executor.program) == []
     assert ("parallel",) not in f.lowered.native.slots
 
 
