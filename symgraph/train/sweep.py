@@ -39,7 +39,7 @@ RANGE = re.compile(r"^([^.]+(?:\.\d+)?)\.\.(.+)$")
 #: ratio of a range's ends from which on numbers are drawn by their logarithm
 DECADE = 10.0
 #: options that a sweep sets itself, or that make no sense in it
-NOT_OVER = ("output", "data", "tensorboard", "device", "help")
+NOT_OVER = ("output", "data", "tensorboard", "device", "resume", "help")
 
 
 class Trial(Record):

@@ -22,7 +22,7 @@ from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
 from symgraph.data.tables import Table, load_table
 from symgraph.train import digits, images, networks, tables
-from symgraph.train.callbacks import Callback, TensorBoard
+from symgraph.train.callbacks import Callback, Interruptible, TensorBoard
 from symgraph.train.digits import Result
 from symgraph.train.progress import Progress
 
@@ -33,6 +33,8 @@ ONLY = {
     "size": (IMAGES,), "l2": (IMAGES, TABLE), "validation": (IMAGES, TABLE),
     "flip": (IMAGES,), "skip_bad": (IMAGES,), "target": (TABLE,),
 }  # fmt: skip
+#: what an interrupted training goes on from, in the folder of results
+KEPT = "resume.safetensors"
 #: suffixes of files that hold rows
 TABLES = (".csv", ".tsv", ".npz")
 #: options that a network of the user's own does not have
@@ -40,13 +42,32 @@ _SIZES = ("hidden", "dropout")
 
 
 def run(options: argparse.Namespace) -> None:
-    """``symgraph train``."""
+    """``symgraph train``; Ctrl-C says how to go on."""
+    try:
+        _run(options)
+    except KeyboardInterrupt:
+        path = Path(_folder(options)) / KEPT
+        if not path.exists():
+            raise
+        raise KeyboardInterrupt(
+            f"{path} holds the epochs that are done; the same command with --resume goes on"
+        ) from None
+
+
+def _folder(options: argparse.Namespace) -> str:
+    """Where results go."""
+    named = options.data in ("digits", "mnist", "cifar10")
+    name = options.data if named else Path(options.data).resolve().stem
+    return options.output or f"{name}-model"
+
+
+def _run(options: argparse.Namespace) -> None:
     imported = time.process_time()  # seconds since the process began, imports included
     if options.data == "digits":
         _check(options, DIGITS)
         settings = digits.Settings(**_chosen(options, digits.Settings))
-        folder = options.output or "digits-model"
-        result = digits.train_digits(settings, folder, _callbacks(options))
+        folder = _folder(options)
+        result = digits.train_digits(settings, folder, _callbacks(options, folder))
         _write(_summary(result, imported))
         return
     suffix = Path(options.data).suffix.lower()
@@ -61,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
                 )
     start = time.perf_counter()
     data, name = _loaded(options)
-    folder = options.output or f"{name}-model"
+    folder = _folder(options)
     seconds = f"loaded in {time.perf_counter() - start:.2f} s"
     if isinstance(data, Table):
         _check(options, TABLE)
@@ -71,7 +92,9 @@ def run(options: argparse.Namespace) -> None:
             f"{len(data.features)} features, {data.target!r} is of {kind}, {seconds}"
         ])  # fmt: skip
         chosen = tables.Settings(**_chosen(options, tables.Settings))
-        result = tables.train_table(data, chosen, folder, _callbacks(options), name)
+        result = tables.train_table(
+            data, chosen, folder, _callbacks(options, folder), name
+        )
         _write(_summary(result, imported, "rows", "accuracy" if data.classes else "R2"))
         return
     _check(options, IMAGES)
@@ -84,7 +107,9 @@ def run(options: argparse.Namespace) -> None:
     ])  # fmt: skip
     changes = _chosen(options, images.Settings)
     recipe = images.recipe(name, changes.pop("model", "cnn"), changes)
-    result = images.train_images(data, recipe, folder, _callbacks(options), name)
+    result = images.train_images(
+        data, recipe, folder, _callbacks(options, folder), name
+    )
     _write(_summary(result, imported))
 
 
@@ -101,9 +126,10 @@ def _check(options: argparse.Namespace, kind: str) -> None:
             raise errors.ArgumentError(f"{flag} does not go with {options.data!r}")
 
 
-def _callbacks(options: argparse.Namespace) -> list[Callback]:
-    """What shows and logs a training."""
-    told: list[Callback] = [Progress()]
+def _callbacks(options: argparse.Namespace, folder: str) -> list[Callback]:
+    """What shows, logs and keeps a training."""
+    kept = Interruptible(Path(folder) / KEPT, bool(options.resume))
+    told: list[Callback] = [Progress(), kept]
     if options.tensorboard is not None:
         told.append(TensorBoard(options.tensorboard, verbosity=2))
     return told
@@ -232,6 +258,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         help="mirror training images at random, left and right",
     )  # fmt: skip
     add("--skip-bad", action="store_true", help="leave damaged pictures out")
+    add(
+        "--resume", action="store_true",
+        help="write what is needed to go on after each epoch, and go on from it",
+    )  # fmt: skip
     add(
         "--tensorboard", metavar="DIR",
         help="folder for what TensorBoard shows, one folder in it for each run",

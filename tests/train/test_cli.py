@@ -12,6 +12,8 @@ import pytest
 from symgraph.core.cache import default_cache
 from symgraph.data import load_digits
 from symgraph.train.cli import main
+from symgraph.train.model import Model
+from symgraph.train.progress import Progress
 from symgraph.version import VERSION
 
 QUICK = ["--epochs", "3", "--hidden", "48"]
@@ -366,3 +368,32 @@ def test_prediction_as_a_table_and_with_all_probabilities(capsys, tmp_path, trai
     assert "probability" in out
     assert "class 2" in out
     assert "x.npy[1]" in out.replace("\n", "")
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    capsys, tmp_path, monkeypatch
+):
+    words = ["train", "digits", *QUICK, "--limit", 100, "--output"]
+    assert _run(capsys, *words, tmp_path / "whole")[0] == 0
+    assert not (tmp_path / "whole" / "resume.safetensors").exists()
+    real = Progress.on_epoch_begin
+
+    def interrupt(self, run):
+        if run.epoch == 3:
+            raise KeyboardInterrupt
+        real(self, run)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "on_epoch_begin", interrupt)
+        code, _, err = _run(capsys, *words, tmp_path / "cut")
+    assert code == 130
+    kept = tmp_path / "cut" / "resume.safetensors"
+    assert f"{kept} holds the epochs that are done" in err
+    code, out, err = _run(capsys, *words, tmp_path / "cut", "--resume")
+    assert (code, err) == (0, "")
+    assert "epoch 3/3" in out
+    assert "epoch 2/3" not in out
+    assert not kept.exists()
+    whole, cut = (Model.load(tmp_path / name) for name in ("whole", "cut"))
+    for a, b in zip(whole.get_weights(), cut.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -12,7 +12,7 @@ from symgraph.train.callbacks.rates import (
     Stairs,
     WarmUp,
 )
-from symgraph.train.callbacks.saving import ModelCheckpoint, Resume
+from symgraph.train.callbacks.saving import Interruptible, ModelCheckpoint, Resume
 from symgraph.train.callbacks.stopping import EarlyStopping, TerminateOnNaN
 from symgraph.train.callbacks.tensorboard import TensorBoard
 
@@ -22,6 +22,7 @@ __all__ = [
     "Cosine",
     "EarlyStopping",
     "Exponential",
+    "Interruptible",
     "Lambda",
     "LearningRateSchedule",
     "Linear",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,10 @@ class Resume(Callback):
         return {"seed": run.seed, "batch_size": run.batch_size, "rows": run.rows}
 
     def _write(self, run: Run) -> None:
+        write_files({self.path: self._packed(run)})
+
+    def _packed(self, run: Run) -> bytes:
+        """All that the training depends on, as the bytes of the file."""
         from safetensors.numpy import save
 
         model = run.model
@@ -156,7 +161,7 @@ class Resume(Callback):
         }
         plain = {name: np.array(value, order="C") for name, value in arrays.items()}
         header = {"format": FORMAT, "run": json.dumps(text)}
-        write_files({self.path: save(plain, metadata=header)})
+        return save(plain, metadata=header)
 
     def _read(self, run: Run) -> None:
         arrays, texts = opened(self.path)
@@ -219,6 +224,44 @@ class Resume(Callback):
             prefix = f"callback/{number:03d}/"
             own = {n.removeprefix(prefix): arrays[n] for n in _named(arrays, prefix)}
             callback.restore({**each["state"], **own})
+
+
+class Interruptible(Resume):
+    """Lets a training that is interrupted by Ctrl-C go on from its last whole epoch.
+
+    The file is written when that happens, and is gone once a training has ended.
+
+    Parameters
+    ----------
+    path : the file
+    goes_on : go on from the file, if there is one, and write it after every epoch too, so
+        that a training that is killed can go on as well
+    """
+
+    def __init__(self, path: str | Path, goes_on: bool = False) -> None:
+        super().__init__(path)
+        self.goes_on = goes_on
+        self._last: bytes | None = None
+
+    def on_train_begin(self, run: Run) -> None:
+        """Go on from the file, if that is wanted."""
+        self._last = None
+        if self.goes_on:
+            super().on_train_begin(run)
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Keep what there is."""
+        self._last = self._packed(run)
+        if self.goes_on:
+            write_files({self.path: self._last})
+
+    def on_train_end(self, run: Run) -> None:
+        """Write what was kept, or remove what is not needed any more."""
+        ended = sys.exc_info()[0]
+        if ended is None:
+            self.path.unlink(missing_ok=True)
+        elif issubclass(ended, KeyboardInterrupt) and self._last is not None:
+            write_files({self.path: self._last})
 
 
 def _named(arrays: dict[str, np.ndarray], prefix: str) -> list[str]:
