@@ -201,9 +201,8 @@ class _Network(BaseEstimator):  # type: ignore[misc]
             labels = y if y.dtype.kind in "ui" else np.zeros(len(y), np.int32)
             rows, held = held_out(labels, self.validation, self._seed)
             settings["validation"] = lambda: _batches(X, y, weight, held, AT_ONCE)
-        random = np.random.default_rng((self._seed, self.model_.epoch))
         return self.model_.fit(
-            lambda: _batches(X, y, weight, random.permutation(rows), size), **settings
+            _Shuffled(X, y, weight, rows, size, self._seed), **settings
         )
 
     def _outputs(self, X: Any, function: Callable[[Any], np.ndarray]) -> np.ndarray:
@@ -458,6 +457,23 @@ class Regressor(RegressorMixin, _Network):  # type: ignore[misc]
 
 def _is_sparse(X: Any) -> bool:
     return hasattr(X, "toarray")
+
+
+class _Shuffled:
+    """Dense batches of sparse rows, in an order of each epoch's own."""
+
+    def __init__(
+        self, X: Any, y: np.ndarray, weight: Any, rows: np.ndarray, size: int, seed: int
+    ) -> None:
+        self._arrays = X, y, weight
+        self._rows = rows
+        self._size = size
+        self._seed = seed
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple[Any, ...]]:
+        """The batches of an epoch."""
+        random = np.random.default_rng((self._seed, epoch))
+        return _batches(*self._arrays, random.permutation(self._rows), self._size)
 
 
 def _batches(

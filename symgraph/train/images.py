@@ -25,10 +25,11 @@ from symgraph.data.preprocessing import Rescale
 from symgraph.errors import ArgumentError
 from symgraph.train import networks
 from symgraph.train.augment import random_flip
-from symgraph.train.callbacks import Callback, EarlyStopping, Linear
+from symgraph.train.callbacks import Callback, Cosine, EarlyStopping, Linear, OneCycle
 from symgraph.train.curve import check_plotting
 from symgraph.train.digits import Result
 from symgraph.train.model import Model
+from symgraph.train.rules import RULES, Rule
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,12 @@ class Settings:
     hidden : units of each dense layer between the images, or the convolutions, and the
         classes
     blocks, window : of the convolutions of model "cnn", see `networks.cnn`
-    rule : "adam", "nesterov" (momentum 0.9) or "sgd"
-    learning_rate : of the first step; falls linearly to 0 at the last
+    rule : "nesterov" (momentum 0.9), or a name of `nn.updates`
+    learning_rate : largest of the schedule
+    schedule : "linear" (falls to 0 at the last step), "cosine", "one-cycle", "constant"
     epochs, batch_size : of the training
     dropout : share of units of each hidden dense layer that is dropped in training
-    l2 : adds l2 * sum(W**2) of all weights to the loss
+    l2, l1 : add l2 * sum(W**2) and l1 * sum(abs(W)) of all weights to the loss
     flip : training images are mirrored at random, left and right, anew in each epoch
     validation : share of the training images that only validates, 0 for none
     patience : stop after so many epochs without a better validation loss, and take the
@@ -59,10 +61,12 @@ class Settings:
     window: int = 3
     rule: str = "adam"
     learning_rate: float = 0.001
+    schedule: str = "linear"
     epochs: int = 10
     batch_size: int = 64
     dropout: float = 0.0
     l2: float = 0.0
+    l1: float = 0.0
     flip: bool = False
     validation: float = 0.1
     patience: int | None = None
@@ -75,12 +79,14 @@ class Settings:
             "hidden": all(units >= 1 for units in self.hidden),
             "blocks": all(min(block, default=0) >= 1 for block in self.blocks),
             "window": self.window >= 1 and self.window % 2 == 1,
-            "rule": self.rule in _RULES,
+            "rule": self.rule in OPTIMIZERS,
+            "schedule": self.schedule in SCHEDULES,
             "learning_rate": 0 < self.learning_rate < finite,
             "epochs": self.epochs >= 1,
             "batch_size": self.batch_size >= 1,
             "dropout": 0 <= self.dropout < 1,
             "l2": 0 <= self.l2 < finite,
+            "l1": 0 <= self.l1 < finite,
             "validation": 0 <= self.validation < 1,
             "patience": self.patience is None or self.patience >= 1,
             "seed": 0 <= self.seed < 2**32,
@@ -93,12 +99,15 @@ class Settings:
             raise ArgumentError("train images: patience needs a validation part")
 
 
-_RULES: dict[str, Any] = {
-    "adam": nn.updates.adam,
+#: name → updates, those of `nn.updates` and a momentum that looks ahead
+OPTIMIZERS: dict[str, Any] = {
+    **RULES,
     "nesterov": functools.partial(nn.updates.nesterov_momentum, momentum=0.9),
-    "sgd": nn.updates.sgd,
 }
-_CIFAR = Settings()
+#: name → callback that sets the learning rate of each step
+SCHEDULES: dict[str, Any] = {
+    "linear": Linear, "cosine": Cosine, "one-cycle": OneCycle, "constant": None,
+}  # fmt: skip
 #: (data, model) → settings that suit them; "" stands for any other data
 RECIPES: dict[tuple[str, str], Settings] = {
     ("mnist", "softmax"): Settings("mlp", hidden=(), epochs=5, batch_size=100),
@@ -141,7 +150,28 @@ def recipe(data: str, model: str, changes: Mapping[str, Any] | None = None) -> S
         found = dataclasses.replace(RECIPES["", "cnn"], model=model)
     if found is None:
         raise ArgumentError(f"train: model = {model!r}, there are {', '.join(MODELS)}")
-    return dataclasses.replace(found, **(changes or {}))
+    return with_own_rate(dataclasses.replace(found, **(changes or {})), changes or {})
+
+
+def with_own_rate(settings: Any, changes: Mapping[str, Any]) -> Any:
+    """Settings whose rate is the rule's own where the rule alone was changed."""
+    if "rule" not in changes or "learning_rate" in changes:
+        return settings
+    return dataclasses.replace(
+        settings, learning_rate=Rule(OPTIMIZERS[settings.rule]).rate
+    )
+
+
+def schedule(name: str) -> list[Callback]:
+    """The callbacks of a schedule by name."""
+    made = SCHEDULES[name]
+    return [] if made is None else [made()]
+
+
+def penalty(settings: Any) -> dict[str, float] | None:
+    """Regularization of settings, as `Model` takes it."""
+    found = {name: getattr(settings, name) for name in ("l1", "l2")}
+    return {name: value for name, value in found.items() if value} or None
 
 
 def build_network(settings: Settings, images: ImageSet) -> Any:
@@ -186,7 +216,7 @@ def train_images(
     validation = (x[held], y[held]) if len(held) else None
     if len(held):
         x, y = x[rows], y[rows]
-    told: list[Callback] = [Linear(), *callbacks]
+    told: list[Callback] = [*schedule(settings.schedule), *callbacks]
     if settings.patience:
         told.append(EarlyStopping(patience=settings.patience))
     with sg.config.override(floatX="float32"):
@@ -234,13 +264,13 @@ def train_images(
 def build_model(settings: Settings, images: ImageSet) -> Model:
     """Declare the model: bytes in, of which the network sees floats from 0 to 1.
 
-    loss = mean cross-entropy + l2 * sum(W**2)
+    loss = mean cross-entropy + l2 * sum(W**2) + l1 * sum(abs(W))
     """
     return Model(
         build_network(settings, images),
-        updates=_RULES[settings.rule],
+        updates=OPTIMIZERS[settings.rule],
         learning_rate=settings.learning_rate,
-        regularization=settings.l2 or None,
+        regularization=penalty(settings),
         metrics=["accuracy"],
         preprocessing=Rescale(1 / 255),
     )

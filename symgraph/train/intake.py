@@ -233,6 +233,8 @@ def is_data(X: Any) -> bool:
     """Whether X holds rows, rather than being where batches come from."""
     if isinstance(X, list | tuple | Mapping | str):
         return True
+    if hasattr(X, "of_epoch"):
+        return False
     return hasattr(X, "shape") or not (callable(X) or hasattr(X, "__iter__"))
 
 

@@ -20,8 +20,8 @@ from symgraph import nn
 from symgraph.data.preprocessing import Standardize
 from symgraph.data.tables import Table, numbers, read_csv
 from symgraph.errors import ArgumentError, DataError
-from symgraph.train import networks
-from symgraph.train.callbacks import Callback, EarlyStopping, Linear
+from symgraph.train import images, networks
+from symgraph.train.callbacks import Callback, EarlyStopping
 from symgraph.train.curve import check_plotting
 from symgraph.train.digits import Result
 from symgraph.train.metrics import r2_score
@@ -38,10 +38,10 @@ class Settings:
     ----------
     model : "mlp", "softmax" (no hidden layer), or "FILE.py:function"
     hidden : units of each hidden layer
-    learning_rate : of Adam at the first step; falls linearly to 0
+    rule, learning_rate, schedule : see `images.Settings`
     epochs, batch_size : of the training
     dropout : share of hidden units that is dropped in training
-    l2 : adds l2 * sum(W**2) of all weights to the loss
+    l2, l1 : add l2 * sum(W**2) and l1 * sum(abs(W)) of all weights to the loss
     validation : share of the training rows that only validates, 0 for none
     patience : stop after so many epochs without a better validation loss
     seed : of all that is random
@@ -49,11 +49,14 @@ class Settings:
 
     model: str = "mlp"
     hidden: tuple[int, ...] = (64, 64)
+    rule: str = "adam"
     learning_rate: float = 0.003
+    schedule: str = "linear"
     epochs: int = 100
     batch_size: int = 32
     dropout: float = 0.0
     l2: float = 0.0
+    l1: float = 0.0
     validation: float = 0.1
     patience: int | None = None
     seed: int = 0
@@ -63,11 +66,14 @@ class Settings:
         wanted = {
             "model": self.model in MODELS or networks.is_own(self.model),
             "hidden": all(units >= 1 for units in self.hidden),
+            "rule": self.rule in images.OPTIMIZERS,
+            "schedule": self.schedule in images.SCHEDULES,
             "learning_rate": 0 < self.learning_rate < finite,
             "epochs": self.epochs >= 1,
             "batch_size": self.batch_size >= 1,
             "dropout": 0 <= self.dropout < 1,
             "l2": 0 <= self.l2 < finite,
+            "l1": 0 <= self.l1 < finite,
             "validation": 0 <= self.validation < 1,
             "patience": self.patience is None or self.patience >= 1,
             "seed": 0 <= self.seed < 2**32,
@@ -117,7 +123,7 @@ def train_table(
     if not is_classes:
         mean, deviation = float(y.mean()), float(y.std()) or 1.0
         y = ((y - mean) / deviation)[:, None]
-    told: list[Callback] = [Linear(), *callbacks]
+    told: list[Callback] = [*images.schedule(settings.schedule), *callbacks]
     if settings.patience:
         told.append(EarlyStopping(patience=settings.patience))
     with sg.config.override(floatX="float32"):
@@ -126,8 +132,9 @@ def train_table(
         outputs = len(table.classes) if is_classes else 1
         model = Model(
             build_network(settings, len(table.features), outputs, is_classes),
+            updates=images.OPTIMIZERS[settings.rule],
             learning_rate=settings.learning_rate,
-            regularization=settings.l2 or None,
+            regularization=images.penalty(settings),
             metrics=["accuracy"] if is_classes else ["mae"],
             preprocessing=Standardize.of(table.x_train),
         )

@@ -31,8 +31,11 @@ DIGITS, IMAGES, TABLE = "digits", "images", "table"
 ONLY = {
     "shift": (DIGITS,), "limit": (DIGITS,), "model": (IMAGES, TABLE), "folder": (IMAGES,),
     "size": (IMAGES,), "l2": (IMAGES, TABLE), "validation": (IMAGES, TABLE),
+    "rule": (IMAGES, TABLE), "schedule": (IMAGES, TABLE), "l1": (IMAGES, TABLE),
     "flip": (IMAGES,), "skip_bad": (IMAGES,), "target": (TABLE,),
 }  # fmt: skip
+#: flags of options that are called otherwise inside
+FLAGS = {"folder": "--data", "rule": "--optimizer"}
 #: what an interrupted training goes on from, in the folder of results
 KEPT = "resume.safetensors"
 #: suffixes of files that hold rows
@@ -91,7 +94,8 @@ def _run(options: argparse.Namespace) -> None:
             f"data: {len(data.y_train)} training and {len(data.y_test)} test rows of "
             f"{len(data.features)} features, {data.target!r} is of {kind}, {seconds}"
         ])  # fmt: skip
-        chosen = tables.Settings(**_chosen(options, tables.Settings))
+        changed = _chosen(options, tables.Settings)
+        chosen = images.with_own_rate(tables.Settings(**changed), changed)
         result = tables.train_table(
             data, chosen, folder, _callbacks(options, folder), name
         )
@@ -122,7 +126,7 @@ def _check(options: argparse.Namespace, kind: str) -> None:
     """Refuse options that the data has no use for."""
     for name, kinds in ONLY.items():
         if kind not in kinds and getattr(options, name) not in (None, False):
-            flag = "--data" if name == "folder" else f"--{name.replace('_', '-')}"
+            flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
             raise errors.ArgumentError(f"{flag} does not go with {options.data!r}")
 
 
@@ -237,9 +241,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     for flag, kind, text in (
         ("epochs", int, "passes over the training images"),
         ("batch-size", int, "images per step"),
-        ("learning-rate", float, "at the start, falls linearly to 0"),
+        ("learning-rate", float, "the largest of the schedule"),
         ("dropout", float, "share of hidden units dropped in training"),
         ("l2", float, "adds L2 * sum of squared weights to the loss"),
+        ("l1", float, "adds L1 * sum of absolute weights to the loss"),
         ("shift", float, "digits: largest random shift of training images, in pixels"),
         ("validation", float, "share of the training images that only validates"),
         ("patience", int, "stop after so many epochs without a better validation loss"),
@@ -248,6 +253,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         ("seed", int, "of data division, weights, dropout, changed images, shuffling"),
     ):
         add(f"--{flag}", type=kind, help=text)
+    add(
+        "--optimizer", dest="rule", choices=sorted(images.OPTIMIZERS), metavar="NAME",
+        help=f"{', '.join(sorted(images.OPTIMIZERS))}; its own rate unless one is given",
+    )  # fmt: skip
+    add(
+        "--schedule", choices=tuple(images.SCHEDULES),
+        help="of the learning rate over the steps (default linear, down to 0)",
+    )  # fmt: skip
     add(
         "--device", metavar="NAME",
         help=f"where functions run: {', '.join(devices())} (default cpu)",

@@ -224,6 +224,7 @@ def test_cache_info_counts_and_clear_removes(capsys, tmp_path, monkeypatch):
         (["train", "digits", "--seed", "-1"], "seed = -1"),
         (["train", "cats", "--model", "vgg"], "vgg"),
         (["train", "digits", "--model", "cnn"], "--model does not go with 'digits'"),
+        (["train", "digits", "--optimizer", "sgd"], "--optimizer does not go with"),
         (["train", "digits", "--data", "d"], "--data does not go with 'digits'"),
         (["train", "digits", "--skip-bad"], "--skip-bad does not go with 'digits'"),
         (["train", "mnist", "--shift", "1"], "--shift does not go with 'mnist'"),

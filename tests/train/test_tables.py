@@ -59,6 +59,36 @@ def test_classes_of_a_csv_are_learned_predicted_and_evaluated(capsys, table, tmp
     assert "row 2, column 'a', is 'red'" in err
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "constant"])
+def test_rule_schedule_and_penalties_are_chosen(capsys, table, tmp_path, schedule):
+    words = [
+        "train",
+        table,
+        "--epochs",
+        2,
+        "--model",
+        "softmax",
+        "--output",
+        tmp_path / "m",
+        "--optimizer",
+        "nesterov",
+        "--schedule",
+        schedule,
+        "--l1",
+        0.01,
+        "--l2",
+        0.02,
+    ]
+    code, _, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    saved = json.loads((tmp_path / "m" / "model.json").read_text())["training"]
+    assert saved["regularization"] == {"l1": 0.01, "l2": 0.02}
+    assert saved["updates"]["rule"] == "nesterov_momentum"
+    rates = saved["history"]["columns"]["learning_rate"]
+    # the rule's own rate, where no other was given
+    assert (rates == [pytest.approx(0.01)] * 2) == (schedule == "constant")
+
+
 def test_numbers_come_back_on_their_own_scale(capsys, tmp_path):
     x = np.linspace(-1, 1, 100)
     np.savez(tmp_path / "line.npz", x=x[:, None], y=5000 + 300 * x)
@@ -115,6 +145,8 @@ def test_a_network_that_is_none_is_told(
         (["--target", "c"], "no column 'c'; there are a, b, kind"),
         (["--model", "cnn"], "model = cnn is out of range"),
         (["--epochs", "0"], "epochs = 0"),
+        (["--optimizer", "adamm"], "adamm"),
+        (["--l1", "-1"], "l1 = -1.0"),
         (["--model", "n.py:f", "--hidden", "3"], "--hidden does not go with --model"),
     ],
 )
