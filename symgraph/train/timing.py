@@ -26,6 +26,7 @@ from symgraph.core.record import Record
 from symgraph.errors import ArgumentError
 from symgraph.train.heads import LABELS
 from symgraph.train.model import Model
+from symgraph.train.rules import rate_dtype
 from symgraph.train.summary import multiply_adds
 
 #: seconds that each function is measured for at least, and calls
@@ -55,19 +56,19 @@ class LayerTime(Record):
 def layer_times(model: Model, rows: int) -> list[LayerTime]:
     """Time each layer alone, on random numbers."""
     layers = nn.layers.get_all_layers([head.layer for head in model.task.heads])
+    dtype = rate_dtype(nn.layers.get_all_params(layers))
     return [
-        _layer_time(layer, rows)
+        _layer_time(layer, rows, dtype)
         for layer in layers
         if not isinstance(layer, nn.layers.InputLayer)
     ]
 
 
-def _layer_time(layer: Any, rows: int) -> LayerTime:
+def _layer_time(layer: Any, rows: int, dtype: str) -> LayerTime:
     several = hasattr(layer, "input_layers")
     below = layer.input_layers if several else [layer.input_layer]
     shapes = layer.input_shapes if several else [layer.input_shape]
     params = [p for p in layer.get_params() if p.dtype.startswith("float")]
-    dtype = params[0].dtype if params else sg.config.floatX
     xs: list[Any] = []
     for number, (each, shape) in enumerate(zip(below, shapes, strict=True)):
         whole = isinstance(each, nn.layers.InputLayer)

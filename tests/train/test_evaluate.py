@@ -134,6 +134,20 @@ def test_every_kind_of_layer_is_timed_with_its_shape_and_work():
     assert all(t.backward is not None for t in found)
 
 
+def test_layers_without_parameters_are_timed_in_the_networks_dtype(monkeypatch):
+    assert sg.config.floatX == "float64"
+    with sg.config.override(floatX="float32"):
+        layer = nn.layers.DenseLayer(nn.layers.InputLayer((None, 4)), 2)
+        model = nn.Model(nn.layers.DropoutLayer(layer), loss="squared_error")
+    dtypes = []
+    real = timing._values
+    monkeypatch.setattr(
+        timing, "_values", lambda x, *rest: dtypes.append(x.dtype) or real(x, *rest)
+    )
+    timing.layer_times(model, 2)
+    assert dtypes == ["float32", "float32"]
+
+
 def test_timing_steps_leaves_the_weights_alone():
     layer = nn.layers.DenseLayer(nn.layers.InputLayer((None, 4)), 2)
     model = nn.Model(layer)
