@@ -194,7 +194,9 @@ class Built:
         self.updates = {w: eval(text, self.names) for w, text in program.all_updates()}
 
         self.counters = [
-            v for v in leaves(self.results) if getattr(v, "default_update", None)
+            v
+            for v in leaves([*self.results, *self.updates.values()])
+            if getattr(v, "default_update", None)
         ]
 
     def state(self) -> dict[str, np.ndarray]:

@@ -65,6 +65,7 @@ def repeated(function: Any, built: Built, values: Arrays) -> bool:
     """Three calls against three steps in one."""
     start = built.state()
     args = arguments(built, values)
+    restore(built, start)
     singles = [call("repeat", function, *args) for _ in range(3)]
     after = built.state()
     if not all(map(finite, singles)):
@@ -90,6 +91,7 @@ def in_batches(function: Any, built: Built, values: Arrays) -> bool:
     if len(rows) != 1 or static or not 1 < (count := rows.pop()) < 8:
         return False
     start = built.state()
+    restore(built, start)
     singles = []
     for k in range(count):
         row = [a[k : k + 1] if a.ndim else a for a in args]
