@@ -72,19 +72,24 @@ class Body:
             graph, self.resized = _apart(graph, self._extents(graph))
         graph, unrolled = small_products(graph, self._extents(graph))
         graph = prepare(graph, self._extents(graph))
+        asked: dict[Variable, int] = {}  # what was added to `kept`, and where it is
         while True:  # what decides extents must be computed, and may decide some itself
             homes = late_homes(graph)
+            homes |= {v: graph.kept[position] for v, position in asked.items()}
             found = self._extents(graph)
             for position in self._sized:
                 found.atoms.recipe(graph.kept[position])
             late = [v for v in found.late if v not in homes]
             if not late:
                 break
+            asked |= {v: len(graph.kept) + k for k, v in enumerate(late)}
             kept = (*graph.kept, *late)
             graph = graph.replace(kept=kept)
             graph = prepare(graph, self._extents(graph))
-        self.graph = graph
-        self.late = {homes[v]: v for v in self._extents(graph).late}
+        self.graph, self._homes = graph, homes
+        self.late: dict[Variable, list[Variable]] = {}
+        for v in self._extents(graph).late:
+            self.late.setdefault(homes[v], []).append(v)
         if self.outer is not None:
             self.outer.atoms.adopt(self.extents.atoms)
             self.extents.atoms = self.outer.atoms
@@ -108,7 +113,7 @@ class Body:
     def write(self) -> StepList:
         """Write all steps."""
         graph = self.graph
-        self.fusion = Fusion(graph, self.extents, self.unrolled)
+        self.fusion = Fusion(graph, self.extents, self._homes, self.unrolled)
         units = self.fusion.units
         told = len(self.builder.codes)
         written = [self._written(unit) for unit in units]
@@ -144,8 +149,8 @@ class Body:
     def _bind_late(self, unit: Group | Apply) -> None:
         """Read what a unit has computed, if extents wait for it."""
         for variable in made_by(unit):
-            if variable in self.late:
-                own = self.extents.atoms.late.index(self.late[variable])
+            for late in self.late.get(variable, ()):
+                own = self.extents.atoms.late.index(late)
                 slot, dtype = self.w.buffer(variable), variable.type.dtype
                 self.w.add(ResolveExtents(self.builder.late(own, slot, dtype)))
 

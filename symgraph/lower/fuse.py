@@ -11,6 +11,8 @@ neighbours that read the same values, as long as domains agree and no cycle appe
 In: Graph and Extents. Out: a list of units in a valid order.
 """
 
+from collections.abc import Mapping
+
 from symgraph.core.graph import Graph
 from symgraph.core.node import Variable
 from symgraph.lower.concat_in_place import join_in_place
@@ -25,7 +27,6 @@ from symgraph.lower.fusion_groups import (
     fit_together,
     is_cheap,
     is_computed,
-    late_homes,
 )
 from symgraph.lower.materialization import inline_values, stored_values, summed_products
 from symgraph.lower.operand_access import OperandAccess
@@ -40,14 +41,19 @@ class Fusion(OperandAccess):
     """The units of a graph. `units` are in a valid order; `stored` need a buffer."""
 
     def __init__(
-        self, graph: Graph, extents: Extents, unrolled: frozenset[int] = frozenset()
+        self,
+        graph: Graph,
+        extents: Extents,
+        homes: Mapping[Variable, Variable],
+        unrolled: frozenset[int] = frozenset(),
     ) -> None:
+        """`homes`: what decides extents → the variable that has its value."""
         super().__init__(graph, extents, unrolled)
         self.unit_of: dict[Variable, Unit] = {}
         self.kept = frozenset(graph.kept)  # read while the program runs: units alone
         #: what is stored whoever reads it
         self.results = {self.behind(root).source for root in graph.roots}
-        self._homes = late_homes(graph)
+        self._homes = homes
         self._rank: dict[int, int] = {}  # unit → its last node
         nodes = graph.applies()
         self.inline = inline_values(self, nodes)

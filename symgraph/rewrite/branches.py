@@ -25,6 +25,7 @@ from symgraph.ops.families import Cast, Elementwise
 from symgraph.ops.shape import Extent, SpecifyShape
 from symgraph.rewrite.context import Context
 from symgraph.rewrite.firings import Recorder
+from symgraph.rewrite.loop_merge import known_as
 
 NAME = "node_to_branch"
 JOINED = "same_condition_to_one_branch"
@@ -147,7 +148,8 @@ def _joined(roots: Sequence[Variable], record: Recorder) -> Sequence[Variable]:
             else:
                 new = _one(members, made)
             olds = [out for member in members for out in member.outputs]
-            made.update(zip(olds, new, strict=True))
+            told = (known_as(v, old) for v, old in zip(new, olds, strict=True))
+            made.update(zip(olds, told, strict=True))
 
     visit(roots)
     for nodes in groups.values():

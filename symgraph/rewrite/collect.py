@@ -283,6 +283,8 @@ def build_sum(found: Sum) -> Variable:
             continue
         flip = all(negative for negative, _ in members)
         inner = _chain([(negative != flip, base) for negative, base in members])
+        if flip and len(groups) == 1 and found.constant == 0:  # -(2 * x) is (-2) * x
+            return apply("mul", number(-size, dtype), inner)
         parts.append((flip, apply("mul", number(size, dtype), inner)))
     constant = found.constant
     parts.sort(key=lambda part: part[1].ndim)

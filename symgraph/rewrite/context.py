@@ -149,12 +149,17 @@ class Context:
         return len(self._users.get(v, ())) > 1
 
     def inherit(self, old: Variable, new: Variable) -> None:
-        """`new` takes the place of `old`."""
+        """`new` takes the place of `old`, which is not there any more."""
         if old is new or old not in self._users:
             return
         known = self._users.get(new)
-        mine = self._users[old]
+        mine = self._users.pop(old)
         self._users[new] = list(mine) if known is None else known + mine
+
+    def forget(self, gone: Iterable[Variable]) -> None:
+        """These are not there any more: who makes one again pays for it."""
+        for v in gone:
+            self._users.pop(v, None)
 
     # --- shapes ------------------------------------------------------------------
 

@@ -115,6 +115,8 @@ def improvement(
         cost = total_cost(_needed(new, built), old.ndim)
         if cost < best_cost:
             best, best_cost = new, cost
+    if best is not None:
+        context.forget(dead - {old} - set(region_order(best)))
     return best
 
 
