@@ -477,11 +477,13 @@ REFUSALS: dict[str, list[Build]] = {
         lambda: T.max(x[y > 0]), lambda: T.sum(x[y > 0] * z), lambda: T.prod(x[y > 0]),
         lambda: T.sum(x[y > 0] * x[z > 0]), lambda: T.sum(T.sort(x[y > 0])),
         lambda: T.sum(x[i]), lambda: T.sum(T.cumsum(x[y > 0])),
+        lambda: T.sum(x[T.nonzero(y > 0)[0]]), lambda: T.sum(x[T.flatnonzero(m > 0)]),
     ],
     "write_of_masked_to_choice": [
         lambda: T.inc_subtensor(x[y > 0], z), lambda: T.set_subtensor(x[y > 0], x[z > 0]),
         lambda: T.inc_subtensor(x[i], T.exp(x[i])),
         lambda: T.inc_subtensor(x[y > 0], T.sort(x[y > 0])),
+        lambda: T.inc_subtensor(x[T.nonzero(y > 0)[0]], T.exp(x[T.nonzero(y > 0)[0]])),
     ],
     "sum_with_scatter_to_scatter": [
         lambda: m - ScatterAdd(0)(T.exp(m), i, n),

@@ -155,3 +155,15 @@ def test_debugging_changes_neither_arguments_nor_shared_values() -> None:
     f(value)
     np.testing.assert_array_equal(value, [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(w.get_value(), np.arange(3.0))
+
+
+def test_sizes_that_hang_on_values_are_no_difference() -> None:
+    """The arguments that are moved a little may give arrays of other shapes."""
+    x = T.dmatrix("x")
+    k = T.cast((x > 0).mean() * 2, "int32")  # a little less than 2 is 1
+    part = T.inc_subtensor(T.zeros_like(x)[:k, k::-1], T.tanh(x[:k, k::-1]))
+    f = sg.function([x], [T.cos(part)], mode="DEBUG")
+    given = np.random.default_rng(1).uniform(0.4, 1.8, (2, 9))
+    wanted = np.zeros((2, 9))
+    wanted[:2, 2::-1] = np.tanh(given[:2, 2::-1])
+    np.testing.assert_allclose(f(given)[0], np.cos(wanted))

@@ -32,18 +32,30 @@ class _Lift:
     `axis` is the gathered one, counted from the end.
     """
 
-    def __init__(self, axis: int) -> None:
+    def __init__(self, axis: int, context: Context) -> None:
         self.axis = axis
+        self.context = context
         self.places: Variable | None = None
         self.made: dict[Variable, Variable | None] = {}
 
-    def takes(self, places: Variable) -> bool:
-        """Whether these are the positions of the one mask of the expression."""
-        if owner_of(places, MaskPositions) is None:
+    def takes(self, places: Variable, x: Variable) -> bool:
+        """Whether these are the positions of the one mask, which is as long as x is."""
+        found = owner_of(places, MaskPositions)
+        if found is None or not self._fits(found.inputs[0], x):
             return False
         if self.places is None:
             self.places = places
         return _mask_of(places) is _mask_of(self.places)
+
+    def _fits(self, mask: Variable, x: Variable) -> bool:
+        """Whether the mask has an element for each place along the axis of x.
+
+        That of x[mask] is checked; nonzero gives positions of shorter masks as well.
+        """
+        if owner_of(mask, MaskFor) is not None:
+            return True
+        own, axes = self.context.axes(mask), self.context.axes(x)
+        return own is not None and axes is not None and own == (axes[self.axis],)
 
     def __call__(self, v: Variable) -> Variable | None:
         """The expression over the whole axis, or None."""
@@ -61,7 +73,7 @@ class _Lift:
             return None
         if isinstance(node.op, Take):
             x, places = node.inputs
-            if node.op.axis - x.ndim != self.axis or not self.takes(places):
+            if node.op.axis - x.ndim != self.axis or not self.takes(places, x):
                 return None
             return x
         if isinstance(node.op, BroadcastTo):
@@ -115,7 +127,7 @@ def sum_of_masked_to_sum_of_choice(node: Apply, context: Context) -> Variable | 
     if node.op.combine != "sum" or v.owner is None:
         return None
     for axis in node.op.axes:
-        lift = _Lift(axis - v.ndim)
+        lift = _Lift(axis - v.ndim, context)
         whole = lift(v)
         if whole is None or lift.places is None or whole.ndim != v.ndim:
             continue
@@ -133,8 +145,8 @@ def write_of_masked_to_choice(node: Apply, context: Context) -> Variable | None:
     """Values that were read at a mask, written there again: x + where(mask, f(x), 0)."""
     assert isinstance(node.op, ScatterAdd | ScatterSet)
     base, places, values = node.inputs
-    lift = _Lift(node.op.axis - base.ndim)
-    if not lift.takes(places) or values.ndim != base.ndim:
+    lift = _Lift(node.op.axis - base.ndim, context)
+    if not lift.takes(places, base) or values.ndim != base.ndim:
         return None
     whole = lift(values)
     if whole is None:
