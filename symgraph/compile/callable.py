@@ -28,6 +28,7 @@ from symgraph.compile.ones import Ones, computed_ones
 from symgraph.compile.specialization import Specialization, specialized
 from symgraph.compile.stages import Stages
 from symgraph.core.node import computing, described
+from symgraph.core.record import Record
 from symgraph.core.shared import Holding, generation
 from symgraph.core.types import StaticShape
 from symgraph.errors import (
@@ -38,8 +39,21 @@ from symgraph.errors import (
     NotSupportedError,
     ShapeError,
 )
-from symgraph.runtime.executor import Executor
+from symgraph.runtime.executor import Binding, Executor
 from symgraph.runtime.host_callbacks import Broadcasts
+
+#: shapes of arguments that have a fast way in at the same time
+MOST_ENTRIES = 8
+#: calls by another entry than the first, after which the last of them becomes the first
+OFTEN = 16
+
+
+class Entry(Record):
+    """A fast way in: what it was made for, the native callable, and whose it is."""
+
+    present: tuple[int, int]
+    call: Any
+    executor: Executor
 
 
 class CompiledFunction(Stages):
@@ -78,8 +92,10 @@ class CompiledFunction(Stages):
         self._specializations: dict[Any, Specialization] = {}
         self._ones: dict[Any, Ones] = {}
         self._executor: Executor | None = None
-        self._direct: Any = _closed  # the fast way in; None means that it is closed
-        self._opened: Any = None  # what the fast way was made for
+        self._direct: Any = _closed  # a fast way in; it returns None where it is closed
+        self._others: tuple[Any, ...] = ()  # and those for arrays of other shapes
+        self._hits = 0  # calls that went another way
+        self._entries: dict[Binding, Entry] = {}
         self._plain = request.form in ("single", "list")
         self._layout = request.layout
         self._holding = Holding(v.container for v in request.shared)
@@ -127,9 +143,30 @@ class CompiledFunction(Stages):
         """Run once with the values of the inputs."""
         if not kwargs:
             result = self._direct(*args)
+            if result is None and self._others:
+                result = self._another_way(args)
             if result is not None:
                 return result if self._plain else self._result(result)
         return self._slow(args, kwargs)
+
+    def _another_way(self, args: Sequence[Any]) -> Any:
+        """Call by the entry for arrays of these shapes; None if there is none."""
+        for entry in self._others:
+            result = entry(*args)
+            if result is not None:
+                self._hits += 1
+                if self._hits % OFTEN == 0 and self._lock.acquire(blocking=False):
+                    try:  # it has become the usual one
+                        self._arrange(entry)
+                    finally:
+                        self._lock.release()
+                return result
+        return None
+
+    def _arrange(self, first: Any) -> None:
+        """Try this entry first, then those that were made last."""
+        made = [e.call for e in self._entries.values() if e.call is not first]
+        self._direct, self._others = first, tuple(reversed(made))
 
     def _slow(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         arrays = self.convert(args, kwargs)
@@ -151,25 +188,31 @@ class CompiledFunction(Stages):
     def _open(self, executor: Executor, arrays: Sequence[np.ndarray]) -> None:
         """Let calls with arrays like these go straight to native code."""
         binding = executor.bind(arrays)
-        present = (binding, generation.count, executor.arena.generation)
+        present = (generation.count, executor.arena.generation)
+        known = self._entries.get(binding)
         if binding.long:  # it would only find out again that it lasts
-            self._close()
-        elif self._opened != present:
-            self._opened = present
+            self._close(binding)
+        elif known is None or known.present != present:
+            self._close(binding)
             guard: list[tuple[ctypes.c_int64, int]] = [
                 (generation.word, generation.count),
                 (executor.arena.word, executor.arena.generation),
             ]
             guard += [(c.held, 0) for c in self._holding.containers]
             single = self.request.form == "single"
-            self._direct = executor.direct(binding, single, guard)
+            call = executor.direct(binding, single, guard)
+            if len(self._entries) >= MOST_ENTRIES:
+                self._close(next(iter(self._entries)))
+            self._entries[binding] = Entry(present, call, executor)
+            self._arrange(call)
 
-    def _close(self) -> None:
+    def _close(self, binding: Binding) -> None:
         """Close the fast way, for threads that are about to take it as well."""
-        if self._direct is not _closed:
-            assert self._executor is not None
-            self._executor.executable.close(self._direct)
-            self._direct, self._opened = _closed, None
+        gone = self._entries.pop(binding, None)
+        if gone is not None:
+            gone.executor.executable.close(gone.call)
+            left = [e.call for e in self._entries.values()]
+            self._arrange(left[-1] if left else _closed)
 
     def executor_for(self, arrays: Sequence[np.ndarray]) -> Executor:
         """The executor that fits the arguments; compiles one if there is none."""
@@ -445,7 +488,8 @@ class CompiledFunction(Stages):
     def free(self) -> None:
         """Give temporary memory and kept bindings back."""
         with self._lock:
-            self._close()
+            for binding in list(self._entries):
+                self._close(binding)
             for executor in self._executors.values():
                 executor.free()
 

@@ -11,6 +11,7 @@ import pytest
 
 import symgraph as sg
 import symgraph.tensor as T
+from symgraph.compile.callable import MOST_ENTRIES
 
 RNG = np.random.default_rng(5)
 
@@ -176,3 +177,29 @@ def test_steps_of_a_loop_in_calls_of_other_lengths() -> None:
         for have, want in zip(f(*given), g(*given), strict=True):
             assert have.shape == want.shape
             np.testing.assert_allclose(have, want, 1e-12)
+
+
+def test_calls_of_several_shapes_each_keep_their_way_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alternating shapes never go the slow way, with other values shared meanwhile."""
+    x, w = T.dvector("x"), sg.shared(2.0)
+    f = sg.function([x], x * w + 1)
+    arrays = [np.arange(1.0 + k) for k in range(7)]
+    for array in arrays:
+        f(array)
+    slow: list[Any] = []
+    monkeypatch.setattr(f, "_slow", lambda args, kwargs: slow.append(args))
+    for array in arrays * 5 + arrays[:1] * 40 + arrays:
+        np.testing.assert_array_equal(f(array), array * 2 + 1)
+    assert not slow
+    monkeypatch.undo()
+    w.set_value(3.0)
+    for array in arrays * 2:
+        np.testing.assert_array_equal(f(array), array * 3 + 1)
+    for k in range(40):  # more than are kept
+        array = np.arange(1.0 + k)
+        np.testing.assert_array_equal(f(array), array * 3 + 1)
+    assert len(f._entries) <= MOST_ENTRIES
+    f.free()
+    np.testing.assert_array_equal(f(arrays[3]), arrays[3] * 3 + 1)
