@@ -165,7 +165,7 @@ def build(
     start = time.perf_counter()
     backend = backend_of(options.device)
     used = set(graph.leaves())
-    names = [v.name for v in (*graph.inputs, *leaves)]
+    names = [v.name for v in (*graph.inputs, *leaves)], names_within(graph)
     with using(options.rules):
         rules = stamp()
     extra = (
@@ -177,7 +177,7 @@ def build(
     key = fingerprint(graph, [repr(extra)])
     start = timings.lap("key", start)
     cache = default_cache()
-    places = SourceLocations(graph)
+    places, hosts = SourceLocations(graph), HostNodes(graph)
     keeps = (
         options.cache
         and rules is not None
@@ -187,9 +187,7 @@ def build(
     found = cache.get(key) if keeps else None
     if found is not None:
         metadata, code = found
-        program = from_json(
-            metadata["program"], places.restore_locations, host_nodes(graph)
-        )
+        program = from_json(metadata["program"], places.restore_locations, hosts.found)
         start = timings.lap("read cache", start)
         loaded = backend.load(Artifact(code, tuple(metadata["needs"])), None)
         executor = Executor(program, loaded, shared)
@@ -207,9 +205,9 @@ def build(
 
         artifact = backend.compile(made.native, options, lap, ready)
     # who finds the object again knows the graph before rewriting alone
-    called = {repr(call.node.op) for call in made.native.calls}
-    if keeps and artifact.code and called <= host_nodes(graph).keys():
-        manifest = to_json(made.native, places.strip_locations)
+    known = all(hosts.number(call.node) is not None for call in made.native.calls)
+    if keeps and artifact.code and known:
+        manifest = to_json(made.native, places.strip_locations, host=hosts.number)
         metadata = {"program": manifest, "needs": artifact.needs}
         cache.put(key, metadata, artifact.code)
     inspection = None
@@ -223,10 +221,43 @@ def build(
     return executor, timings, made
 
 
-def host_nodes(graph: Graph) -> dict[str, Apply]:
-    """Text of an op that is computed in Python → an application of it."""
-    nodes = (node for node in all_applies(graph.roots) if node.op.host)
-    return {repr(node.op): node for node in nodes}
+def names_within(graph: Graph) -> list[tuple[int, int, str]]:
+    """The names of what is computed, and read in inner graphs: errors tell them."""
+    return [
+        (number, k, v.name)
+        for number, node in enumerate(all_applies(graph.roots))
+        for k, v in enumerate((*node.outputs, *node.inputs))
+        if v.name
+    ]
+
+
+class HostNodes:
+    """What Python computes for a graph, by numbers that equal graphs share."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @functools.cached_property
+    def found(self) -> dict[int, Apply]:
+        """Number → application."""
+        hosts = (node for node in all_applies(self.graph.roots) if node.op.host)
+        return dict(enumerate(hosts))
+
+    def number(self, node: Apply) -> int | None:
+        """The number of an application, or of what it was before rewriting.
+
+        None where there is none with its op.
+        """
+        text, place = repr(node.op), node.outputs[0].place
+        names = [v.name for v in node.inputs]
+        same = [k for k, other in self.found.items() if repr(other.op) == text]
+
+        def distance(k: int) -> tuple[bool, bool, bool]:
+            other = self.found[k]
+            named = [v.name for v in other.inputs]
+            return other is not node, other.outputs[0].place != place, named != names
+
+        return min(same, key=distance, default=None)
 
 
 def is_portable(graph: Graph) -> bool:

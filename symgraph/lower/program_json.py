@@ -35,10 +35,14 @@ _NAMES = {kind: name for name, kind in BODY.items()}
 
 
 def to_json(
-    program: Program, strip: Callable[[str], str] = str, body: bool = False
+    program: Program,
+    strip: Callable[[str], str] = str,
+    body: bool = False,
+    host: Callable[[Apply], Any] = lambda node: repr(node.op),
 ) -> dict[str, Any]:
     """The program as data; `strip` replaces places in texts by tokens.
 
+    `host` names an application that Python computes, for `nodes` of `from_json`.
     With `body` its steps and kernels as well. What it computes for which node
     (`Program.sources`) is of this process and left out.
     """
@@ -70,8 +74,7 @@ def to_json(
         "failures": {str(k): strip(text) for k, text in program.failures.items()},
         "resized": program.resized,
         "calls": [
-            [repr(c.node.op), c.inputs, c.outputs, strip(c.place)]
-            for c in program.calls
+            [host(c.node), c.inputs, c.outputs, strip(c.place)] for c in program.calls
         ],
         "dynamic_extents": [[d.slot, d.dtype] for d in program.dynamic_extents],
     }
@@ -84,13 +87,13 @@ def to_json(
 def from_json(
     data: Mapping[str, Any],
     restore: Callable[[str], str] = str,
-    nodes: Mapping[str, Apply] | None = None,
+    nodes: Mapping[Any, Apply] | None = None,
 ) -> Program:
     """The program from data; `restore` puts places in for tokens.
 
     Parameters
     ----------
-    nodes : applications that Python computes, by the text of their ops
+    nodes : applications that Python computes, by what `host` of `to_json` gave
 
     Raises
     ------
@@ -123,8 +126,8 @@ def from_json(
     made.resized = data["resized"]
     known = nodes or {}
     made.calls = [
-        HostFunction(known[op], _tuples(inputs), _tuples(outputs), restore(place))
-        for op, inputs, outputs, place in data["calls"]
+        HostFunction(known[node], _tuples(inputs), _tuples(outputs), restore(place))
+        for node, inputs, outputs, place in data["calls"]
     ]
     made.dynamic_extents = [
         DynamicExtent(slot, dtype) for slot, dtype in data["dynamic_extents"]

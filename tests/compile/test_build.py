@@ -15,7 +15,7 @@ import symgraph.tensor as T
 from symgraph.backends.cpu import backend
 from symgraph.compile import batches, build
 from symgraph.core.graph import freeze
-from symgraph.errors import IndexRangeError, ShapeError
+from symgraph.errors import IndexRangeError, LinearAlgebraError, ShapeError
 
 PROGRAM = """
 import sys
@@ -340,3 +340,33 @@ def test_functions_of_often_used_lengths_are_right_for_other_lengths(
         total = f.repeat(5, a)
         np.testing.assert_allclose(total, a.sum() + np.arange(5) * a.mean(0).sum())
         np.testing.assert_allclose(w.get_value(), 5 * a.mean(0))
+
+
+def test_errors_name_the_inner_variable_of_this_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of an equal one which is in the cache."""
+    monkeypatch.setenv("SYMGRAPH_CACHE_DIR", str(tmp_path))
+    for told in ("first", "second"):
+        x, y = T.dvectors("x", "y")
+        inner = T.exp(x[:3])
+        inner.name = told
+        f = sg.function([x, y], (inner + y) * 2)
+        with pytest.raises(ShapeError, match=rf"\n  {told} : float64"):
+            f(np.ones(5), np.ones(2))
+
+
+def test_a_failing_host_op_is_told_apart_from_its_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYMGRAPH_CACHE_DIR", str(tmp_path))
+    for cached in (False, True):
+        a, b = T.dmatrices("a", "b")
+        f = sg.function(
+            [a, b], T.nlinalg.matrix_inverse(a) + T.nlinalg.matrix_inverse(b)
+        )
+        assert f.timings.cached is cached
+        for given, told in (((0, 1), "a"), ((1, 0), "b")):
+            arrays = [k * np.eye(2) for k in given]
+            with pytest.raises(LinearAlgebraError, match=rf"\n  {told} : float64"):
+                f(*arrays)
