@@ -33,6 +33,9 @@ def cost_of_a_mean() -> list[Variable]:
         lambda: [T.log(part[-1, 0])],
         lambda: [T.log(part[1:, 0])[0], T.log(T.reshape(part, (-1,)))],
         lambda: [T.log(T.dimshuffle(T.softmax(m), 1, 0)[0])],
+        lambda: sg.grad(T.sqr(m - x).sum(), [m, x]),
+        lambda: sg.grad(T.sqr(m - (x - w.mean())).sum(), [m, x, w]),
+        lambda: [(m.mean(axis=0, keepdims=True) / (T.sqr(m) + 1)).var(keepdims=True)],
     ],
 )
 def test_forms_that_led_to_one_another_end(make: Callable[[], list[Variable]]) -> None:
