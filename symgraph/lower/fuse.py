@@ -484,7 +484,8 @@ class Fusion(OperandAccess):
         for out, dims in zip(group.members, full, strict=True):
             single = all(e == ONE for e in self.dims(out))
             whole = dims == shape and (out not in group.domains or single)
-            if not (whole or (inner and single)):
+            beside = inner and single and out not in group.domains
+            if not (whole or beside):
                 return
             if out.owner.op.gathers:  # type: ignore[union-attr]
                 return
