@@ -21,6 +21,7 @@ from symgraph.ops.movement import DimShuffle
 from symgraph.ops.reduction import Reduce
 from symgraph.ops.shape import Extent
 from symgraph.rewrite.context import Context
+from symgraph.rewrite.cost import scalar_name
 from symgraph.rewrite.pattern import number_of
 from symgraph.rewrite.rule import EXACT, HIDES_NAN, Rule, rule
 from symgraph.rewrite.rules.shapes import owner_of
@@ -78,11 +79,11 @@ def _lasting(
     while stack:
         v = stack.pop()
         op = v.owner.op if v.owner is not None else None
-        if isinstance(op, Extent) or _scalar(v) == "broadcast_extent":
+        if isinstance(op, Extent) or scalar_name(v) == "broadcast_extent":
             extents.append(v)
         elif isinstance(op, Elementwise | Cast) and not _is_positive(v):
             assert v.owner is not None
-            whole = whole and (_scalar(v) or "cast") in _FINITE
+            whole = whole and (scalar_name(v) or "cast") in _FINITE
             new = [w for w in v.owner.inputs if w.ndim == 0 and w not in seen]
             seen.update(new)
             stack += new
@@ -102,16 +103,10 @@ def _lasting(
     return made
 
 
-def _scalar(v: Variable) -> str:
-    node = v.owner
-    known = node is not None and isinstance(node.op, Elementwise)
-    return node.op.scalar if known else ""  # type: ignore[union-attr, attr-defined]
-
-
 def _is_positive(v: Variable) -> bool:
     """Whether it is an extent in which 0 counts as 1 already."""
     assert v.owner is not None
-    return _scalar(v) == "maximum" and number_of(v.owner.inputs[1]) == 1
+    return scalar_name(v) == "maximum" and number_of(v.owner.inputs[1]) == 1
 
 
 @rule(
