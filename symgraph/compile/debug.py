@@ -169,9 +169,11 @@ def _shaken(
 
     kept = list(values.values())
     try:
-        return evaluate(roots, values, watch=shake)
+        moved = evaluate(roots, values, watch=shake)
     except SymgraphError:  # an op that needs exact values, such as a decomposition
         return exact
+    # where values decide extents there may be other elements: nothing to hold on to
+    return [a if a.shape == b.shape else b for a, b in zip(moved, exact, strict=True)]
 
 
 def _both_finite(
@@ -182,7 +184,6 @@ def _both_finite(
         want.shape != have.shape
         or want.dtype != have.dtype
         or want.dtype.kind not in "fc"
-        or moved.shape != want.shape
     ):
         return want, have, moved
     better = ~np.isfinite(want) & np.isfinite(have)
@@ -194,8 +195,6 @@ def _both_finite(
 def _close(want: np.ndarray, have: np.ndarray, moved: np.ndarray) -> bool:
     if want.shape != have.shape or want.dtype != have.dtype:
         return False
-    if moved.shape != want.shape:  # extents that values decide: nothing to hold on to
-        moved = want
     if want.dtype.kind not in "fc":
         return bool(np.all((want == have) | (want != moved)))
     tolerance = TOLERANCE[want.dtype.name]
