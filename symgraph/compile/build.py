@@ -205,9 +205,9 @@ def build(
 
         artifact = backend.compile(made.native, options, lap, ready)
     # who finds the object again knows the graph before rewriting alone
-    known = all(hosts.number(call.node) is not None for call in made.native.calls)
-    if keeps and artifact.code and known:
-        manifest = to_json(made.native, places.strip_locations, host=hosts.number)
+    numbers = {call.node: hosts.number(call.node) for call in made.native.calls}
+    if keeps and artifact.code and None not in numbers.values():
+        manifest = to_json(made.native, places.strip_locations, host=numbers.get)
         metadata = {"program": manifest, "needs": artifact.needs}
         cache.put(key, metadata, artifact.code)
     inspection = None
