@@ -29,6 +29,7 @@ from symgraph.train import (
     timing,
     train_command,
 )
+from symgraph.train.console import write_lines
 from symgraph.train.predict import INVERT, Prediction, predict_files
 from symgraph.version import VERSION
 
@@ -106,7 +107,7 @@ def _predict(options: argparse.Namespace) -> None:
             }
             for p in predictions
         ]  # fmt: skip
-        _write(json.dumps(found, indent=1))
+        write_lines(json.dumps(found, indent=1))
         return
     if options.format == "csv":
         rows = csv.writer(sys.stdout, lineterminator="\n")
@@ -123,7 +124,7 @@ def _predict(options: argparse.Namespace) -> None:
     for p in predictions:
         where = _where(p)
         ranked = ", ".join(f"{label} {_share(q)}".rstrip() for label, q in p.ranked)
-        _write(f"{where}: {ranked}")
+        write_lines(f"{where}: {ranked}")
 
 
 def _share(probability: float | None, digits: int = 4) -> str:
@@ -166,23 +167,19 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    _write(explain.explain(options.expression, options.types))
+    write_lines(explain.explain(options.expression, options.types))
 
 
 def _doctor(options: argparse.Namespace) -> None:
     for topic, text in doctor.report():
-        _write(f"{topic:<12}{text}")
+        write_lines(f"{topic:<12}{text}")
 
 
 def _cache(options: argparse.Namespace) -> None:
     if options.action == "clear":
-        _write(f"removed {default_cache().clear()} files")
+        write_lines(f"removed {default_cache().clear()} files")
     for topic, text in doctor.cache_lines():
-        _write(f"{topic:<12}{text}")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
+        write_lines(f"{topic:<12}{text}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from symgraph.data.files import printable
 from symgraph.data.image_set import ImageSet
 from symgraph.data.tables import Table, load_table
 from symgraph.errors import DataError
+from symgraph.train.console import write_lines
 from symgraph.train.curve import check_plotting
 from symgraph.train.metrics import confusion_matrix
 from symgraph.train.model import Model
@@ -210,21 +211,21 @@ def run(options: argparse.Namespace, load: Loader) -> None:
     x, y = rows(model, options.data, options.part, load, [str(c) for c in classes])
     made = report(model, x, y, [str(c) for c in classes])
     if options.format == "json":
-        _write(json.dumps(made.numbers(), indent=1))
+        write_lines(json.dumps(made.numbers(), indent=1))
     elif options.format == "csv":
-        _write("class,precision,recall,f1,rows")
+        write_lines("class,precision,recall,f1,rows")
         for name, p, r, f, n in made.by_class():
             quoted = '"' + printable(name).replace('"', '""') + '"'
-            _write(f"{quoted},{p:.6f},{r:.6f},{f:.6f},{n}")
+            write_lines(f"{quoted},{p:.6f},{r:.6f},{f:.6f},{n}")
     else:
-        _write("\n".join(made.lines()))
+        write_lines("\n".join(made.lines()))
     if options.output is not None:
         title = f"{Path(options.data).stem}, accuracy {made.accuracy:.4f}"
         path = draw(made, Path(options.output) / "confusion.png", printable(title))
         text = Path(options.output) / "report.json"
         text.write_text(json.dumps(made.numbers(), indent=1))
         if options.format == "text":
-            _write(f"saved {path}\nsaved {text}")
+            write_lines(f"saved {path}\nsaved {text}")
 
 
 def rows(
@@ -292,12 +293,8 @@ def summarize(options: argparse.Namespace) -> None:
     model.summary(sys.stdout)
     for name, value in model.metadata.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        _write(f"{printable(str(name)):<14}{printable(str(shown))}")
+        write_lines(f"{printable(str(name)):<14}{printable(str(shown))}")
     if model.history.epochs:
         last = {k: v for k, v in model.history.last.items() if not np.ndim(v)}
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
-        _write(f"{'last epoch':<14}{numbers}")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
+        write_lines(f"{'last epoch':<14}{numbers}")

@@ -27,10 +27,10 @@ import numpy as np
 
 from symgraph.config import THREADS_VARIABLE
 from symgraph.core.record import Record
-from symgraph.data.files import printable
 from symgraph.errors import ArgumentError, SymgraphError
 from symgraph.train import train_command
 from symgraph.train.checkpoint import load_model
+from symgraph.train.console import write_lines
 from symgraph.train.curve import check_plotting
 
 #: values of an option, or the ends of a range
@@ -189,7 +189,7 @@ class Runs:
                 for number, done in enumerate(as_completed(waiting), 1):
                     trial = done.result()
                     made.append(trial)
-                    _write(f"{number}/{len(settings)}  {_line(trial)}")
+                    write_lines(f"{number}/{len(settings)}  {_line(trial)}")
             except BaseException:
                 self._stop()
                 pool.shutdown(cancel_futures=True)
@@ -366,11 +366,6 @@ def _line(trial: Trial) -> str:
     return f"{settings}: validation {abs(trial.measure):.4f}{test}"
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
-    sys.stdout.flush()
-
-
 # --- the command ------------------------------------------------------------------------
 
 
@@ -424,15 +419,15 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> None:
             f"what is done lies in {folder}; the same command goes on"
         ) from None
     names = list(given)
-    _write("\nthe best first, by the validation part:")
+    write_lines("\nthe best first, by the validation part:")
     for trial in trials[:20]:
-        _write(f"  {_line(trial)}")
-    _write(f"saved {write_csv(trials, names, folder / 'sweep.csv')}")
+        write_lines(f"  {_line(trial)}")
+    write_lines(f"saved {write_csv(trials, names, folder / 'sweep.csv')}")
     if all(trial.measure is None for trial in trials):
         raise ArgumentError(
             f"sweep: every training failed, the first: {trials[0].error}"
         )
-    _write(f"saved {draw(trials, names, folder / 'sweep.png')}")
+    write_lines(f"saved {draw(trials, names, folder / 'sweep.png')}")
 
 
 def _same(folder: Path, words: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from typing import Any
 from symgraph import errors
 from symgraph.config import devices
 from symgraph.data.cifar10 import load_cifar10
-from symgraph.data.files import printable
 from symgraph.data.image_set import ImageSet
 from symgraph.data.images import load_image_folder
 from symgraph.data.mnist import load_mnist_images
 from symgraph.data.tables import Table, load_table
 from symgraph.train import digits, images, networks, tables
 from symgraph.train.callbacks import Callback, Interruptible, TensorBoard
+from symgraph.train.console import write_lines
 from symgraph.train.digits import Result
 from symgraph.train.progress import Progress
 
@@ -71,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
         settings = digits.Settings(**_chosen(options, digits.Settings))
         folder = _folder(options)
         result = digits.train_digits(settings, folder, _callbacks(options, folder))
-        _write(_summary(result, imported))
+        write_lines(*_summary(result, imported))
         return
     suffix = Path(options.data).suffix.lower()
     if suffix != ".npz":  # what an archive of arrays holds is seen when it is read
@@ -90,36 +89,32 @@ def _run(options: argparse.Namespace) -> None:
     if isinstance(data, Table):
         _check(options, TABLE)
         kind = f"{len(data.classes)} classes" if data.classes else "numbers"
-        _write([
+        write_lines(
             f"data: {len(data.y_train)} training and {len(data.y_test)} test rows of "
             f"{len(data.features)} features, {data.target!r} is of {kind}, {seconds}"
-        ])  # fmt: skip
+        )
         changed = _chosen(options, tables.Settings)
         chosen = images.with_own_rate(tables.Settings(**changed), changed)
         result = tables.train_table(
             data, chosen, folder, _callbacks(options, folder), name
         )
-        _write(_summary(result, imported, "rows", "accuracy" if data.classes else "R2"))
+        measure = "accuracy" if data.classes else "R2"
+        write_lines(*_summary(result, imported, "rows", measure))
         return
     _check(options, IMAGES)
     channels, rows, columns = data.image_shape
-    _write([
+    write_lines(
         *(f"{file}: damaged, left out" for file in data.skipped),
         f"data: {len(data.y_train)} training and {len(data.y_test)} test images of "
         f"{rows}x{columns} pixels, {channels} channel(s), {len(data.classes)} classes, "
         f"{seconds}",
-    ])  # fmt: skip
+    )
     changes = _chosen(options, images.Settings)
     recipe = images.recipe(name, changes.pop("model", "cnn"), changes)
     result = images.train_images(
         data, recipe, folder, _callbacks(options, folder), name
     )
-    _write(_summary(result, imported))
-
-
-def _write(lines: list[str]) -> None:
-    sys.stdout.write(printable("\n".join(lines)) + "\n")
-    sys.stdout.flush()
+    write_lines(*_summary(result, imported))
 
 
 def _check(options: argparse.Namespace, kind: str) -> None:
